@@ -1,0 +1,20 @@
+//! Compiles the protos with `protox`, so that no system `protoc` is needed.
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let files = [
+        "boxoffice/v1/inventory_service.proto",
+        "boxoffice/v1/admin_service.proto",
+    ];
+    for directory in ["boxoffice", "google"] {
+        println!("cargo::rerun-if-changed={directory}");
+    }
+    let descriptors = protox::compile(files, ["."])?;
+    let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .extern_path(".google.rpc.Status", "::tonic_types::Status")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! The rules of ticket inventory, pure: no async, no clock, no randomness, no SQL, no gRPC.
+//!
+//! [`decide`] takes the exact, locked state of one event ([`Snapshot`]) and the commands that wait for it, and returns
+//! an [`Outcome`] for each and the [`Changes`] to write. [`Ledger`] replays a journal and gives the same counts.
+
+mod audit;
+mod change;
+mod command;
+mod decide;
+mod event;
+mod ids;
+mod ledger;
+mod limits;
+mod reservation;
+mod snapshot;
+mod time;
+mod usage;
+
+pub use audit::{Auditor, Difference};
+pub use change::{AllocationEdit, Changes, Delta, Edited, EventEdit, JournalEntry, JournalKind};
+pub use command::{
+    Action, AllocationPatch, CapacityMode, Command, EventPatch, Mode, OnExpired, Reserve, TransferCapacity,
+};
+pub use decide::{Answer, Current, Decision, Lack, Need, Outcome, Refusal, Step, decide};
+pub use event::{Allocation, Event, EventConfig, EventView, SalesState};
+pub use ids::{Actor, AllocationId, EventId, InvalidId, OrderRef, OwnerId, ReservationId, Seq, Version};
+pub use ledger::{Counts, Ledger, LedgerError};
+pub use limits::*;
+pub use reservation::{Line, Reservation, State};
+pub use snapshot::{Snapshot, Wanted};
+pub use time::{Duration, Timestamp};
+pub use usage::{OwnerUnits, UsageTable};

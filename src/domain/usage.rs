@@ -1,0 +1,125 @@
+//! How many units each owner has, for limits per owner.
+//!
+//! Reading it from the database for each reservation would cost a random page each. So a server keeps it in memory for
+//! events that have limits, as a fold of the journal, tagged with the `seq` that it reflects; under the event's lock it is
+//! brought up to date with what other servers wrote. The table is compact and may *over*count (two owners may share a
+//! fingerprint), never undercount. So "within the limit" is exact at once, and "over the limit" is checked against the
+//! owner's reservations before it is said ([`super::Need::Usage`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+
+use super::change::JournalEntry;
+use super::ids::{AllocationId, OwnerId, Seq};
+
+/// Units that one owner has held or bought, by allocation.
+pub type OwnerUnits = BTreeMap<AllocationId, i64>;
+
+/// Upper bounds of the units of each owner of one event: 9 to 18 bytes for each owner and limit.
+pub struct UsageTable<S = RandomState> {
+    hasher: S,
+    /// Fingerprint in the upper 40 bits, units in the lower 24.
+    cells: HashTable<u64>,
+    as_of: Seq,
+    /// Whether the event has had a limit, and which allocations have had one: only these are counted.
+    event_limited: bool,
+    limited: BTreeSet<AllocationId>,
+}
+
+const UNITS_BITS: u32 = 24;
+const UNITS_MAX: u64 = (1 << UNITS_BITS) - 1;
+
+impl<S: BuildHasher> UsageTable<S> {
+    /// Of an event before its first change. `hasher` must be keyed at random where clients choose owners' names.
+    pub const fn new(hasher: S) -> Self {
+        Self { hasher, cells: HashTable::new(), as_of: 0, event_limited: false, limited: BTreeSet::new() }
+    }
+
+    /// The number of the last change that it reflects. It goes back to 0 when a change sets a limit where there was
+    /// none, because the units taken before were not counted: then replay from the first change on.
+    pub const fn as_of(&self) -> Seq {
+        self.as_of
+    }
+
+    /// How many entries it has, as a measure of its memory.
+    pub fn entries(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Takes up the change that follows [`Self::as_of`].
+    pub fn apply(&mut self, entry: &JournalEntry) {
+        debug_assert_eq!(entry.seq, self.as_of + 1, "changes come in order, without gaps");
+        self.as_of = entry.seq;
+        if self.sets_new_limit(entry) && entry.seq > 1 {
+            self.cells.clear();
+            self.as_of = 0;
+            return;
+        }
+        let Some((_, owner)) = &entry.reservation else { return };
+        let mut total = 0;
+        for delta in &entry.deltas {
+            let units = delta.held + delta.sold;
+            total += units;
+            if self.limited.contains(&delta.allocation) {
+                self.add(owner, Some(&delta.allocation), units);
+            }
+        }
+        if self.event_limited {
+            self.add(owner, None, total);
+        }
+    }
+
+    /// At most how many units the owner has: of one allocation, or (`None`) of the whole event. Only for what has a limit.
+    pub fn units_at_most(&self, owner: &OwnerId, allocation: Option<&AllocationId>) -> i64 {
+        let print = self.fingerprint(owner, allocation);
+        let cell = self.cells.find(table_hash(print), |cell| cell & !UNITS_MAX == print);
+        cell.map_or(0, |cell| match cell & UNITS_MAX {
+            UNITS_MAX => i64::MAX,
+            units => units.cast_signed(),
+        })
+    }
+
+    fn sets_new_limit(&mut self, entry: &JournalEntry) -> bool {
+        let mut new = false;
+        if entry.event.as_ref().is_some_and(|event| event.limit_per_owner.is_some()) {
+            new |= !std::mem::replace(&mut self.event_limited, true);
+        }
+        if let Some(edit) = &entry.allocation
+            && edit.limit_per_owner.is_some()
+            && let Ok(id) = AllocationId::new(&edit.id)
+        {
+            new |= self.limited.insert(id);
+        }
+        new
+    }
+
+    fn fingerprint(&self, owner: &OwnerId, allocation: Option<&AllocationId>) -> u64 {
+        self.hasher.hash_one((owner, allocation)) & !UNITS_MAX
+    }
+
+    fn add(&mut self, owner: &OwnerId, allocation: Option<&AllocationId>, units: i64) {
+        let print = self.fingerprint(owner, allocation);
+        match self.cells.find_entry(table_hash(print), |cell| cell & !UNITS_MAX == print) {
+            Ok(mut entry) => match *entry.get() & UNITS_MAX {
+                // A saturated cell has lost count and stays at "any number", so that it is never too low.
+                UNITS_MAX => {}
+                old => match old.saturating_add_signed(units).min(UNITS_MAX) {
+                    0 => drop(entry.remove()),
+                    new => *entry.get_mut() = print | new,
+                },
+            },
+            Err(_) if units > 0 => {
+                let cell = print | units.unsigned_abs().min(UNITS_MAX);
+                self.cells.insert_unique(table_hash(print), cell, |cell| table_hash(*cell));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Spreads a cell's fingerprint over all 64 bits, since the table uses the lowest and the highest (Fibonacci hashing).
+const fn table_hash(cell: u64) -> u64 {
+    (cell >> UNITS_BITS).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}

@@ -1,0 +1,177 @@
+//! The seam to the databases.
+//!
+//! [`Store`] opens lanes and answers reads; a [`LaneConnection`] runs one batch at a time as one short transaction:
+//! `begin` (lock, load) -> the engine decides -> `commit` (guarded writes) or `rollback`. Both stores pass the same
+//! conformance suite (`conformance`).
+
+#[cfg(test)]
+mod conformance;
+pub mod sqlite;
+
+use async_trait::async_trait;
+
+use crate::domain::{
+    Changes, EventId, EventView, JournalEntry, OwnerId, OwnerUnits, Reservation, ReservationId, Seq, Snapshot,
+    Timestamp, Wanted,
+};
+
+/// How the engine should run lanes on a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LanePlan {
+    /// How many lanes, each with its own [`LaneConnection`].
+    pub lanes: usize,
+    /// Whether one batch may hold commands of several events.
+    pub events_per_batch_max: usize,
+}
+
+/// What went wrong with the database. (Refusals are not errors: see [`crate::domain::Refusal`].)
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The transaction failed and had no effect; the same batch may succeed if it is run again.
+    #[error("the transaction was rolled back: {0}")]
+    Retry(#[source] BoxError),
+    /// The database cannot be reached or cannot write now (disk full, I/O error, locked). It had no effect, unless the
+    /// failed statement was the commit: then the effect is unknown.
+    #[error("the database is not available: {0}")]
+    Unavailable(#[source] BoxError),
+    /// A write did not meet exactly the rows that the decision was made from. Rolled back. It is a bug, or somebody
+    /// wrote to the database by hand.
+    #[error("a guard refused {what}: {expected} rows expected, {actual} met")]
+    Guard {
+        /// Which write.
+        what: &'static str,
+        /// Rows that the decision was made from.
+        expected: u64,
+        /// Rows that the statement met.
+        actual: u64,
+    },
+    /// A row holds what Boxoffice cannot have written.
+    #[error("the database holds an impossible value: {0}")]
+    Corrupt(String),
+}
+
+/// Any error, as the source of another.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Result of storage.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// What a batch works on.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The time that decides on expiry, read after the locks were taken.
+    pub now: Timestamp,
+    /// One for each [`Wanted`], in order.
+    pub snapshots: Vec<Snapshot>,
+}
+
+/// A page of something, and where the next begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T, K> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page begins: after this key. `None`: this was the last.
+    pub next: Option<K>,
+}
+
+/// A database of events.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// `"sqlite"` or `"postgres"`.
+    fn name(&self) -> &'static str;
+
+    /// How to run lanes on it.
+    fn lane_plan(&self) -> LanePlan;
+
+    /// Opens the connection of one lane.
+    async fn open_lane(&self) -> Result<Box<dyn LaneConnection>>;
+
+    /// The time that decides on expiry.
+    async fn now(&self) -> Result<Timestamp>;
+
+    /// An event with all its allocations, at one moment. Holds that have expired do not count as held.
+    async fn event(&self, id: &EventId) -> Result<Option<EventView>>;
+
+    /// Events after `after`, in order of ids, at most `limit`, with all their allocations.
+    async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Page<EventView, EventId>>;
+
+    /// The newest change's number of an event.
+    async fn last_seq(&self, event: &EventId) -> Result<Option<Seq>>;
+
+    /// One reservation, as stored (a hold that has expired may still say HELD).
+    async fn reservation(&self, event: &EventId, id: &ReservationId) -> Result<Option<Reservation>>;
+
+    /// Reservations of one event after `after`, in order of ids, at most `limit`.
+    async fn reservations(
+        &self,
+        event: &EventId,
+        after: Option<&ReservationId>,
+        limit: usize,
+    ) -> Result<Page<Reservation, ReservationId>>;
+
+    /// Reservations of one owner in one event whose first journal entry is after `after`, in that order, at most `limit`.
+    async fn reservations_of(
+        &self,
+        event: &EventId,
+        owner: &OwnerId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Page<Reservation, Seq>>;
+
+    /// Journal entries of one event from `from` on, in order, at most `limit`.
+    async fn journal(&self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>>;
+
+    /// Events that have holds which expired at or before `now`, at most `limit`.
+    async fn events_with_expired_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<EventId>>;
+
+    /// A reader that sees one unchanging state of one event, for audits. `None`: there is no such event.
+    async fn audit_reader(&self, event: &EventId) -> Result<Option<Box<dyn AuditReader>>>;
+
+    /// Closes all connections, after the lanes were dropped.
+    async fn close(&self);
+}
+
+/// The connection of one lane. Calls come in the order `begin`, any number of `load_…`, then `commit` or `rollback`.
+/// None of them may be cancelled: the lane awaits each to its end. After an error the transaction is rolled back, and the
+/// next `begin` starts afresh, reconnecting if need be.
+#[async_trait]
+pub trait LaneConnection: Send {
+    /// Begins a transaction, locks the events' rows, reads the clock, and loads what is wanted.
+    async fn begin(&mut self, wanted: &[Wanted]) -> Result<Loaded>;
+
+    /// Adds to `snapshot` up to `limit` expired holds, earliest first, beyond those it has, and the allocations of their
+    /// lines; sets `more_expired`.
+    async fn load_expired(&mut self, snapshot: &mut Snapshot, now: Timestamp, limit: usize) -> Result<()>;
+
+    /// Journal entries from `from` on, in order, at most `limit`.
+    async fn load_journal(&mut self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>>;
+
+    /// What an owner has held or bought in truth, read from his reservations (stored state HELD or CONFIRMED).
+    async fn load_usage(&mut self, event: &EventId, owner: &OwnerId) -> Result<OwnerUnits>;
+
+    /// Writes the changes of each event (empty ones are skipped), each write guarded and its rows counted, and commits.
+    /// Where nothing changes, nothing is written.
+    async fn commit(&mut self, changes: &[Changes]) -> Result<()>;
+
+    /// Ends the transaction without effect.
+    async fn rollback(&mut self) -> Result<()>;
+
+    /// One small bite (about a millisecond) of deferred upkeep, between transactions. Returns whether more is due.
+    async fn upkeep(&mut self) -> Result<bool>;
+}
+
+/// One unchanging state of one event. Dropping it ends the reading.
+#[async_trait]
+pub trait AuditReader: Send {
+    /// The event and its allocations, `held` as stored.
+    async fn event(&mut self) -> Result<EventView>;
+
+    /// How many reservations there are.
+    async fn reservation_count(&mut self) -> Result<u64>;
+
+    /// The next journal entries, at most `limit`, from the first on. Empty: the end; the next call starts again.
+    async fn next_journal(&mut self, limit: usize) -> Result<Vec<JournalEntry>>;
+
+    /// The next reservations in order of ids, at most `limit`. Empty: the end; the next call starts again.
+    async fn next_reservations(&mut self, limit: usize) -> Result<Vec<Reservation>>;
+}

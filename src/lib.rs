@@ -1,1 +1,5 @@
-//! x
+//! Boxoffice: a ticket-inventory service that cannot oversell. See `ARCHITECTURE.md`.
+
+pub mod domain;
+pub mod engine;
+pub mod storage;

@@ -16,7 +16,7 @@ mod snapshot;
 mod time;
 mod usage;
 
-pub use audit::{Auditor, Difference};
+pub use audit::{Difference, Subject};
 pub use change::{AllocationEdit, Changes, Delta, Edited, EventEdit, JournalEntry, JournalKind};
 pub use command::{
     Action, AllocationPatch, CapacityMode, Command, EventPatch, Mode, OnExpired, Reserve, TransferCapacity,

@@ -58,7 +58,7 @@ pub fn decide(snapshot: &Snapshot, usage: &UsageTable, commands: &[Command], now
     for command in commands {
         let outcome = match &command.action {
             Action::Reserve(reserve) => reserve::reserve(&mut working, command, reserve),
-            Action::Extend { id, ttl } => transition::extend(&mut working, command, *id, *ttl),
+            Action::Extend { id, ttl } => transition::extend(&mut working, command, *id, ttl),
             Action::Release { id } => transition::release(&mut working, command, *id),
             Action::Confirm { id, order_ref, on_expired } => {
                 transition::confirm(&mut working, command, *id, order_ref, *on_expired)

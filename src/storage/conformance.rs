@@ -1,0 +1,1 @@
+//! Conformance suite, written once for all stores.

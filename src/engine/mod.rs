@@ -112,7 +112,11 @@ impl Engine {
     ///
     /// # Errors
     /// Where the store does not answer.
-    pub async fn view(&self, _event: &EventId, _consistency: Consistency) -> Result<Option<Arc<EventView>>, StoreError> {
+    pub async fn view(
+        &self,
+        _event: &EventId,
+        _consistency: Consistency,
+    ) -> Result<Option<Arc<EventView>>, StoreError> {
         Ok(None)
     }
 

@@ -1,1 +1,2 @@
+//! The `boxoffice` binary.
 fn main() {}

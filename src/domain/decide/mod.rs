@@ -21,15 +21,6 @@ use super::snapshot::Snapshot;
 use super::time::Timestamp;
 use super::usage::UsageTable;
 
-/// What [`decide`] comes to.
-#[derive(Debug)]
-pub enum Step {
-    /// Something must be loaded first; then decide again from the beginning.
-    Need(Need),
-    /// All is decided.
-    Done(Decision),
-}
-
 /// What must be loaded before it can be decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
@@ -51,14 +42,17 @@ pub struct Decision {
 /// Decides on `commands` in order, at `now`.
 ///
 /// `usage` must reflect the snapshot's `last_seq` where the event has limits per owner ([`super::Event::has_limits`]); it is not
-/// looked at otherwise.
-pub fn decide(snapshot: &Snapshot, usage: &UsageTable, commands: &[Command], now: Timestamp) -> Step {
+/// trusted otherwise.
+///
+/// # Errors
+/// What must be loaded first, where the snapshot does not suffice; then decide again from the beginning.
+pub fn decide(snapshot: &Snapshot, usage: &UsageTable, commands: &[Command], now: Timestamp) -> Result<Decision, Need> {
     let mut working = Working::new(snapshot, usage, now);
     let mut outcomes = Vec::with_capacity(commands.len());
     for command in commands {
         let outcome = match &command.action {
             Action::Reserve(reserve) => reserve::reserve(&mut working, command, reserve),
-            Action::Extend { id, ttl } => transition::extend(&mut working, command, *id, ttl),
+            Action::Extend { id, ttl } => transition::extend(&mut working, command, *id, *ttl),
             Action::Release { id } => transition::release(&mut working, command, *id),
             Action::Confirm { id, order_ref, on_expired } => {
                 transition::confirm(&mut working, command, *id, order_ref, *on_expired)
@@ -66,7 +60,7 @@ pub fn decide(snapshot: &Snapshot, usage: &UsageTable, commands: &[Command], now
             Action::Cancel { id, lines } => transition::cancel(&mut working, command, *id, lines),
             Action::ForceRelease { id, reason } => transition::force_release(&mut working, command, *id, reason),
             Action::ReclaimExpired => Ok(transition::reclaim_expired(&mut working)),
-            Action::CreateEvent(config) => edit::create_event(&mut working, command, config),
+            Action::CreateEvent(config) => edit::create_event(&mut working, command, &snapshot.event_id, config),
             Action::UpdateEvent { expected, patch } => edit::update_event(&mut working, command, *expected, patch),
             Action::CreateAllocation { id, display_name, capacity, limit_per_owner } => {
                 edit::create_allocation(&mut working, command, id, display_name, *capacity, *limit_per_owner)
@@ -77,9 +71,9 @@ pub fn decide(snapshot: &Snapshot, usage: &UsageTable, commands: &[Command], now
             Action::TransferCapacity(transfer) => edit::transfer_capacity(&mut working, command, transfer),
         };
         if let Some(need) = working.take_need() {
-            return Step::Need(need);
+            return Err(need);
         }
         outcomes.push(outcome);
     }
-    Step::Done(Decision { outcomes, changes: working.into_changes() })
+    Ok(Decision { outcomes, changes: working.into_changes()? })
 }

@@ -8,15 +8,13 @@ const ID: &str = "0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71";
 const OTHER_ID: &str = "0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e72";
 const NAME: &str = "events/gala/reservations/0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71";
 
-type Told = Vec<(String, &'static str)>;
-
 /// Fields and reasons of what is wrong; empty where nothing is.
-fn told<T>(checked: Result<T, Violations>) -> Told {
+fn told<T>(checked: Result<T, Violations>) -> Vec<(String, &'static str)> {
     let tell = |violations: Violations| violations.0.into_iter().map(|each| (each.field, each.reason)).collect();
     checked.map_or_else(tell, |_| Vec::new())
 }
 
-fn expect(case: &str, told: Told, wanted: &[(&str, &str)]) {
+fn expect(case: &str, told: &[(String, &'static str)], wanted: &[(&str, &str)]) {
     let told: Vec<_> = told.iter().map(|(field, reason)| (field.as_str(), *reason)).collect();
     assert_eq!(told, wanted, "{case}");
 }
@@ -47,7 +45,7 @@ fn body(request: &mut v1::CreateReservationRequest) -> &mut v1::Reservation {
 
 #[test]
 fn create_reservation_fields() {
-    expect("right", told(reserve(|_| ())), &[]);
+    expect("right", &told(reserve(|_| ())), &[]);
     let long = "x".repeat(129);
     type Edit<'a> = Box<dyn FnOnce(&mut v1::CreateReservationRequest) + 'a>;
     let cases: Vec<(Edit<'_>, &str, &str)> = vec![
@@ -93,7 +91,7 @@ fn create_reservation_fields() {
         (Box::new(|r| r.order_ref = "a\nb".into()), "order_ref", "INVALID_ORDER_REF"),
     ];
     for (edit, field, reason) in cases {
-        expect(field, told(reserve(edit)), &[(field, reason)]);
+        expect(field, &told(reserve(edit)), &[(field, reason)]);
     }
 }
 
@@ -104,7 +102,7 @@ fn all_violations_are_told_in_order() {
     request.mode = 9;
     expect(
         "all",
-        told(create_reservation(&request)),
+        &told(create_reservation(&request)),
         &[
             ("parent", "INVALID_PARENT"),
             ("reservation.lines[1].allocation", "INVALID_ALLOCATION"),
@@ -125,7 +123,7 @@ fn lines_of_one_allocation_are_added_up_and_sorted() {
     let lines: Vec<_> = reserve.lines.iter().map(|(id, quantity)| (id.as_str(), *quantity)).collect();
     assert_eq!(lines, [("a", 4), ("b", 4), ("c", 2)]);
     let too_many = vec![line("events/gala/allocations/a", 600_000); 2];
-    expect("sum", told(create_reservation(&reservation(too_many))), &[("reservation.lines", "INVALID_QUANTITY")]);
+    expect("sum", &told(create_reservation(&reservation(too_many))), &[("reservation.lines", "INVALID_QUANTITY")]);
 }
 
 #[test]
@@ -141,47 +139,47 @@ fn batch_fields() {
         requests: vec![reservation(vec![line("events/gala/allocations/a", 1)])],
         owners: Vec::new(),
     };
-    expect("right", told(batch(right.clone())), &[]);
+    expect("right", &told(batch(right.clone())), &[]);
     let none = v1::BatchCreateReservationsRequest { requests: Vec::new(), ..right.clone() };
-    expect("none", told(batch(none)), &[("requests", "INVALID_REQUESTS")]);
+    expect("none", &told(batch(none)), &[("requests", "INVALID_REQUESTS")]);
     let many = vec![v1::CreateReservationRequest::default(); BATCH_MAX + 1];
     let many = v1::BatchCreateReservationsRequest { parent: String::new(), requests: many, owners: Vec::new() };
-    expect("many", told(batch(many)), &[("parent", "INVALID_PARENT"), ("requests", "INVALID_REQUESTS")]);
+    expect("many", &told(batch(many)), &[("parent", "INVALID_PARENT"), ("requests", "INVALID_REQUESTS")]);
     let owners = v1::BatchCreateReservationsRequest { owners: vec!["ann".into(), "bob".into()], ..right.clone() };
-    expect("owners", told(batch(owners)), &[("owners", "INVALID_OWNERS")]);
+    expect("owners", &told(batch(owners)), &[("owners", "INVALID_OWNERS")]);
 
     let event = EventId::new("gala").unwrap();
     let mut item = right.requests[0].clone();
-    expect("named parent", told(batch_item(&event, &item)), &[]);
+    expect("named parent", &told(batch_item(&event, &item)), &[]);
     item.parent.clear();
-    expect("no parent", told(batch_item(&event, &item)), &[]);
+    expect("no parent", &told(batch_item(&event, &item)), &[]);
     item.parent = "events/other".to_owned();
-    expect("other parent", told(batch_item(&event, &item)), &[("parent", "INVALID_PARENT")]);
-    expect("owner", told(batch_owner(3, "a b")), &[("owners[3]", "INVALID_OWNER")]);
+    expect("other parent", &told(batch_item(&event, &item)), &[("parent", "INVALID_PARENT")]);
+    expect("owner", &told(batch_owner(3, "a b")), &[("owners[3]", "INVALID_OWNER")]);
 }
 
 #[test]
 fn reading_requests() {
     let get = |name: &str, consistency| told(get_event(&v1::GetEventRequest { name: name.into(), consistency }));
-    expect("right", get("events/gala", 2), &[]);
-    expect("wrong", get("events/", 3), &[("name", "INVALID_NAME"), ("consistency", "INVALID_CONSISTENCY")]);
+    expect("right", &get("events/gala", 2), &[]);
+    expect("wrong", &get("events/", 3), &[("name", "INVALID_NAME"), ("consistency", "INVALID_CONSISTENCY")]);
 
     let list =
         |page_size, page_token: &str| list_events(&v1::ListEventsRequest { page_size, page_token: page_token.into() });
     assert_eq!(list(0, "").unwrap(), (50, None));
     assert_eq!(list(5_000, "").unwrap(), (1_000, None));
     let wrong = [("page_size", "INVALID_PAGE_SIZE"), ("page_token", "INVALID_PAGE_TOKEN")];
-    expect("wrong", told(list(-1, "x")), &wrong);
+    expect("wrong", &told(list(-1, "x")), &wrong);
 
     let watch = |name: &str, from_seq| told(watch_event(&v1::WatchEventRequest { name: name.into(), from_seq }));
-    expect("wrong", watch("", -1), &[("name", "INVALID_NAME"), ("from_seq", "INVALID_FROM_SEQ")]);
+    expect("wrong", &watch("", -1), &[("name", "INVALID_NAME"), ("from_seq", "INVALID_FROM_SEQ")]);
 
     let request = v1::GetReservationRequest { name: "events/gala/reservations/7".into() };
-    expect("get", told(get_reservation(&request)), &[("name", "INVALID_NAME")]);
+    expect("get", &told(get_reservation(&request)), &[("name", "INVALID_NAME")]);
     let request = v1::ListReservationsRequest { parent: "x".into(), page_size: -1, page_token: "x".into() };
     let wrong =
         [("parent", "INVALID_PARENT"), ("page_size", "INVALID_PAGE_SIZE"), ("page_token", "INVALID_PAGE_TOKEN")];
-    expect("list", told(list_reservations(&request)), &wrong);
+    expect("list", &told(list_reservations(&request)), &wrong);
 
     let request = v1::AdminServiceListReservationsRequest {
         parent: "x".into(),
@@ -195,46 +193,46 @@ fn reading_requests() {
         ("owner", "INVALID_OWNER"),
         ("page_token", "INVALID_PAGE_TOKEN"),
     ];
-    expect("list of anybody", told(list_all_reservations(&request)), &wrong);
+    expect("list of anybody", &told(list_all_reservations(&request)), &wrong);
 
     let request = v1::ListChangesRequest { parent: "x".into(), from_seq: -1, page_size: -1 };
     let wrong = [("parent", "INVALID_PARENT"), ("from_seq", "INVALID_FROM_SEQ"), ("page_size", "INVALID_PAGE_SIZE")];
-    expect("changes", told(list_changes(&request)), &wrong);
+    expect("changes", &told(list_changes(&request)), &wrong);
     let request = v1::ListChangesRequest { parent: "events/gala".into(), from_seq: 0, page_size: 20_000 };
     let page = list_changes(&request).unwrap();
     assert_eq!((page.from, page.size), (1, 10_000));
     let request = v1::WatchChangesRequest { parent: "x".into(), from_seq: -1 };
-    expect("watch", told(watch_changes(&request)), &[("parent", "INVALID_PARENT"), ("from_seq", "INVALID_FROM_SEQ")]);
-    expect("audit", told(audit_event(&v1::AuditEventRequest { name: "x".into() })), &[("name", "INVALID_NAME")]);
+    expect("watch", &told(watch_changes(&request)), &[("parent", "INVALID_PARENT"), ("from_seq", "INVALID_FROM_SEQ")]);
+    expect("audit", &told(audit_event(&v1::AuditEventRequest { name: "x".into() })), &[("name", "INVALID_NAME")]);
 }
 
 #[test]
 fn transitions_of_reservations() {
     let name = NAME.to_owned();
     let request = v1::ExtendReservationRequest { name: "x".into(), ttl: None };
-    expect("extend", told(extend(&request)), &[("name", "INVALID_NAME"), ("ttl", "INVALID_TTL")]);
-    expect("release", told(release(&v1::ReleaseReservationRequest { name: "x".into() })), &[("name", "INVALID_NAME")]);
+    expect("extend", &told(extend(&request)), &[("name", "INVALID_NAME"), ("ttl", "INVALID_TTL")]);
+    expect("release", &told(release(&v1::ReleaseReservationRequest { name: "x".into() })), &[("name", "INVALID_NAME")]);
     let request = v1::ConfirmReservationRequest { name: "x".into(), order_ref: String::new(), on_expired: 3 };
     let wrong = [("name", "INVALID_NAME"), ("order_ref", "INVALID_ORDER_REF"), ("on_expired", "INVALID_ON_EXPIRED")];
-    expect("confirm", told(confirm(&request)), &wrong);
+    expect("confirm", &told(confirm(&request)), &wrong);
 
     let part = |allocation: &str, cancelled_quantity| v1::cancel_reservation_request::Line {
         allocation: allocation.to_owned(),
         cancelled_quantity,
     };
     let request = |lines| v1::CancelReservationRequest { name: name.clone(), lines };
-    expect("everything", told(cancel(&request(Vec::new()))), &[]);
+    expect("everything", &told(cancel(&request(Vec::new()))), &[]);
     let twice = vec![part("events/gala/allocations/a", 1), part("events/gala/allocations/a", 2)];
-    expect("twice", told(cancel(&request(twice))), &[("lines[1].allocation", "INVALID_ALLOCATION")]);
+    expect("twice", &told(cancel(&request(twice))), &[("lines[1].allocation", "INVALID_ALLOCATION")]);
     let wrong = [("lines[0].allocation", "INVALID_ALLOCATION"), ("lines[0].cancelled_quantity", "INVALID_QUANTITY")];
-    expect("wrong", told(cancel(&request(vec![part("events/other/allocations/a", 0)]))), &wrong);
+    expect("wrong", &told(cancel(&request(vec![part("events/other/allocations/a", 0)]))), &wrong);
     let many = vec![part("events/gala/allocations/a", 1); 101];
-    expect("many", told(cancel(&request(many))), &[("lines", "INVALID_LINES")]);
+    expect("many", &told(cancel(&request(many))), &[("lines", "INVALID_LINES")]);
 
     let request = |reason: String| v1::ForceReleaseReservationRequest { name: name.clone(), reason };
-    expect("reason", told(force_release(request("late".into()))), &[]);
+    expect("reason", &told(force_release(request("late".into()))), &[]);
     for reason in [String::new(), "x".repeat(501), "a\0b".into()] {
-        expect("reason", told(force_release(request(reason))), &[("reason", "INVALID_REASON")]);
+        expect("reason", &told(force_release(request(reason))), &[("reason", "INVALID_REASON")]);
     }
 }
 
@@ -271,10 +269,10 @@ fn create_event_fields() {
         (Box::new(|e| e.limit_per_owner = -1), "event.limit_per_owner", "INVALID_LIMIT_PER_OWNER"),
     ];
     for (edit, field, reason) in cases {
-        expect(field, told(config(edit)), &[(field, reason)]);
+        expect(field, &told(config(edit)), &[(field, reason)]);
     }
     let none = v1::CreateEventRequest { event_id: "-".into(), event: None };
-    expect("none", told(create_event(none)), &[("event_id", "INVALID_EVENT_ID"), ("event", "INVALID_EVENT")]);
+    expect("none", &told(create_event(none)), &[("event_id", "INVALID_EVENT_ID"), ("event", "INVALID_EVENT")]);
 }
 
 #[test]
@@ -300,17 +298,17 @@ fn update_masks() {
         })
     };
     let empty = v1::Event::default;
-    expect("no mask", told(update(empty(), None)), &[("update_mask", "INVALID_UPDATE_MASK")]);
-    expect("empty mask", told(update(empty(), paths(&[]))), &[("update_mask", "INVALID_UPDATE_MASK")]);
+    expect("no mask", &told(update(empty(), None)), &[("update_mask", "INVALID_UPDATE_MASK")]);
+    expect("empty mask", &told(update(empty(), paths(&[]))), &[("update_mask", "INVALID_UPDATE_MASK")]);
     for path in ["name", "seq", "etag", "allocations", "*", "", "displayName", "display_name.x", "event.display_name"] {
         let told = told(update(empty(), paths(&["display_name", path])));
-        expect(path, told, &[("update_mask.paths[1]", "INVALID_UPDATE_MASK")]);
+        expect(path, &told, &[("update_mask.paths[1]", "INVALID_UPDATE_MASK")]);
     }
     let unnamed = v1::Event { limit_per_owner: -1, sales_state: 77, etag: "3".into(), ..Default::default() };
     let wrong = told(update(unnamed.clone(), paths(&["limit_per_owner"])));
     expect(
         "only what is named",
-        wrong,
+        &wrong,
         &[("event.etag", "INVALID_ETAG"), ("event.limit_per_owner", "INVALID_LIMIT_PER_OWNER")],
     );
 
@@ -321,7 +319,7 @@ fn update_masks() {
     assert_eq!((patch.hold_ttl_default, patch.display_name, patch.sales_state), (Some(HOLD_TTL_DEFAULT), None, None));
 
     let none = v1::UpdateEventRequest { event: None, update_mask: None };
-    expect("none", told(update_event(none)), &[("update_mask", "INVALID_UPDATE_MASK"), ("event", "INVALID_EVENT")]);
+    expect("none", &told(update_event(none)), &[("update_mask", "INVALID_UPDATE_MASK"), ("event", "INVALID_EVENT")]);
 }
 
 #[test]
@@ -343,7 +341,7 @@ fn allocation_fields() {
         ("allocation.capacity", "INVALID_CAPACITY"),
         ("allocation.limit_per_owner", "INVALID_LIMIT_PER_OWNER"),
     ];
-    expect("create", told(create_allocation(request)), &wrong);
+    expect("create", &told(create_allocation(request)), &wrong);
 
     let request = v1::UpdateAllocationRequest {
         allocation: Some(v1::Allocation {
@@ -362,7 +360,7 @@ fn allocation_fields() {
         ("allocation.etag", "INVALID_ETAG"),
         ("allocation.capacity", "INVALID_CAPACITY"),
     ];
-    expect("update", told(update_allocation(request)), &wrong);
+    expect("update", &told(update_allocation(request)), &wrong);
 }
 
 #[test]
@@ -374,11 +372,11 @@ fn transfer_fields() {
         from_etag: "\"1\"".into(),
         to_etag: "\"2\"".into(),
     };
-    expect("right", told(transfer_capacity(&right)), &[]);
+    expect("right", &told(transfer_capacity(&right)), &[]);
     let same = v1::TransferCapacityRequest { to: right.from.clone(), ..right.clone() };
-    expect("same", told(transfer_capacity(&same)), &[("to", "INVALID_TO")]);
+    expect("same", &told(transfer_capacity(&same)), &[("to", "INVALID_TO")]);
     let other = v1::TransferCapacityRequest { to: "events/other/allocations/b".into(), ..right };
-    expect("other event", told(transfer_capacity(&other)), &[("to", "INVALID_TO")]);
+    expect("other event", &told(transfer_capacity(&other)), &[("to", "INVALID_TO")]);
     let wrong = [
         ("from", "INVALID_FROM"),
         ("to", "INVALID_TO"),
@@ -386,5 +384,5 @@ fn transfer_fields() {
         ("from_etag", "INVALID_ETAG"),
         ("to_etag", "INVALID_ETAG"),
     ];
-    expect("empty", told(transfer_capacity(&v1::TransferCapacityRequest::default())), &wrong);
+    expect("empty", &told(transfer_capacity(&v1::TransferCapacityRequest::default())), &wrong);
 }

@@ -35,9 +35,12 @@ fn to_json(text: serde_json::Result<String>) -> Result<String, Failure> {
 /// Writes to stdout, at once.
 pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
-        ErrorKind::BrokenPipe => Failure::OutputClosed,
-        _ => Failure::Failed(format!("cannot write the answer: {error}")),
+    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|error| {
+        if error.kind() == ErrorKind::BrokenPipe {
+            Failure::OutputClosed
+        } else {
+            Failure::Failed(format!("cannot write the answer: {error}"))
+        }
     })
 }
 

@@ -2,4 +2,5 @@
 
 mod bad_input;
 mod front;
+mod pages;
 mod support;

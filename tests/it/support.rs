@@ -26,10 +26,37 @@ use tonic_types::StatusExt as _;
 /// The one event of a [`StuckStore`].
 pub(crate) const EVENT: &str = "gala";
 
-/// A store with one event, whose lanes count the batches that reach them and never finish one.
+/// A store with made-up contents to read, whose lanes count the batches that reach them and never finish one.
 #[derive(Default)]
 pub(crate) struct StuckStore {
     pub(crate) batches: Arc<AtomicUsize>,
+    /// Events that are listed, in order of their ids. ([`EVENT`] can be read besides.)
+    pub(crate) events: Vec<EventView>,
+    /// The journal of [`EVENT`].
+    pub(crate) journal: Vec<JournalEntry>,
+}
+
+/// An event without allocations.
+pub(crate) fn event(id: &EventId) -> EventView {
+    let config = EventConfig {
+        display_name: "Gala".to_owned(),
+        sales_state: SalesState::OnSale,
+        on_sale_at: None,
+        off_sale_at: None,
+        hold_ttl_default: HOLD_TTL_DEFAULT,
+        hold_ttl_max: HOLD_TTL_LIFETIME_DEFAULT,
+        limit_per_owner: None,
+    };
+    let event = Event {
+        id: id.clone(),
+        config,
+        last_seq: 1,
+        version: 1,
+        allocation_count: 0,
+        has_allocation_limits: false,
+        created_at: Timestamp::from_micros(1),
+    };
+    EventView { event, allocations: Vec::new(), read_at: Timestamp::from_micros(1) }
 }
 
 struct StuckLane(Arc<AtomicUsize>);
@@ -53,34 +80,19 @@ impl Store for StuckStore {
     }
 
     async fn event(&self, id: &EventId) -> Result<Option<EventView>> {
-        let config = EventConfig {
-            display_name: "Gala".to_owned(),
-            sales_state: SalesState::OnSale,
-            on_sale_at: None,
-            off_sale_at: None,
-            hold_ttl_default: HOLD_TTL_DEFAULT,
-            hold_ttl_max: HOLD_TTL_LIFETIME_DEFAULT,
-            limit_per_owner: None,
-        };
-        let event = Event {
-            id: id.clone(),
-            config,
-            last_seq: 1,
-            version: 1,
-            allocation_count: 0,
-            has_allocation_limits: false,
-            created_at: Timestamp::from_micros(1),
-        };
-        let view = EventView { event, allocations: Vec::new(), read_at: Timestamp::from_micros(1) };
-        Ok((id.as_str() == EVENT).then_some(view))
+        Ok((id.as_str() == EVENT).then(|| event(id)))
     }
 
-    async fn events(&self, _after: Option<&EventId>, _limit: usize) -> Result<Page<EventView, EventId>> {
-        Ok(Page { items: Vec::new(), next: None })
+    async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Page<EventView, EventId>> {
+        let rest = self.events.iter().filter(|view| after.is_none_or(|after| view.event.id > *after));
+        let items: Vec<_> = rest.clone().take(limit).cloned().collect();
+        let next = items.last().filter(|_| rest.count() > limit).map(|view| view.event.id.clone());
+        Ok(Page { items, next })
     }
 
     async fn last_seq(&self, event: &EventId) -> Result<Option<Seq>> {
-        Ok((event.as_str() == EVENT).then_some(1))
+        let newest = self.journal.last().map_or(1, |entry| entry.seq);
+        Ok((event.as_str() == EVENT).then_some(newest))
     }
 
     async fn reservation(&self, _event: &EventId, _id: &ReservationId) -> Result<Option<Reservation>> {
@@ -106,8 +118,8 @@ impl Store for StuckStore {
         Ok(Page { items: Vec::new(), next: None })
     }
 
-    async fn journal(&self, _event: &EventId, _from: Seq, _limit: usize) -> Result<Vec<JournalEntry>> {
-        Ok(Vec::new())
+    async fn journal(&self, _event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {
+        Ok(self.journal.iter().filter(|entry| entry.seq >= from).take(limit).cloned().collect())
     }
 
     async fn events_with_expired_holds(&self, _now: Timestamp, _limit: usize) -> Result<Vec<EventId>> {

@@ -12,6 +12,7 @@ use prost::Message as _;
 use tokio::net::TcpStream;
 use tokio_stream::StreamExt as _;
 use tonic::codegen::http;
+use tonic::transport::Endpoint;
 use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -73,6 +74,28 @@ async fn a_passed_deadline_is_answered_as_such() {
         let told = (status.code(), reason(&status));
         assert_eq!(told, (Code::DeadlineExceeded, "DEADLINE_EXCEEDED".to_owned()), "{timeout}: {status:?}");
     }
+}
+
+#[tokio::test]
+async fn the_longest_timeout_is_taken() {
+    let server = start(Arc::new(StuckStore::default()), config()).await;
+    let mut request = by("ann", v1::GetEventRequest { name: "events/gala".to_owned(), consistency: 0 });
+    request.metadata_mut().insert("grpc-timeout", "99999999H".parse().expect("a header"));
+    server.inventory().get_event(request).await.expect("the event");
+}
+
+#[tokio::test]
+async fn connections_beyond_the_bound_wait() {
+    let mut server = start(Arc::new(StuckStore::default()), ServerConfig { connections_max: 1, ..config() }).await;
+    let waiting = Endpoint::from_shared(format!("http://{}", server.address)).expect("an address").connect_lazy();
+    let first = std::mem::replace(&mut server.channel, waiting.clone());
+    let second = tokio::spawn(async move { HealthClient::new(waiting).check(HealthCheckRequest::default()).await });
+    for _ in 0..100 {
+        HealthClient::new(first.clone()).check(HealthCheckRequest::default()).await.expect("it was there first");
+    }
+    assert!(!second.is_finished());
+    drop(first);
+    second.await.expect("no panic").expect("its turn");
 }
 
 #[tokio::test]

@@ -3,4 +3,5 @@
 mod bad_input;
 mod front;
 mod pages;
+mod reads;
 mod support;

@@ -25,6 +25,8 @@ use tonic_types::StatusExt as _;
 
 /// The one event of a [`StuckStore`].
 pub(crate) const EVENT: &str = "gala";
+/// The time of a [`StuckStore`], which does not go by.
+pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 
 /// A store with made-up contents to read, whose lanes count the batches that reach them and never finish one.
 #[derive(Default)]
@@ -34,6 +36,8 @@ pub(crate) struct StuckStore {
     pub(crate) events: Vec<EventView>,
     /// The journal of [`EVENT`].
     pub(crate) journal: Vec<JournalEntry>,
+    /// The reservations of [`EVENT`].
+    pub(crate) reservations: Vec<Reservation>,
 }
 
 /// An event without allocations.
@@ -76,7 +80,7 @@ impl Store for StuckStore {
     }
 
     async fn now(&self) -> Result<Timestamp> {
-        Ok(Timestamp::from_micros(1))
+        Ok(NOW)
     }
 
     async fn event(&self, id: &EventId) -> Result<Option<EventView>> {
@@ -95,8 +99,8 @@ impl Store for StuckStore {
         Ok((event.as_str() == EVENT).then_some(newest))
     }
 
-    async fn reservation(&self, _event: &EventId, _id: &ReservationId) -> Result<Option<Reservation>> {
-        Ok(None)
+    async fn reservation(&self, _event: &EventId, id: &ReservationId) -> Result<Option<Reservation>> {
+        Ok(self.reservations.iter().find(|reservation| reservation.id == *id).cloned())
     }
 
     async fn reservations(
@@ -105,17 +109,18 @@ impl Store for StuckStore {
         _after: Option<&ReservationId>,
         _limit: usize,
     ) -> Result<Page<Reservation, ReservationId>> {
-        Ok(Page { items: Vec::new(), next: None })
+        Ok(Page { items: self.reservations.clone(), next: None })
     }
 
     async fn reservations_of(
         &self,
         _event: &EventId,
-        _owner: &OwnerId,
+        owner: &OwnerId,
         _after: Seq,
         _limit: usize,
     ) -> Result<Page<Reservation, Seq>> {
-        Ok(Page { items: Vec::new(), next: None })
+        let items = self.reservations.iter().filter(|reservation| reservation.owner == *owner).cloned().collect();
+        Ok(Page { items, next: None })
     }
 
     async fn journal(&self, _event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {

@@ -56,13 +56,17 @@ impl Details {
     }
 
     /// Adds a `PreconditionFailure` of violations of one type: (subject, description).
-    pub(super) fn precondition<'a>(self, kind: &str, violations: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+    pub(super) fn precondition(
+        self,
+        kind: &str,
+        violations: impl Iterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+    ) -> Self {
         self.any("google.rpc.PreconditionFailure", |out| {
             for (subject, description) in violations {
                 put_message(out, 1, |out| {
                     put_text(out, 1, kind);
-                    put_text(out, 2, subject);
-                    put_text(out, 3, description);
+                    put_text(out, 2, subject.as_ref());
+                    put_text(out, 3, description.as_ref());
                 });
             }
         })

@@ -1,5 +1,7 @@
-//! Whole-program tests: the real binary, started as a child process, and real clients over the wire.
+//! Whole-program tests: everything here speaks gRPC to a running server.
 
-mod kills;
-mod promises;
+mod bad_input;
+mod front;
+mod pages;
+mod reads;
 mod support;

@@ -97,7 +97,7 @@ fn sales_not_open(event: &EventId, state: SalesState, from: Option<Timestamp>, u
     metadata.extend(until.as_deref().map(|at| ("off_sale_time", at)));
     let message = "the event does not sell now";
     Details::new(Code::FailedPrecondition, "SALES_NOT_OPEN", message, &metadata)
-        .precondition("SALES_NOT_OPEN", std::iter::once((names::event(event).as_str(), message)))
+        .precondition("SALES_NOT_OPEN", std::iter::once((names::event(event), message)))
         .into_status()
 }
 
@@ -164,13 +164,9 @@ fn lacking(
     lacks: &[Lack],
     describe: impl Fn(&Lack) -> std::borrow::Cow<'static, str>,
 ) -> Status {
-    let described: Vec<_> = lacks
-        .iter()
-        .take(LACKS_TOLD_MAX)
-        .map(|lack| (names::allocation(event, &lack.allocation), describe(lack)))
-        .collect();
+    let told = lacks.iter().take(LACKS_TOLD_MAX);
     details
-        .precondition(reason, described.iter().map(|(subject, description)| (subject.as_str(), &**description)))
+        .precondition(reason, told.map(|lack| (names::allocation(event, &lack.allocation), describe(lack))))
         .into_status()
 }
 
@@ -193,7 +189,7 @@ fn capacity_below(event: &EventId, allocation: &AllocationId, committed: i64) ->
     Details::new(Code::FailedPrecondition, "CAPACITY_BELOW_COMMITTED", message.as_str(), &metadata)
         .precondition(
             "CAPACITY_BELOW_COMMITTED",
-            std::iter::once((names::allocation(event, allocation).as_str(), message.as_str())),
+            std::iter::once((names::allocation(event, allocation), message.as_str())),
         )
         .into_status()
 }
@@ -224,6 +220,6 @@ fn sales_state(event: &EventId, from: SalesState, to: SalesState) -> Status {
     let message = format!("an event that is {} cannot become {}", from.as_str(), to.as_str());
     let metadata = [("from", from.as_str()), ("to", to.as_str())];
     Details::new(Code::FailedPrecondition, "INVALID_SALES_STATE", message.as_str(), &metadata)
-        .precondition("INVALID_SALES_STATE", std::iter::once((names::event(event).as_str(), message.as_str())))
+        .precondition("INVALID_SALES_STATE", std::iter::once((names::event(event), message.as_str())))
         .into_status()
 }

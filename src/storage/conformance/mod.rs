@@ -81,7 +81,7 @@ fn owner(name: &str) -> OwnerId {
 }
 
 /// The `n`th of ids in the order of time.
-fn v7(n: u64) -> ReservationId {
+pub(super) fn v7(n: u64) -> ReservationId {
     let time = 0x0190_0000_0000_u128 + u128::from(n);
     Uuid::from_u128((time << 80) | (7 << 76) | (0b10 << 62) | u128::from(n)).into()
 }
@@ -147,12 +147,17 @@ fn hold(id: ReservationId, name: &str, lines: &[(&str, i64)], now: Timestamp, tt
 }
 
 /// A hold of 10 minutes on one unit of `ga`.
-fn plain_hold(id: ReservationId, name: &str, now: Timestamp) -> Reservation {
+pub(super) fn plain_hold(id: ReservationId, name: &str, now: Timestamp) -> Reservation {
     hold(id, name, &[("ga", 1)], now, Duration::from_secs(600))
 }
 
 /// Begins a transaction on one event.
-async fn begin(lane: &mut dyn LaneConnection, id: &str, reservations: &[ReservationId], ids: &[&str]) -> Draft {
+pub(super) async fn begin(
+    lane: &mut dyn LaneConnection,
+    id: &str,
+    reservations: &[ReservationId],
+    ids: &[&str],
+) -> Draft {
     let mut wanted = Wanted::new(event_id(id));
     wanted.reservations.extend(reservations);
     wanted.allocations.extend(ids.iter().map(|id| allocation_id(id)));
@@ -165,7 +170,7 @@ async fn lane(backend: &dyn Backend) -> Box<dyn LaneConnection> {
 }
 
 /// Creates an event with allocations.
-async fn create(lane: &mut dyn LaneConnection, id: &str, allocations: &[(&str, i64)]) {
+pub(super) async fn create(lane: &mut dyn LaneConnection, id: &str, allocations: &[(&str, i64)]) {
     let mut draft = begin(lane, id, &[], &[]).await;
     draft.create_event(new_event(id, draft.now));
     for (id, capacity) in allocations {
@@ -175,7 +180,7 @@ async fn create(lane: &mut dyn LaneConnection, id: &str, allocations: &[(&str, i
 }
 
 /// Reserves: one journal entry for each.
-async fn reserve(lane: &mut dyn LaneConnection, id: &str, make: impl Fn(Timestamp) -> Vec<Reservation>) {
+pub(super) async fn reserve(lane: &mut dyn LaneConnection, id: &str, make: impl Fn(Timestamp) -> Vec<Reservation>) {
     let mut draft = begin(lane, id, &[], &["ga", "vip"]).await;
     for reservation in make(draft.now) {
         draft.insert(reservation);
@@ -185,14 +190,14 @@ async fn reserve(lane: &mut dyn LaneConnection, id: &str, make: impl Fn(Timestam
 
 /// All that the store holds of an event.
 #[derive(Debug, PartialEq)]
-struct Dump {
-    event: Event,
-    allocations: Vec<Allocation>,
-    reservations: Vec<Reservation>,
-    journal: Vec<JournalEntry>,
+pub(super) struct Dump {
+    pub(super) event: Event,
+    pub(super) allocations: Vec<Allocation>,
+    pub(super) reservations: Vec<Reservation>,
+    pub(super) journal: Vec<JournalEntry>,
 }
 
-async fn dump(backend: &dyn Backend, id: &str) -> Dump {
+pub(super) async fn dump(backend: &dyn Backend, id: &str) -> Dump {
     let mut reader = backend.store().audit_reader(&event_id(id)).await.unwrap().unwrap();
     let view = reader.event().await.unwrap();
     Dump {

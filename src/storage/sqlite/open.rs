@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::error::{code, primary_code, unwrapped};
+use super::queries;
 use crate::storage::BoxError;
 
 /// The database's file in the data directory.
@@ -150,6 +151,8 @@ pub(super) async fn open(dir: &Path) -> Result<Files, OpenError> {
     // `run` takes a connection in a way that makes this future impossible to send to another thread.
     let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
     migrated.map_err(|error| OpenError::of_migration(file, error))?;
+    let dropped = sqlx::query(queries::DROP_STATISTICS).execute(&mut connection).await;
+    dropped.map_err(|error| OpenError::of(file, error))?;
     connection.close().await.map_err(|error| OpenError::of(file, error))?;
     Ok(files)
 }

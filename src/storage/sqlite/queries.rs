@@ -20,6 +20,9 @@ pub(super) const WRITE_SALES: &str =
 pub(super) const COMMIT: &str = sql!("commit");
 pub(super) const ROLLBACK: &str = sql!("rollback");
 
+/// When the store is opened.
+pub(super) const DROP_STATISTICS: &str = sql!("drop_statistics");
+
 pub(super) const UPKEEP_DUE: &str = sql!("upkeep_due");
 pub(super) const UPKEEP_STATE: &str = sql!("upkeep_state");
 pub(super) const UPKEEP_READ: &str = sql!("upkeep_read");

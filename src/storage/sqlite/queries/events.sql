@@ -9,10 +9,10 @@ expired (event_id, allocation_id, units) AS MATERIALIZED (
      CROSS JOIN reservations AS r ON r.event_id = p.id AND r.state = 'HELD' AND r.expires_at <= $2
      CROSS JOIN json_each(r.lines) AS l
      GROUP BY p.id, l.key)
-SELECT e.id, e.display_name, e.sales_state, e.on_sale_at, e.off_sale_at, e.hold_ttl_default, e.hold_ttl_max,
-       e.limit_per_owner, e.last_seq, e.version, e.allocation_count, e.has_allocation_limits, e.created_at,
+SELECT p.id, p.display_name, p.sales_state, p.on_sale_at, p.off_sale_at, p.hold_ttl_default, p.hold_ttl_max,
+       p.limit_per_owner, p.last_seq, p.version, p.allocation_count, p.has_allocation_limits, p.created_at,
        a.id, a.display_name, a.capacity, a.drain_to, a.held - coalesce(x.units, 0), a.sold, a.limit_per_owner, a.version
-  FROM page AS e
-  LEFT JOIN allocations AS a ON a.event_id = e.id
-  LEFT JOIN expired AS x ON x.event_id = e.id AND x.allocation_id = a.id
- ORDER BY e.id, a.id;
+  FROM page AS p
+  LEFT JOIN allocations AS a ON a.event_id = p.id
+  LEFT JOIN expired AS x ON x.event_id = p.id AND x.allocation_id = a.id
+ ORDER BY p.id, a.id;

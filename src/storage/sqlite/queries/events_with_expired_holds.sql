@@ -2,7 +2,8 @@
 -- Lock: none.
 -- Safe: a hint for the sweeper. Steps from event to event through the index of holds, so that those without are skipped.
 WITH RECURSIVE holding (event_id) AS (
-    SELECT (SELECT h.event_id FROM reservations AS h WHERE h.state = 'HELD' ORDER BY h.event_id LIMIT 1)
+    SELECT (SELECT h.event_id FROM reservations AS h WHERE h.state = 'HELD' AND h.event_id > ''
+             ORDER BY h.event_id LIMIT 1)
      UNION ALL
     SELECT (SELECT h.event_id FROM reservations AS h
              WHERE h.state = 'HELD' AND h.event_id > holding.event_id ORDER BY h.event_id LIMIT 1)

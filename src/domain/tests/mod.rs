@@ -3,5 +3,5 @@
 mod audit;
 pub(crate) mod fixture;
 mod ledger;
-mod usage;
+pub(crate) mod usage;
 pub(crate) mod world;

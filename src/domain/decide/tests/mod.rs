@@ -3,6 +3,8 @@
 mod edit;
 mod expiry;
 mod limits;
+mod property;
+mod reference;
 mod replace;
 mod reserve;
 mod transition;

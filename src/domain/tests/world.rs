@@ -81,10 +81,9 @@ impl<S: BuildHasher + Clone> World<S> {
     /// Must be granted, and answer a reservation.
     #[track_caller]
     pub(crate) fn granted(&mut self, command: Command) -> Reservation {
-        match self.ok(command) {
-            Answer::Reservation(reservation) => reservation,
-            other => panic!("{other:?} is no reservation"),
-        }
+        let answer = self.ok(command);
+        let Answer::Reservation(reservation) = answer else { panic!("{answer:?} is no reservation") };
+        reservation
     }
 
     /// Must be refused, and leave no trace but reclaimed holds.

@@ -292,7 +292,7 @@ impl Reference {
     fn release(&mut self, id: ReservationId) -> Said {
         match self.claims[&id].state {
             State::Held | State::Released => {}
-            other => return Err(Self::ended(other)),
+            state @ (State::Confirmed | State::Expired | State::Cancelled) => return Err(Self::ended(state)),
         }
         self.claims.get_mut(&id).unwrap().state = State::Released;
         self.told(id)
@@ -330,7 +330,7 @@ impl Reference {
         match claim.state {
             State::Confirmed => {}
             State::Cancelled => return self.told(id),
-            other => return Err(Self::ended(other)),
+            state @ (State::Held | State::Released | State::Expired) => return Err(Self::ended(state)),
         }
         let claim = self.claims.get_mut(&id).unwrap();
         for (allocation, (quantity, refunded)) in &mut claim.lines {

@@ -1,7 +1,7 @@
 //! Compares what an event's journal says of its reservations with what the table says.
 //!
 //! An event may have more reservations than fit in memory. So an audit runs in passes: each replays the whole journal but
-//! keeps only the reservations of its share, 100 bytes each.
+//! keeps only the reservations of its share, about 120 bytes each.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -53,6 +53,7 @@ struct Folded {
     expires_at: Option<Timestamp>,
     owner: u64,
     order_ref: u64,
+    granted: Units,
     held: Units,
     sold: Units,
 }
@@ -65,7 +66,7 @@ struct Units {
 
 impl Units {
     fn add(&mut self, allocation: &AllocationId, units: i64) {
-        self.total += units;
+        self.total = self.total.wrapping_add(units);
         let weight = xxh3_64(allocation.as_str().as_bytes());
         self.weighted = self.weighted.wrapping_add(weight.wrapping_mul(units.cast_unsigned()));
     }
@@ -97,10 +98,14 @@ impl ReservationBook {
             expires_at: None,
             owner: digest_owner(owner),
             order_ref: 0,
+            granted: Units::default(),
             held: Units::default(),
             sold: Units::default(),
         });
         for delta in &entry.deltas {
+            if matches!(entry.kind, JournalKind::Reserved | JournalKind::Sold) {
+                folded.granted.add(&delta.allocation, delta.held.wrapping_add(delta.sold));
+            }
             folded.held.add(&delta.allocation, delta.held);
             folded.sold.add(&delta.allocation, delta.sold);
         }
@@ -135,8 +140,12 @@ impl ReservationBook {
         if folded.state != stored.state {
             differs("state", folded.state.as_str().to_owned(), stored.state.as_str().to_owned());
         }
-        let (held, sold) = stored_units(stored);
-        for (field, journal, stored) in [("held units", folded.held, held), ("sold units", folded.sold, sold)] {
+        let stored_units = stored_units(stored);
+        for (field, journal, stored) in [
+            ("granted units", folded.granted, stored_units.granted),
+            ("held units", folded.held, stored_units.held),
+            ("sold units", folded.sold, stored_units.sold),
+        ] {
             if journal != stored {
                 differs(field, journal.total.to_string(), stored.total.to_string());
             }
@@ -182,16 +191,24 @@ fn next_state(from: Option<State>, kind: JournalKind, sold_left: i64) -> Option<
     }
 }
 
-fn stored_units(stored: &Reservation) -> (Units, Units) {
-    let (mut held, mut sold) = (Units::default(), Units::default());
+#[derive(Default)]
+struct StoredUnits {
+    granted: Units,
+    held: Units,
+    sold: Units,
+}
+
+fn stored_units(stored: &Reservation) -> StoredUnits {
+    let mut units = StoredUnits::default();
     for line in &stored.lines {
+        units.granted.add(&line.allocation, line.quantity);
         match stored.state {
-            State::Held => held.add(&line.allocation, line.quantity),
-            State::Confirmed => sold.add(&line.allocation, line.quantity - line.cancelled),
-            State::Released | State::Expired | State::Cancelled => {}
+            State::Held => units.held.add(&line.allocation, line.quantity),
+            State::Confirmed | State::Cancelled => units.sold.add(&line.allocation, line.quantity - line.cancelled),
+            State::Released | State::Expired => {}
         }
     }
-    (held, sold)
+    units
 }
 
 fn digest_owner(owner: &OwnerId) -> u64 {

@@ -65,10 +65,10 @@ impl Ledger {
         let mut impossible = None;
         for delta in &entry.deltas {
             let counts = self.allocations.entry(delta.allocation.clone()).or_default();
-            counts.capacity += delta.capacity;
-            counts.held += delta.held;
-            counts.sold += delta.sold;
-            if counts.held < 0 || counts.sold < 0 || counts.held + counts.sold > counts.capacity {
+            counts.capacity = counts.capacity.saturating_add(delta.capacity);
+            counts.held = counts.held.saturating_add(delta.held);
+            counts.sold = counts.sold.saturating_add(delta.sold);
+            if counts.held < 0 || counts.sold < 0 || counts.held.saturating_add(counts.sold) > counts.capacity {
                 impossible = Some((delta.allocation.clone(), *counts));
             }
         }

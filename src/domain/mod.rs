@@ -13,6 +13,8 @@ mod ledger;
 mod limits;
 mod reservation;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod time;
 mod usage;
 

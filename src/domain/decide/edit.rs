@@ -123,7 +123,8 @@ pub(super) fn create_allocation(
     };
     event.allocation_count += 1;
     event.has_allocation_limits |= limit_per_owner.is_some();
-    working.put_event(event, limit_per_owner.is_some());
+    // Nobody has units of it yet, so its limit has nothing to catch up with.
+    working.put_event(event, false);
     log_edit(working, command, JournalKind::AllocationCreated, &allocation, capacity);
     working.put_allocation(allocation.clone());
     Ok(Answer::Allocation(allocation))
@@ -152,7 +153,7 @@ pub(super) fn update_allocation(
     if expected.is_some_and(|expected| expected != before.version) {
         return Err(Refusal::EtagMismatch(Box::new(Current::Allocation(before))));
     }
-    if patch.capacity.is_some() && mode == CapacityMode::Strict {
+    if wanted != before.capacity_wanted() && mode == CapacityMode::Strict {
         require_committed_within(working, id, wanted)?;
     }
     // Read again: reclaiming may have changed the counts.
@@ -187,17 +188,19 @@ pub(super) fn transfer_capacity(working: &mut Working<'_>, command: &Command, tr
     }
     let giver_keeps = working.allocation(&transfer.from)?.capacity_wanted() - transfer.quantity;
     require_committed_within(working, &transfer.from, giver_keeps)?;
-    let (from, given) = resize(working, &transfer.from, giver_keeps)?;
-    let (to, taken) = resize(working, &transfer.to, taker_wants)?;
+    let (from, given) = resize(working, &transfer.from, -transfer.quantity)?;
+    let (to, taken) = resize(working, &transfer.to, transfer.quantity)?;
     working.log(JournalKind::CapacityTransferred, command.actor.clone(), |entry| {
         entry.deltas.extend([given, taken].into_iter().filter(|delta| delta.capacity != 0));
     });
     Ok(Answer::Transferred { from, to })
 }
 
-fn resize(working: &mut Working<'_>, id: &AllocationId, wanted: i64) -> Result<(Allocation, Delta), Refusal> {
+/// Adds `change` to the capacity that people want of an allocation.
+fn resize(working: &mut Working<'_>, id: &AllocationId, change: i64) -> Result<(Allocation, Delta), Refusal> {
     let mut allocation = working.allocation(id)?.clone();
     let old_capacity = allocation.capacity;
+    let wanted = allocation.capacity_wanted() + change;
     set_capacity(&mut allocation, wanted);
     allocation.version += 1;
     working.put_allocation(allocation.clone());

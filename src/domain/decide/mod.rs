@@ -2,14 +2,18 @@
 //!
 //! `decide` is deterministic and does no I/O. It works on a copy of what the batch touches ([`Working`]), command after
 //! command, so that a later command of a batch sees what an earlier one did. Each rule reads top-down in a fixed order
-//! (exists, idempotency, target state, sales, limits, availability; from there it must succeed), and a refusal leaves
-//! no trace.
+//! (exists, idempotency, target state, sales, limits, availability; from there it must succeed). A refusal leaves no
+//! trace of its command; what it leaves behind is that expired holds were reclaimed, which is true whoever asks.
 
 mod edit;
 mod outcome;
 mod reserve;
+#[cfg(test)]
+mod tests;
 mod transition;
 mod working;
+
+use std::hash::BuildHasher;
 
 pub use outcome::{Answer, Current, Lack, Outcome, Refusal};
 
@@ -46,7 +50,12 @@ pub struct Decision {
 ///
 /// # Errors
 /// What must be loaded first, where the snapshot does not suffice; then decide again from the beginning.
-pub fn decide(snapshot: &Snapshot, usage: &UsageTable, commands: &[Command], now: Timestamp) -> Result<Decision, Need> {
+pub fn decide<S: BuildHasher>(
+    snapshot: &Snapshot,
+    usage: &UsageTable<S>,
+    commands: &[Command],
+    now: Timestamp,
+) -> Result<Decision, Need> {
     let mut working = Working::new(snapshot, usage, now);
     let mut outcomes = Vec::with_capacity(commands.len());
     for command in commands {

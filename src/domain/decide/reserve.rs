@@ -12,6 +12,10 @@ pub(super) fn reserve(working: &mut Working<'_>, command: &Command, request: &Re
     // Grants are for owners; `grpc` sends nobody else here.
     let Actor::Owner(owner) = &command.actor else { return Err(Refusal::ReservationNotFound) };
     working.event()?;
+    for (allocation, _) in &request.lines {
+        working.allocation(allocation)?;
+    }
+    let replaced = request.replaces.map(|id| working.own(command, id)).transpose()?;
     let fingerprint = request.fingerprint();
     if let Some(existing) = working.reservation(request.id) {
         if existing.owner != *owner || existing.fingerprint != fingerprint {
@@ -19,10 +23,6 @@ pub(super) fn reserve(working: &mut Working<'_>, command: &Command, request: &Re
         }
         return working.answer(existing.clone());
     }
-    for (allocation, _) in &request.lines {
-        working.allocation(allocation)?;
-    }
-    let replaced = request.replaces.map(|id| working.own(command, id)).transpose()?;
     require_sales(working)?;
     let config = &working.event()?.config;
     let ttl = request.ttl.unwrap_or(config.hold_ttl_default);
@@ -103,40 +103,56 @@ pub(super) fn plan(
         // A clamped plan also ran short: what lies expired might fill it.
         let short =
             planned.as_ref().map_or(true, |granted| granted.iter().zip(lines).any(|(got, (_, want))| got < want));
-        if !short || !working.reclaim() {
+        // As long as only an upper bound of the owner's units stands in the way, nothing is known to be short.
+        if !short || working.awaits_usage(owner) || !working.reclaim() {
             return planned;
         }
     }
 }
 
-/// What the owner's limits allow of each line.
+/// What the owner's limits allow.
+struct Allowed {
+    /// Of each line.
+    lines: Vec<i64>,
+    /// Of all lines together.
+    total: i64,
+}
+
+/// What the owner's limits allow, or the limit that is in the way: with `UpTo` only where none of the lines may be taken.
 fn within_limits(
     working: &mut Working<'_>,
     owner: &OwnerId,
     lines: &[(AllocationId, i64)],
     mode: Mode,
     replaced: Option<&Reservation>,
-) -> Result<Vec<i64>, Refusal> {
+) -> Result<Allowed, Refusal> {
     let mut allowed: Vec<i64> = lines.iter().map(|(_, quantity)| *quantity).collect();
     if !working.event()?.has_limits() {
-        return Ok(allowed);
+        return Ok(Allowed { total: allowed.iter().sum(), lines: allowed });
     }
+    let mut exceeded = None;
     for ((allocation, quantity), allowed) in lines.iter().zip(&mut allowed) {
         let Some(limit) = working.allocation(allocation)?.limit_per_owner else { continue };
         let freed = units_of(replaced, Some(allocation));
-        let headroom = headroom(working, owner, Some(allocation), limit + freed, *quantity);
-        *allowed = clamp(*quantity, headroom, mode).ok_or_else(|| over_limit(Some(allocation), limit))?;
+        *allowed = (*quantity).min(headroom(working, owner, Some(allocation), limit + freed, *quantity));
+        if *allowed < *quantity {
+            exceeded.get_or_insert(Refusal::OwnerLimitExceeded { allocation: Some(allocation.clone()), limit });
+        }
     }
-    let Some(limit) = working.event()?.config.limit_per_owner else { return Ok(allowed) };
-    let total: i64 = allowed.iter().sum();
-    let freed = units_of(replaced, None);
-    let mut headroom = headroom(working, owner, None, limit + freed, total);
-    clamp(total, headroom, mode).ok_or_else(|| over_limit(None, limit))?;
-    for allowed in &mut allowed {
-        *allowed = (*allowed).min(headroom);
-        headroom -= *allowed;
+    let mut total: i64 = allowed.iter().sum();
+    if let Some(refusal) = exceeded
+        && (mode == Mode::AllOrNothing || total == 0)
+    {
+        return Err(refusal);
     }
-    Ok(allowed)
+    if let Some(limit) = working.event()?.config.limit_per_owner {
+        let want = total;
+        total = want.min(headroom(working, owner, None, limit + units_of(replaced, None), want));
+        if total < want && (mode == Mode::AllOrNothing || total == 0) {
+            return Err(Refusal::OwnerLimitExceeded { allocation: None, limit });
+        }
+    }
+    Ok(Allowed { lines: allowed, total })
 }
 
 /// How many units more the owner may take. Where the count might be too high and that would matter, it asks for the truth.
@@ -155,55 +171,53 @@ fn headroom(
     headroom
 }
 
-/// As many of `want` as `mode` allows to take where only `room` is; `None`: none at all.
-fn clamp(want: i64, room: i64, mode: Mode) -> Option<i64> {
-    match mode {
-        _ if want <= room => Some(want),
-        Mode::UpTo if room > 0 => Some(room),
-        Mode::UpTo | Mode::AllOrNothing => None,
-    }
-}
-
-fn over_limit(allocation: Option<&AllocationId>, limit: i64) -> Refusal {
-    Refusal::OwnerLimitExceeded { allocation: allocation.cloned(), limit }
-}
-
-/// What availability allows of each line.
+/// What availability leaves of what the limits allow. A line that gets less leaves its share of the event's limit to the
+/// lines after it.
 fn within_availability(
     working: &Working<'_>,
     lines: &[(AllocationId, i64)],
-    allowed: &[i64],
+    allowed: &Allowed,
     mode: Mode,
     replaced: Option<&Reservation>,
 ) -> Result<Vec<i64>, Refusal> {
     let mut granted = Vec::with_capacity(lines.len());
     let mut lacks = Vec::new();
-    for ((id, _), allowed) in lines.iter().zip(allowed) {
+    let mut left = allowed.total;
+    for ((id, quantity), allowed) in lines.iter().zip(&allowed.lines) {
         let available = working.allocation(id)?.available() + units_of(replaced, Some(id));
         if available < *allowed {
-            lacks.push(Lack { allocation: id.clone(), requested: *allowed, available });
+            lacks.push(Lack { allocation: id.clone(), requested: *quantity, available });
         }
-        granted.push(available.min(*allowed));
+        let grant = available.min(*allowed).min(left);
+        left -= grant;
+        granted.push(grant);
     }
     let refused = match mode {
         Mode::AllOrNothing => !lacks.is_empty(),
         Mode::UpTo => granted.iter().all(|quantity| *quantity == 0),
     };
-    if refused { Err(shortage(working, lacks)?) } else { Ok(granted) }
+    if refused { Err(shortage(working, lacks, mode)?) } else { Ok(granted) }
 }
 
-/// The name of a shortage: the most final one of its lines.
-fn shortage(working: &Working<'_>, lacks: Vec<Lack>) -> Result<Refusal, Refusal> {
-    let mut all_held = false;
+/// The name of a shortage. One line that is gone for good sinks `AllOrNothing`; `UpTo` has hope as long as one may come back.
+fn shortage(working: &Working<'_>, lacks: Vec<Lack>, mode: Mode) -> Result<Refusal, Refusal> {
+    let (mut gone, mut held) = (false, false);
     for lack in lacks.iter().filter(|lack| lack.available == 0) {
-        if working.allocation(&lack.allocation)?.held == 0 {
-            return Ok(Refusal::SoldOut(lacks));
+        // A draining capacity goes with the holds that lapse, down to what is wanted.
+        let allocation = working.allocation(&lack.allocation)?;
+        match allocation.capacity_wanted() > allocation.sold {
+            true => held = true,
+            false => gone = true,
         }
-        all_held = true;
     }
-    Ok(match all_held {
-        true => Refusal::AllHeld { lacks, next_expiry: working.next_expiry() },
-        false => Refusal::InsufficientAvailability(lacks),
+    let sold_out = match mode {
+        Mode::AllOrNothing => gone,
+        Mode::UpTo => gone && !held,
+    };
+    Ok(match (sold_out, held) {
+        (true, _) => Refusal::SoldOut(lacks),
+        (false, true) => Refusal::AllHeld { lacks, next_expiry: working.next_expiry() },
+        (false, false) => Refusal::InsufficientAvailability(lacks),
     })
 }
 

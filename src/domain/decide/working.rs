@@ -1,6 +1,6 @@
 //! The copy of an event's state that a batch works on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Answer, Need, Outcome, Refusal};
 use crate::domain::change::{Changes, Delta, Edited, JournalEntry, JournalKind};
@@ -10,13 +10,13 @@ use crate::domain::ids::{Actor, AllocationId, OwnerId, ReservationId};
 use crate::domain::reservation::{Reservation, State};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::UsageTable;
+use crate::domain::usage::UpperBounds;
 
 /// What the batch has changed so far, over the snapshot that it began with.
 pub(super) struct Working<'a> {
     pub(super) now: Timestamp,
     snapshot: &'a Snapshot,
-    usage: &'a UsageTable,
+    usage: &'a dyn UpperBounds,
     event: Option<Event>,
     allocations: BTreeMap<AllocationId, Allocation>,
     /// Changed reservations; `order` keeps the order of their first change.
@@ -31,11 +31,11 @@ pub(super) struct Working<'a> {
     earliest_new: Option<Timestamp>,
     reclaimed: bool,
     needs_expired: bool,
-    needs_usage: Vec<OwnerId>,
+    needs_usage: BTreeSet<OwnerId>,
 }
 
 impl<'a> Working<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot, usage: &'a UsageTable, now: Timestamp) -> Self {
+    pub(super) fn new(snapshot: &'a Snapshot, usage: &'a dyn UpperBounds, now: Timestamp) -> Self {
         Self {
             now,
             snapshot,
@@ -50,7 +50,7 @@ impl<'a> Working<'a> {
             earliest_new: None,
             reclaimed: false,
             needs_expired: false,
-            needs_usage: Vec::new(),
+            needs_usage: BTreeSet::new(),
         }
     }
 
@@ -62,12 +62,15 @@ impl<'a> Working<'a> {
         self.event.as_ref()
     }
 
-    /// Replaces the event. `new_limits`: it has a limit where there was none.
-    pub(super) fn put_event(&mut self, event: Event, new_limits: bool) {
+    /// Replaces the event. `new_limit`: units that were taken before have a limit now that had none.
+    pub(super) fn put_event(&mut self, event: Event, new_limit: bool) {
         let counted = self.event.as_ref().is_some_and(Event::has_limits);
+        let counts = event.has_limits();
         self.event = Some(event);
-        self.new_limits |= new_limits;
-        if new_limits && !counted {
+        self.new_limits |= new_limit;
+        if counts && !counted {
+            // What the batch did while there was no limit was not counted; what it did under an earlier limit was.
+            self.usage_deltas.clear();
             for entry in std::mem::take(&mut self.journal) {
                 self.count_usage(&entry);
                 self.journal.push(entry);
@@ -124,8 +127,8 @@ impl<'a> Working<'a> {
             };
             return Units { at_most: stored + gained, exact: true };
         }
-        let counted = self.snapshot.event.as_ref().is_none_or(|event| self.usage.as_of() == event.last_seq);
-        if self.new_limits || !counted {
+        let Some(event) = &self.snapshot.event else { return Units { at_most: gained, exact: true } };
+        if self.new_limits || !event.has_limits() || self.usage.as_of() != event.last_seq {
             return Units { at_most: i64::MAX, exact: false };
         }
         Units { at_most: self.usage.units_at_most(owner, allocation).saturating_add(gained), exact: false }
@@ -133,9 +136,12 @@ impl<'a> Working<'a> {
 
     /// Asks for what `owner` has in truth; this decision is made again with it.
     pub(super) fn need_usage(&mut self, owner: &OwnerId) {
-        if !self.needs_usage.contains(owner) {
-            self.needs_usage.push(owner.clone());
-        }
+        self.needs_usage.insert(owner.clone());
+    }
+
+    /// Whether [`Self::need_usage`] was called for `owner`.
+    pub(super) fn awaits_usage(&self, owner: &OwnerId) -> bool {
+        self.needs_usage.contains(owner)
     }
 
     /// Gets units back that nobody holds any more. Returns whether something came back, so that it is worth trying again.
@@ -180,10 +186,13 @@ impl<'a> Working<'a> {
         reservation
     }
 
-    /// The earliest expiry of a hold, so far as it lies ahead.
+    /// A moment before which no hold expires, as late as it is known. `None` where the earliest of the stored holds has
+    /// expired, since the snapshot does not tell the one after it.
     pub(super) fn next_expiry(&self) -> Option<Timestamp> {
-        let stored = self.snapshot.earliest_expiry.filter(|at| *at > self.now);
-        [stored, self.earliest_new].into_iter().flatten().min()
+        match self.snapshot.earliest_expiry {
+            Some(stored) if stored <= self.now => None,
+            stored => [stored, self.earliest_new].into_iter().flatten().min(),
+        }
     }
 
     /// Takes the units of a hold out of `held`. A draining capacity follows.
@@ -231,6 +240,7 @@ impl<'a> Working<'a> {
         {
             self.allocations.insert(id.clone(), allocation.clone());
         }
+        debug_assert!(self.allocations.contains_key(id), "allocations are loaded with the reservations that name them");
         if let Some(allocation) = self.allocations.get_mut(id) {
             allocation.capacity += capacity;
             allocation.held += held;
@@ -298,7 +308,7 @@ impl<'a> Working<'a> {
     /// What the batch changed, or what must be loaded before that is known.
     pub(super) fn into_changes(mut self) -> Result<Changes, Need> {
         if !self.needs_usage.is_empty() {
-            return Err(Need::Usage(self.needs_usage));
+            return Err(Need::Usage(self.needs_usage.into_iter().collect()));
         }
         if self.journal.is_empty() {
             return Ok(Changes::default());

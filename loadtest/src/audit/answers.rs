@@ -1,0 +1,182 @@
+//! Holds each answer that a buyer got against what the journal shows of the time of his call.
+
+use boxoffice_proto::v1::reservation::State;
+
+use super::availability::Availability;
+use super::evidence::{Entry, Evidence};
+use super::findings::{Findings, Key};
+use super::ledger::{Ledger, story_lines};
+use super::story::Story;
+use crate::clock::{Micros, SECOND};
+use crate::history::{Action, Call, Reason, Told, View, owner_name};
+
+/// Both clocks are the machine's, but times are cut to microseconds and the clock may be slewed.
+const CLOCK_TOLERANCE: Micros = 5_000;
+
+/// A change is visible to reads when it is committed, which is later than its time in the journal, by a batch at most.
+const READ_TOLERANCE: Micros = SECOND;
+
+/// Checks all answers.
+pub(super) fn check(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
+    let availability = Availability::new(&evidence.journal);
+    let judge = Judge { journal: &evidence.journal, ledger, availability, limit: evidence.limit_per_owner };
+    for call in &evidence.calls {
+        if let Some((key, text)) = judge.fault(call) {
+            findings.add(key, 1, text, judge.lines(call));
+        }
+    }
+}
+
+/// What is wrong with an answer.
+type Fault = (Key, String);
+
+struct Judge<'a> {
+    journal: &'a [Entry],
+    ledger: &'a Ledger,
+    availability: Availability,
+    limit: i32,
+}
+
+impl Judge<'_> {
+    fn fault(&self, call: &Call) -> Option<Fault> {
+        match &call.told {
+            Told::Busy | Told::Unknown(_) => None,
+            Told::Nonsense(why) => Some((Key::WrongAnswer, why.clone())),
+            told if call.ask.intruder => intrusion(call, told),
+            Told::Shown(view) => self.untrue_view(call, view).or_else(|| short_of_target(call, view)),
+            Told::Refused(reason) => self.untrue_refusal(call, *reason),
+        }
+    }
+
+    fn story(&self, call: &Call) -> Option<&Story> {
+        self.ledger.stories.get(&call.ask.reservation)
+    }
+
+    /// What the reservation can have been while the call ran.
+    fn candidates(&self, call: &Call) -> Vec<Option<View>> {
+        let tolerance = if call.ask.action == Action::Get { READ_TOLERANCE } else { CLOCK_TOLERANCE };
+        let (from, to) = (call.start - tolerance, call.end + CLOCK_TOLERANCE);
+        self.story(call).map_or_else(|| vec![None], |story| story.between(from, to))
+    }
+
+    fn untrue_view(&self, call: &Call, view: &View) -> Option<Fault> {
+        let owner = owner_name(call.ask.owner);
+        let Some(story) = self.story(call) else {
+            return Some((Key::Lost, format!("{owner} was told {view}, but the journal knows no such reservation")));
+        };
+        if story.owner != owner {
+            return Some((Key::Disclosed, format!("{owner} was shown a reservation of {}", story.owner)));
+        }
+        let shown = self.candidates(call).into_iter().flatten().any(|candidate| candidate.agrees(view));
+        let key = if call.ask.action == Action::Get { Key::WrongAnswer } else { Key::Lost };
+        (!shown).then(|| (key, format!("{owner} was told {view}, but the journal does not show it for that time")))
+    }
+
+    fn untrue_refusal(&self, call: &Call, reason: Reason) -> Option<Fault> {
+        let fault = |key, why: &str| {
+            let owner = owner_name(call.ask.owner);
+            Some((key, format!("{owner} was refused, {}, but {why}", reason.as_str())))
+        };
+        let was = |state| self.candidates(call).iter().flatten().any(|view| view.state == state);
+        let ended_as = |state| {
+            if was(state) { None } else { fault(Key::WrongAnswer, "the reservation was not so at that time") }
+        };
+        match reason {
+            Reason::SoldOut | Reason::InsufficientAvailability | Reason::AllHeld => {
+                let enough = self.enough_all_the_time(call)?;
+                fault(Key::FalseSoldOut, &format!("at least {enough} units were for sale all the time"))
+            }
+            Reason::OwnerLimitExceeded if self.limit_was_near(call) => None,
+            Reason::OwnerLimitExceeded => fault(Key::WrongAnswer, "the limit was not reached"),
+            Reason::ReservationExpired => ended_as(State::Expired),
+            Reason::AlreadyReleased => ended_as(State::Released),
+            Reason::AlreadyCancelled => ended_as(State::Cancelled),
+            Reason::AlreadyConfirmed => ended_as(State::Confirmed),
+            Reason::NotConfirmed => ended_as(State::Held),
+            Reason::ReservationNotFound if self.candidates(call).contains(&None) => None,
+            Reason::ReservationNotFound => fault(Key::Lost, "the journal has it"),
+            Reason::ReservationIdReused => fault(Key::WrongAnswer, "it is the same owner and the same request"),
+            Reason::SalesNotOpen => fault(Key::WrongAnswer, "the event was on sale"),
+        }
+    }
+
+    /// How many units were for sale, if that was enough for the request during the whole call.
+    fn enough_all_the_time(&self, call: &Call) -> Option<i32> {
+        let wanted = match &call.ask.action {
+            Action::Reserve { up_to: true, .. } => 1,
+            Action::Reserve { quantity, .. } => *quantity,
+            // A late confirm takes the hold's units again.
+            Action::Confirm { .. } => self.story(call)?.last()?.quantity,
+            Action::Extend { .. } | Action::Release | Action::Cancel { .. } | Action::Get => 0,
+        };
+        let least = self.availability.least_between(call.start - CLOCK_TOLERANCE, call.end + CLOCK_TOLERANCE);
+        (least >= wanted).then_some(least)
+    }
+
+    /// Whether the owner can have had so much that the request went beyond the limit.
+    fn limit_was_near(&self, call: &Call) -> bool {
+        let wanted = match &call.ask.action {
+            Action::Reserve { up_to: true, .. } => 1,
+            Action::Reserve { quantity, .. } => *quantity,
+            Action::Confirm { .. } => self.story(call).and_then(Story::last).map_or(0, |view| view.quantity),
+            Action::Extend { .. } | Action::Release | Action::Cancel { .. } | Action::Get => return false,
+        };
+        let (from, to) = (call.start - CLOCK_TOLERANCE, call.end + CLOCK_TOLERANCE);
+        let ids = self.ledger.owners.get(&owner_name(call.ask.owner)).map(Vec::as_slice).unwrap_or_default();
+        let units: i32 =
+            ids.iter().filter_map(|id| self.ledger.stories.get(id)).map(|s| s.units_at_most(from, to)).sum();
+        units + wanted > self.limit
+    }
+
+    fn lines(&self, call: &Call) -> Vec<String> {
+        let mut lines = vec![call.to_string()];
+        lines.extend(self.story(call).map(|story| story_lines(story, self.journal)).unwrap_or_default());
+        lines
+    }
+}
+
+/// To an intruder the reservation must not exist; only its id is taken.
+fn intrusion(call: &Call, told: &Told) -> Option<Fault> {
+    let expected = match call.ask.action {
+        Action::Reserve { .. } => Reason::ReservationIdReused,
+        Action::Extend { .. } | Action::Confirm { .. } | Action::Release | Action::Cancel { .. } | Action::Get => {
+            Reason::ReservationNotFound
+        }
+    };
+    let owner = owner_name(call.ask.owner);
+    let text = || format!("{owner} asked for a reservation of another owner, and was not told {}", expected.as_str());
+    (*told != Told::Refused(expected)).then(|| (Key::Disclosed, text()))
+}
+
+/// A success must have reached what was asked for.
+fn short_of_target(call: &Call, view: &View) -> Option<Fault> {
+    let reached = match &call.ask.action {
+        Action::Reserve { quantity, up_to: true, .. } => (1..=*quantity).contains(&view.quantity),
+        Action::Reserve { quantity, .. } => view.quantity == *quantity,
+        Action::Confirm { order_ref, .. } => view.state == State::Confirmed && view.order_ref == *order_ref,
+        Action::Release => view.state == State::Released,
+        Action::Cancel { units } => view.cancelled >= units.unwrap_or(view.quantity),
+        Action::Extend { .. } => view.state == State::Held,
+        Action::Get => true,
+    };
+    let text =
+        || format!("{} asked for {:?}, and was told {view} as success", owner_name(call.ask.owner), call.ask.action);
+    (!reached).then(|| (Key::WrongAnswer, text()))
+}
+
+/// Units that the buyers were told are theirs for good: confirmed, less all that they tried to refund.
+pub(super) fn sold_by_answers(calls: &[Call]) -> i64 {
+    let mut bought = std::collections::HashMap::new();
+    for call in calls.iter().filter(|call| !call.ask.intruder) {
+        let (sold, refunded) = bought.entry(call.ask.reservation).or_insert((0, 0));
+        if let Told::Shown(view) = &call.told
+            && view.state == State::Confirmed
+        {
+            *sold = view.quantity.max(*sold);
+        }
+        if let Action::Cancel { units } = call.ask.action {
+            *refunded = units.unwrap_or(i32::MAX).max(*refunded);
+        }
+    }
+    bought.values().map(|(sold, refunded)| i64::from((sold - refunded).max(0))).sum()
+}

@@ -1,0 +1,145 @@
+//! What an audit looks at: the calls of the buyers beside what the server has written down.
+
+use std::fmt;
+
+pub use boxoffice_proto::v1::change::Kind;
+use uuid::Uuid;
+
+use crate::clock::Micros;
+use crate::history::{Call, View};
+
+/// Everything that is known after a sale.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// Every attempt of every call.
+    pub calls: Vec<Call>,
+    /// The whole journal, in the order in which the server listed it.
+    pub journal: Vec<Entry>,
+    /// The counters, after everything has drained.
+    pub counters: Counters,
+    /// Every reservation, after everything has drained.
+    pub reservations: Vec<Stored>,
+    /// What the server's own audit found to differ.
+    pub server_audit: Vec<String>,
+    /// Most units that an owner may have; 0: no limit.
+    pub limit_per_owner: i32,
+    /// Units that were still held when the wait for all holds to drain was given up.
+    pub held_after_drain: i32,
+    /// Whether somebody bought for as long as there was anything to buy, so that all must be sold.
+    pub must_be_sold_out: bool,
+}
+
+/// One change of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number.
+    pub seq: i64,
+    /// When it happened.
+    pub at: Micros,
+    /// What happened.
+    pub kind: Kind,
+    /// To which reservation.
+    pub reservation: Option<Uuid>,
+    /// Whose it is.
+    pub owner: String,
+    /// What it did to the counts.
+    pub deltas: Vec<Delta>,
+    /// When the hold lapses, where the change says so.
+    pub expires: Option<Micros>,
+    /// The order, where the change says so.
+    pub order_ref: String,
+}
+
+impl Entry {
+    /// Added to held units, over all allocations.
+    pub fn held(&self) -> i32 {
+        self.deltas.iter().map(|delta| delta.held).sum()
+    }
+
+    /// Added to sold units, over all allocations.
+    pub fn sold(&self) -> i32 {
+        self.deltas.iter().map(|delta| delta.sold).sum()
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.kind.as_str_name().trim_start_matches("KIND_");
+        write!(f, "journal {} at {}: {kind}", self.seq, self.at)?;
+        if let Some(id) = self.reservation {
+            write!(f, " {id} of {}", self.owner)?;
+        }
+        for delta in &self.deltas {
+            write!(f, ", capacity {:+} held {:+} sold {:+}", delta.capacity, delta.held, delta.sold)?;
+        }
+        if let Some(expires) = self.expires {
+            write!(f, ", until {expires}")?;
+        }
+        if !self.order_ref.is_empty() {
+            write!(f, ", order {}", self.order_ref)?;
+        }
+        Ok(())
+    }
+}
+
+/// What one change did to one allocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delta {
+    /// The allocation's name.
+    pub allocation: String,
+    /// Added to capacity.
+    pub capacity: i32,
+    /// Added to held.
+    pub held: i32,
+    /// Added to sold.
+    pub sold: i32,
+}
+
+/// The event's counters, read at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counters {
+    /// The newest change that they reflect.
+    pub seq: i64,
+    /// When they were read, by the server's clock.
+    pub read_at: Micros,
+    /// Of each allocation.
+    pub allocations: Vec<Counter>,
+}
+
+impl Counters {
+    /// Capacity of all allocations.
+    pub fn capacity(&self) -> i32 {
+        self.allocations.iter().map(|counter| counter.capacity).sum()
+    }
+
+    /// Sold units of all allocations.
+    pub fn sold(&self) -> i32 {
+        self.allocations.iter().map(|counter| counter.sold).sum()
+    }
+}
+
+/// The counters of one allocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counter {
+    /// The allocation's name.
+    pub allocation: String,
+    /// Units in all.
+    pub capacity: i32,
+    /// In live holds.
+    pub held: i32,
+    /// Sold.
+    pub sold: i32,
+    /// For sale.
+    pub available: i32,
+}
+
+/// One reservation as the server lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub owner: String,
+    /// The rest.
+    pub view: View,
+}

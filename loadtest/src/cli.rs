@@ -1,0 +1,177 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Hammers a Boxoffice server, and proves that it did not oversell. Exit code 0: passed, 1: failed, 2: could not run.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = "Without a scenario, it is `sale`.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub scenario: Scenario,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Scenario {
+    /// Sell out a hot event while the server is killed again and again; then audit every answer.
+    Sale(SaleArgs),
+    /// Measure rates and latencies against the empty call of the same server.
+    Bench(BenchArgs),
+    /// Measure whether the rate holds after millions of reservations and with thousands of events.
+    Growth(GrowthArgs),
+}
+
+/// The names by which a scenario can be chosen, and the options that stand without one.
+const FIRST_WORDS: [&str; 8] = ["sale", "bench", "growth", "help", "-h", "--help", "-V", "--version"];
+
+/// Reads the command line; the scenario is `sale` where none is named.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
+    let mut arguments: Vec<_> = arguments.into_iter().collect();
+    let named = arguments.get(1).is_some_and(|first| FIRST_WORDS.iter().any(|word| first == word));
+    if !named {
+        arguments.insert(arguments.len().min(1), "sale".into());
+    }
+    Cli::parse_from(arguments)
+}
+
+/// Options of every scenario.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Seed of all random choices
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Write the result to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Store of the child server; only sqlite so far
+    #[arg(long, default_value = "sqlite")]
+    pub store: String,
+    /// How many child servers; only 1 so far
+    #[arg(long, default_value_t = 1)]
+    pub servers: u32,
+    /// Use the server that runs at this URL (with --dev) instead of a child; it is never killed
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// The server to start; else the one beside this program, built if need be
+    #[arg(long, value_name = "PATH", env = "BOXOFFICE_SERVER_BINARY")]
+    pub server_binary: Option<PathBuf>,
+    /// Keep the child server's data and log
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// Options of `sale`.
+#[derive(Debug, Clone, Args)]
+pub struct SaleArgs {
+    /// Options of every scenario.
+    #[command(flatten)]
+    pub common: Common,
+    /// Tickets to sell
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(i32).range(1..=1_000_000))]
+    pub tickets: i32,
+    /// Buyers who want them
+    #[arg(long, default_value_t = 60_000, value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
+    pub buyers: u32,
+    /// How often to kill the server in mid-sale; 0 with --target
+    #[arg(long, default_value_t = 3)]
+    pub kills: u32,
+    /// Most tickets for one buyer
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=1_000))]
+    pub limit: i32,
+    /// How long a hold lives, in seconds
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(i64).range(1..=600))]
+    pub hold_seconds: i64,
+    /// The first half of the buyers come at once, the others over so many seconds
+    #[arg(long, default_value_t = 15)]
+    pub seconds: u64,
+    /// Buyers at work at the same time
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub concurrency: u32,
+    /// Connections that they share
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub connections: u32,
+    /// How long to wait, in seconds, for all holds to drain
+    #[arg(long, default_value_t = 60)]
+    pub drain_seconds: u64,
+}
+
+/// Options of the scenarios that measure.
+#[derive(Debug, Clone, Args)]
+pub struct Pace {
+    /// Turns of each measurement; the median counts
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub turns: u32,
+    /// Seconds of each turn of each measurement
+    #[arg(long, default_value_t = 4.0)]
+    pub seconds: f64,
+    /// Connections of the generator
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub connections: u32,
+    /// Fail where a target is missed, not only where the audit finds something
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Options of `bench`.
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// Options of every scenario.
+    #[command(flatten)]
+    pub common: Common,
+    /// How to measure.
+    #[command(flatten)]
+    pub pace: Pace,
+    /// Only these measurements, such as reserve@64; those that they are compared with come along
+    #[arg(long, value_name = "NAME@IN_FLIGHT", value_delimiter = ',')]
+    pub only: Vec<String>,
+}
+
+/// Options of `growth`.
+#[derive(Debug, Clone, Args)]
+pub struct GrowthArgs {
+    /// Options of every scenario.
+    #[command(flatten)]
+    pub common: Common,
+    /// How to measure.
+    #[command(flatten)]
+    pub pace: Pace,
+    /// Reservations to make in one event between the measurements
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..=500_000_000))]
+    pub reservations: u64,
+    /// Events that are on sale at once
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub events: u32,
+}
+
+impl Scenario {
+    /// Its options that all scenarios have.
+    pub fn common(&self) -> &Common {
+        match self {
+            Self::Sale(args) => &args.common,
+            Self::Bench(args) => &args.common,
+            Self::Growth(args) => &args.common,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario(line: &str) -> Scenario {
+        parse(line.split(' ').map(OsString::from)).scenario
+    }
+
+    #[test]
+    fn the_scenario_is_sale_where_none_is_named() {
+        assert!(matches!(scenario("loadtest"), Scenario::Sale(args) if args.kills == 3));
+        assert!(matches!(scenario("loadtest --kills 9 --seed 4"), Scenario::Sale(args) if args.kills == 9));
+        assert!(matches!(scenario("loadtest sale --kills 9"), Scenario::Sale(args) if args.kills == 9));
+        assert!(matches!(scenario("loadtest bench --turns 5"), Scenario::Bench(args) if args.pace.turns == 5));
+        assert_eq!(scenario("loadtest growth --seed 7").common().seed, 7);
+    }
+}

@@ -1,0 +1,88 @@
+//! Connections to the server under test, and the metadata that names the caller.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use boxoffice_proto::v1::admin_service_client::AdminServiceClient;
+use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::health_client::HealthClient;
+
+/// The client of buyers.
+pub type Inventory = InventoryServiceClient<Channel>;
+/// The client of operators.
+pub type Admin = AdminServiceClient<Channel>;
+/// The client of the empty call.
+pub type Health = HealthClient<Channel>;
+
+/// The metadata key that names the owner to a server in `--dev` mode.
+pub const OWNER_KEY: &str = "boxoffice-owner";
+
+/// Pages of journal entries and reservations are larger than tonic's default of 4 MiB allows.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Wide enough that the largest answers don't wait for window updates.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
+/// A fixed set of connections, which connect when first used and again after the server was killed.
+#[derive(Clone)]
+pub struct Connections {
+    channels: Vec<Channel>,
+}
+
+impl Connections {
+    /// Prepares `count` connections to `url`.
+    ///
+    /// # Errors
+    /// Where the URL cannot be read.
+    pub fn new(url: &str, count: usize) -> Result<Self> {
+        let endpoint = Endpoint::from_shared(url.to_owned())
+            .with_context(|| format!("{url} is not a URL"))?
+            .tcp_nodelay(true)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        Ok(Self { channels: (0..count.max(1)).map(|_| endpoint.connect_lazy()).collect() })
+    }
+
+    /// The connection of the `index`th task: tasks are spread evenly.
+    #[allow(clippy::indexing_slicing, reason = "the remainder of the length is an index, and there is at least one")]
+    fn channel(&self, index: usize) -> Channel {
+        self.channels[index % self.channels.len()].clone()
+    }
+
+    /// The buyers' client of the `index`th task.
+    pub fn inventory(&self, index: usize) -> Inventory {
+        Inventory::new(self.channel(index)).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The operators' client of the `index`th task.
+    pub fn admin(&self, index: usize) -> Admin {
+        Admin::new(self.channel(index)).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The client of the empty call of the `index`th task.
+    pub fn health(&self, index: usize) -> Health {
+        Health::new(self.channel(index))
+    }
+}
+
+/// A request on behalf of an owner.
+pub fn owned_by<T>(owner: MetadataValue<Ascii>, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.metadata_mut().insert(OWNER_KEY, owner);
+    request
+}
+
+/// The metadata value of an owner's name; names here are made of letters, digits and `-`.
+pub fn owner_value(name: &str) -> MetadataValue<Ascii> {
+    MetadataValue::try_from(name).unwrap_or_else(|_| MetadataValue::from_static("unprintable"))
+}
+
+/// The reason of a refusal, as the API's errors carry it.
+pub fn reason(status: &tonic::Status) -> Option<String> {
+    use tonic_types::StatusExt as _;
+    status.get_details_error_info().map(|info| info.reason)
+}

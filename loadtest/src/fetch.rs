@@ -1,0 +1,148 @@
+//! Reads everything that the server has written down of an event.
+
+use anyhow::{Context as _, Result, anyhow};
+use boxoffice_proto::v1::audit_event_response::Difference;
+use boxoffice_proto::v1::{
+    AdminServiceListReservationsRequest, AuditEventRequest, AuditEventResponse, Change, Event, ListChangesRequest,
+    Reservation,
+};
+use uuid::Uuid;
+
+use crate::audit::evidence::{Counter, Counters, Delta, Entry, Stored};
+use crate::client::{Admin, Inventory};
+use crate::clock::micros;
+use crate::event::SaleEvent;
+use crate::history::View;
+
+/// The largest pages that the API gives.
+const CHANGES_PAGE: i32 = 10_000;
+const RESERVATIONS_PAGE: i32 = 1_000;
+
+/// Reads on in the journal, from after the last of `journal`, to its end.
+///
+/// # Errors
+/// Where the server does not answer, or with what cannot be read.
+pub async fn extend_journal(admin: &mut Admin, event: &SaleEvent, journal: &mut Vec<Entry>) -> Result<()> {
+    let mut from = journal.last().map_or(1, |entry| entry.seq + 1);
+    while from != 0 {
+        let request = ListChangesRequest { parent: event.name.clone(), from_seq: from, page_size: CHANGES_PAGE };
+        let page = admin.list_changes(request).await.context("the journal cannot be read")?.into_inner();
+        for change in &page.changes {
+            journal.push(entry(change)?);
+        }
+        from = page.next_from_seq;
+    }
+    Ok(())
+}
+
+/// Reads every reservation.
+///
+/// # Errors
+/// Where the server does not answer, or with what cannot be read.
+pub async fn reservations(admin: &mut Admin, event: &SaleEvent) -> Result<Vec<Stored>> {
+    let mut all = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = AdminServiceListReservationsRequest {
+            parent: event.name.clone(),
+            owner: String::new(),
+            page_size: RESERVATIONS_PAGE,
+            page_token,
+        };
+        let page = admin.list_reservations(request).await.context("the reservations cannot be read")?.into_inner();
+        for reservation in &page.reservations {
+            let id = reservation_id(&reservation.name)?;
+            all.push(Stored { id, owner: reservation.owner.clone(), view: view(reservation) });
+        }
+        if page.next_page_token.is_empty() {
+            return Ok(all);
+        }
+        page_token = page.next_page_token;
+    }
+}
+
+/// Reads the counters.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn counters(inventory: &mut Inventory, event: &SaleEvent) -> Result<Counters> {
+    Ok(counters_of(&event.read(inventory).await?))
+}
+
+/// The server's own audit.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn server_audit(admin: &mut Admin, event: &SaleEvent) -> Result<AuditEventResponse> {
+    let request = AuditEventRequest { name: event.name.clone() };
+    Ok(admin.audit_event(request).await.context("the server cannot audit the event")?.into_inner())
+}
+
+/// The differences that the server's own audit found, in words.
+pub fn differences(audit: &AuditEventResponse) -> Vec<String> {
+    let tell = |difference: &Difference| {
+        let Difference { resource, field, journal, stored } = difference;
+        format!("{field} of {resource} is {stored}; the journal says {journal}")
+    };
+    let mut told: Vec<_> = audit.differences.iter().map(tell).collect();
+    if told.is_empty() && audit.difference_count != 0 {
+        told.push(format!("{} differences", audit.difference_count));
+    }
+    told
+}
+
+/// A reservation of the API as the auditor sees it.
+pub fn view(reservation: &Reservation) -> View {
+    View {
+        state: reservation.state(),
+        quantity: reservation.lines.iter().map(|line| line.quantity).sum(),
+        cancelled: reservation.lines.iter().map(|line| line.cancelled_quantity).sum(),
+        expires: reservation.expire_time.as_ref().map_or(0, micros),
+        order_ref: reservation.order_ref.clone(),
+    }
+}
+
+fn counters_of(event: &Event) -> Counters {
+    let counter = |allocation: &boxoffice_proto::v1::Allocation| Counter {
+        allocation: allocation.name.clone(),
+        capacity: allocation.capacity,
+        held: allocation.held,
+        sold: allocation.sold,
+        available: allocation.available,
+    };
+    Counters {
+        seq: event.seq,
+        read_at: event.read_time.as_ref().map_or(0, micros),
+        allocations: event.allocations.iter().map(counter).collect(),
+    }
+}
+
+fn entry(change: &Change) -> Result<Entry> {
+    let delta = |delta: &boxoffice_proto::v1::change::Delta| Delta {
+        allocation: delta.allocation.clone(),
+        capacity: delta.capacity,
+        held: delta.held,
+        sold: delta.sold,
+    };
+    let at = change.occur_time.as_ref().with_context(|| format!("change {} has no occur_time", change.seq))?;
+    let named = Some(&change.reservation).filter(|name| !name.is_empty());
+    Ok(Entry {
+        seq: change.seq,
+        at: micros(at),
+        kind: change.kind(),
+        reservation: named.map(|name| reservation_id(name)).transpose()?,
+        owner: change.owner.clone(),
+        deltas: change.deltas.iter().map(delta).collect(),
+        expires: change.expire_time.as_ref().map(micros),
+        order_ref: change.order_ref.clone(),
+    })
+}
+
+/// The id at the end of a reservation's name.
+///
+/// # Errors
+/// Where there is none.
+pub fn reservation_id(name: &str) -> Result<Uuid> {
+    let id = name.rsplit('/').next().and_then(|id| Uuid::try_parse(id).ok());
+    id.ok_or_else(|| anyhow!("{name} is not the name of a reservation"))
+}

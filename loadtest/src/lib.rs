@@ -1,0 +1,76 @@
+//! Hammers a Boxoffice server, and proves that it did not oversell.
+//!
+//! A black box: it knows the server only by the generated client. A scenario ([`sale`], [`bench`], [`growth`]) drives a
+//! [`server`] that is its child process; buyers record what they were told ([`history`]); the auditor ([`audit`]) holds
+//! that against the journal, the counters and the reservations; [`report`] tells the outcome.
+
+pub mod audit;
+mod bar;
+pub mod bench;
+pub mod cli;
+pub mod client;
+pub mod clock;
+pub mod event;
+pub mod fetch;
+pub mod growth;
+pub mod history;
+pub mod report;
+pub mod sale;
+pub mod server;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, ensure};
+
+use cli::{Common, Scenario};
+use report::Report;
+
+/// Threads of the generator. More would take the processors from the server, which runs on the same machine.
+const WORKER_THREADS: usize = 2;
+
+/// Exit codes of the contract.
+const FAILED: u8 = 1;
+const COULD_NOT_RUN: u8 = 2;
+
+/// Runs the scenario of a command line to its end, and tells how it went.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let scenario = cli::parse(arguments).scenario;
+    match run(&scenario) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAILED),
+        Err(error) => {
+            eprintln!("loadtest could not run: {error:#}");
+            ExitCode::from(COULD_NOT_RUN)
+        }
+    }
+}
+
+fn run(scenario: &Scenario) -> Result<bool> {
+    let common = scenario.common();
+    check(common)?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(WORKER_THREADS).enable_all().build()?;
+    let report = runtime.block_on(async {
+        match scenario {
+            Scenario::Sale(args) => sale::run(args).await,
+            Scenario::Bench(args) => bench::run(args).await,
+            Scenario::Growth(args) => growth::run(args).await,
+        }
+    })?;
+    report.print();
+    write_json(&report, common)?;
+    Ok(report.passed)
+}
+
+fn check(common: &Common) -> Result<()> {
+    ensure!(common.store == "sqlite", "--store {} is not there yet; only sqlite is", common.store);
+    ensure!(common.servers == 1, "--servers {} is not there yet; only 1 is", common.servers);
+    Ok(())
+}
+
+fn write_json(report: &Report, common: &Common) -> Result<()> {
+    let Some(path) = &common.json else { return Ok(()) };
+    let text = serde_json::to_string_pretty(&report.to_json(common))?;
+    std::fs::write(path, text + "\n").with_context(|| format!("{} cannot be written", path.display()))
+}

@@ -1,0 +1,173 @@
+//! What a run ends with: a table and a verdict for people, an object for programs.
+
+mod table;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::audit::Verdict;
+use crate::audit::findings::{Key, Violation};
+use crate::cli::Common;
+
+/// What a scenario came to.
+#[derive(Debug)]
+pub struct Report {
+    /// Its name.
+    pub scenario: &'static str,
+    /// Whether everything was as it must be.
+    pub passed: bool,
+    /// See [`AuditCounts`].
+    pub audit: AuditCounts,
+    /// Rates and latencies.
+    pub measurements: Vec<Measurement>,
+    /// What went wrong, in words.
+    pub violations: Vec<Violation>,
+    /// Further facts, for people and programs alike: a name and a value.
+    pub facts: Vec<(&'static str, Value)>,
+    /// The verdict in one line, without the word itself.
+    pub summary: String,
+}
+
+/// The audit in figures; the first nine are the contract's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct AuditCounts {
+    /// Units in all.
+    pub capacity: i64,
+    /// Units sold.
+    pub sold: i64,
+    /// See [`Key`], here and below.
+    pub oversold: u64,
+    /// See [`Key`].
+    pub lost: u64,
+    /// See [`Key`].
+    pub duplicated: u64,
+    /// See [`Key`].
+    pub leaked: u64,
+    /// See [`Key`].
+    pub stranded: u64,
+    /// See [`Key`].
+    pub false_sold_out: u64,
+    /// Attempts whose outcome the client did not learn; no violation.
+    pub unknown: u64,
+    /// See [`Key`].
+    pub limit_passed: u64,
+    /// See [`Key`].
+    pub journal: u64,
+    /// See [`Key`].
+    pub mismatched: u64,
+    /// See [`Key`].
+    pub disclosed: u64,
+    /// See [`Key`].
+    pub wrong_answer: u64,
+}
+
+impl From<&Verdict> for AuditCounts {
+    fn from(verdict: &Verdict) -> Self {
+        let count = |key| verdict.findings.count(key);
+        Self {
+            capacity: verdict.capacity.into(),
+            sold: verdict.sold.into(),
+            oversold: count(Key::Oversold),
+            lost: count(Key::Lost),
+            duplicated: count(Key::Duplicated),
+            leaked: count(Key::Leaked),
+            stranded: count(Key::Stranded),
+            false_sold_out: count(Key::FalseSoldOut),
+            unknown: verdict.unknown,
+            limit_passed: count(Key::LimitPassed),
+            journal: count(Key::Journal),
+            mismatched: count(Key::Mismatched),
+            disclosed: count(Key::Disclosed),
+            wrong_answer: count(Key::WrongAnswer),
+        }
+    }
+}
+
+/// One rate with its latencies.
+#[derive(Debug, Clone, Serialize)]
+pub struct Measurement {
+    /// Of what.
+    pub name: String,
+    /// Calls at the same time.
+    pub in_flight: usize,
+    /// Median over the turns. Of `batch_reserve`: reservations, not calls.
+    pub rate_per_s: f64,
+    /// The rate over that of the empty call at the same `in_flight` (of `batch_reserve`: at 64); 0 where there is none.
+    pub ratio_to_empty: f64,
+    /// Of single calls, over all turns.
+    pub latency_us: Latency,
+    /// The rate of each turn.
+    pub turns_per_s: Vec<f64>,
+    /// CPU time of the server over all turns; `null` where it cannot be seen.
+    pub server_cpu_s: Option<f64>,
+    /// CPU time of the load generator over all turns; `null` where it cannot be seen.
+    pub generator_cpu_s: Option<f64>,
+    /// What it must reach.
+    pub targets: Vec<Target>,
+}
+
+/// What a measurement must reach.
+#[derive(Debug, Clone, Serialize)]
+pub struct Target {
+    /// In words.
+    pub text: String,
+    /// Whether it did.
+    pub met: bool,
+}
+
+/// Latencies in microseconds.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Latency {
+    /// Half of the calls were faster.
+    pub p50: u64,
+    /// 99 of 100 were faster.
+    pub p99: u64,
+    /// 999 of 1,000 were faster.
+    pub p999: u64,
+    /// The slowest.
+    pub max: u64,
+}
+
+impl From<&Histogram<u64>> for Latency {
+    fn from(histogram: &Histogram<u64>) -> Self {
+        Self {
+            p50: histogram.value_at_quantile(0.5),
+            p99: histogram.value_at_quantile(0.99),
+            p999: histogram.value_at_quantile(0.999),
+            max: histogram.max(),
+        }
+    }
+}
+
+/// A histogram of microseconds, exact to a percent, small enough that each of hundreds of tasks can have one.
+pub fn latency_histogram() -> Histogram<u64> {
+    Histogram::new_with_max(LATENCY_MAX_MICROS, 2).expect("the highest value is above 2, and 2 digits are allowed")
+}
+
+/// Longer latencies count as this: five minutes.
+const LATENCY_MAX_MICROS: u64 = 300_000_000;
+
+impl Report {
+    /// The object of the contract.
+    pub fn to_json(&self, common: &Common) -> Value {
+        let facts: Map<_, _> = self.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let violation = |violation: &Violation| json!({"key": violation.key.as_str(), "text": violation.text, "evidence": violation.evidence});
+        json!({
+            "scenario": self.scenario,
+            "verdict": if self.passed { "pass" } else { "fail" },
+            "seed": common.seed,
+            "store": common.store,
+            "audit": self.audit,
+            "measurements": self.measurements,
+            "baselines": [],
+            "violations": self.violations.iter().map(violation).collect::<Vec<_>>(),
+            "facts": facts,
+        })
+    }
+
+    /// Prints it for people.
+    pub fn print(&self) {
+        table::print(self);
+    }
+}

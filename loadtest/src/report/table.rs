@@ -1,0 +1,112 @@
+//! The report for people.
+
+use serde_json::Value;
+use tabled::builder::Builder;
+use tabled::settings::object::{Columns, Object as _, Rows};
+use tabled::settings::{Alignment, Style};
+
+use super::{AuditCounts, Measurement, Report};
+
+/// Prints the tables, what went wrong, and the verdict.
+pub(super) fn print(report: &Report) {
+    let mut facts = Builder::default();
+    for (name, value) in &report.facts {
+        facts.push_record([name.replace('_', " "), plain(value)]);
+    }
+    for (name, value) in audit_rows(&report.audit) {
+        facts.push_record([name, value]);
+    }
+    println!("{}", render(facts, false));
+    if !report.measurements.is_empty() {
+        println!("{}", render(measurements(&report.measurements), true));
+    }
+    for violation in &report.violations {
+        println!("\n{}: {}", violation.key.as_str(), violation.text);
+        for line in &violation.evidence {
+            println!("    {line}");
+        }
+    }
+    println!("{}: {}", if report.passed { "PASS" } else { "FAIL" }, report.summary);
+}
+
+fn render(builder: Builder, header: bool) -> String {
+    let mut table = builder.build();
+    table.with(Style::sharp().remove_horizontals());
+    if header {
+        table.with(Style::sharp()).modify(Columns::new(1..).not(Rows::first()), Alignment::right());
+    } else {
+        table.modify(Columns::one(1), Alignment::right());
+    }
+    table.to_string()
+}
+
+fn audit_rows(audit: &AuditCounts) -> Vec<(String, String)> {
+    let Ok(Value::Object(counts)) = serde_json::to_value(audit) else { return Vec::new() };
+    // The object lists its keys by name; the order of the contract reads better.
+    let order = [
+        "capacity",
+        "sold",
+        "oversold",
+        "lost",
+        "duplicated",
+        "leaked",
+        "stranded",
+        "false_sold_out",
+        "limit_passed",
+        "journal",
+        "mismatched",
+        "disclosed",
+        "wrong_answer",
+        "unknown",
+    ];
+    let row = |name: &&str| counts.get(*name).map(|value| (name.replace('_', " "), plain(value)));
+    order.iter().filter_map(row).collect()
+}
+
+fn measurements(measurements: &[Measurement]) -> Builder {
+    let mut rows = Builder::default();
+    rows.push_record([
+        "call",
+        "in flight",
+        "rate/s",
+        "of empty",
+        "p50 µs",
+        "p99 µs",
+        "p999 µs",
+        "max µs",
+        "server CPU s",
+        "generator CPU s",
+        "target",
+    ]);
+    for measurement in measurements {
+        let Measurement { name, in_flight, rate_per_s, ratio_to_empty, latency_us: latency, .. } = measurement;
+        let cpu = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}"));
+        let ratio = if *ratio_to_empty == 0.0 { "-".to_owned() } else { format!("{ratio_to_empty:.2}") };
+        let targets = measurement
+            .targets
+            .iter()
+            .map(|target| format!("{} {}", target.text, if target.met { "met" } else { "MISSED" }));
+        rows.push_record([
+            name.clone(),
+            in_flight.to_string(),
+            format!("{rate_per_s:.0}"),
+            ratio,
+            latency.p50.to_string(),
+            latency.p99.to_string(),
+            latency.p999.to_string(),
+            latency.max.to_string(),
+            cpu(measurement.server_cpu_s),
+            cpu(measurement.generator_cpu_s),
+            targets.collect::<Vec<_>>().join("; "),
+        ]);
+    }
+    rows
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}

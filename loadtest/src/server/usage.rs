@@ -1,0 +1,57 @@
+//! What a process has used, as Linux tells it in `/proc`. Elsewhere there is nothing to tell.
+
+/// Linux counts times in `/proc` by this many ticks a second, on all of its platforms.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// What a process has used since it was started.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Usage {
+    /// Of all its threads, in user and kernel mode.
+    pub cpu_seconds: f64,
+    /// The most memory that it ever had resident.
+    pub memory_peak_bytes: u64,
+}
+
+/// What a process has used; `None` where that cannot be seen.
+pub(super) fn of(process: u32) -> Option<Usage> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    Some(Usage { cpu_seconds: cpu_seconds(&stat)?, memory_peak_bytes: memory_peak_bytes(&status)? })
+}
+
+/// What the load test itself has used.
+pub fn generator_cpu_seconds() -> Option<f64> {
+    of(std::process::id()).map(|usage| usage.cpu_seconds)
+}
+
+/// The 14th and 15th field; the second is the name in parentheses, which may itself hold spaces and parentheses.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace().skip(11);
+    let user: f64 = fields.next()?.parse().ok()?;
+    let system: f64 = fields.next()?.parse().ok()?;
+    Some((user + system) / TICKS_PER_SECOND)
+}
+
+fn memory_peak_bytes(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_found_after_a_name_with_parentheses() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 4 0 100 0 0";
+        assert_eq!(cpu_seconds(stat), Some(2.0));
+    }
+
+    #[test]
+    fn the_peak_is_told_in_bytes() {
+        assert_eq!(memory_peak_bytes("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t1 kB\n"), Some(2 << 20));
+        assert_eq!(memory_peak_bytes("Name:\tx\n"), None);
+    }
+}

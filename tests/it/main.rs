@@ -2,6 +2,7 @@
 //! must misbehave, to a server in this process (`in_process`).
 
 mod bad_input;
+mod edits;
 mod front;
 mod in_process;
 mod kills;

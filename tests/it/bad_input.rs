@@ -11,7 +11,8 @@ use prost_types::{Duration, FieldMask, FileDescriptorSet};
 use tonic::{Code, Response, Status};
 use tonic_types::StatusExt as _;
 
-use crate::support::{Running, StuckStore, by, config, reason, start};
+use crate::in_process::{Running, StuckStore, config, start};
+use crate::support::{by, reason};
 
 const RESERVATION: &str = "events/gala/reservations/0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71";
 

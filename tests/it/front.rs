@@ -23,7 +23,8 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 use tonic_types::StatusExt as _;
 
-use crate::support::{Running, StuckStore, by, config, reason, start};
+use crate::in_process::{Running, StuckStore, config, start};
+use crate::support::{by, reason};
 
 fn reservation() -> v1::CreateReservationRequest {
     let line = v1::reservation::Line {

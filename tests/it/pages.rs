@@ -8,7 +8,7 @@ use boxoffice::domain::{
 use boxoffice_proto::v1;
 use prost::Message as _;
 
-use crate::support::{StuckStore, config, event, start};
+use crate::in_process::{StuckStore, config, event, start};
 
 /// The size that gRPC clients take unless they are told otherwise.
 const CLIENT_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -6,7 +6,8 @@ use boxoffice::domain::{AllocationId, Line, OwnerId, Reservation, ReservationId,
 use boxoffice_proto::v1;
 use tonic::Code;
 
-use crate::support::{NOW, StuckStore, by, config, start};
+use crate::in_process::{NOW, StuckStore, config, start};
+use crate::support::by;
 
 const ANNS: &str = "0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71";
 const MISSING: &str = "0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e72";

@@ -12,8 +12,33 @@ use crate::cli::{boxoffice, stderr};
 /// Longest wait for a server to come up or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A program that is killed with the test that started it, failed or not.
+struct Running(Child);
+
+impl Running {
+    /// Starts a program, whose answers the test reads.
+    fn start(arguments: &[&str]) -> (Self, BufReader<ChildStdout>) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_boxoffice"));
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        (Self(child), stdout)
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([name, &self.0.id().to_string()]).status().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 struct Server {
-    child: Child,
+    process: Running,
     url: String,
     stdout: BufReader<ChildStdout>,
 }
@@ -21,18 +46,12 @@ struct Server {
 impl Server {
     /// Starts one on any free port, and waits until it says where it listens.
     fn start(data: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_boxoffice"))
-            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let data = data.to_str().unwrap();
+        let (process, mut stdout) = Running::start(&["serve", "--dev", "--listen", "127.0.0.1:0", "--data", data]);
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let url = line.trim_end().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
-        Self { child, url, stdout }
+        Self { process, url, stdout }
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -65,27 +84,16 @@ impl Server {
         }
     }
 
-    fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
-    }
-
     /// Waits for its end.
     fn end(&mut self) -> ExitStatus {
         let begun = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.process.0.try_wait().unwrap() {
                 return status;
             }
             assert!(begun.elapsed() < PATIENCE, "the server did not end");
             std::thread::sleep(Duration::from_millis(10));
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -111,7 +119,7 @@ fn the_printed_lines_buy_from_the_demo_event_and_what_is_sold_survives_a_restart
         in_shell(&format!("{} buy demo floor 3 --owner bob --server {}", env!("CARGO_BIN_EXE_boxoffice"), server.url));
     in_shell(bought.lines().find(|line| line.contains(" release ")).unwrap());
 
-    server.signal("-TERM");
+    server.process.signal("-TERM");
     assert_eq!(server.end().code(), Some(0));
 
     let mut server = Server::start(directory.path());
@@ -200,20 +208,15 @@ fn a_refused_request_names_its_fields() {
 fn changes_can_be_followed() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path());
-    let mut follower = Command::new(env!("CARGO_BIN_EXE_boxoffice"))
-        .args(["admin", "changes", "demo", "--follow", "--json", "--server", &server.url])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let (_follower, stdout) =
+        Running::start(&["admin", "changes", "demo", "--follow", "--json", "--server", &server.url]);
+    let mut lines = stdout.lines();
     let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
     let begin: Vec<_> = (0..3).map(|_| next()["kind"].clone()).collect();
     assert_eq!(begin, ["EVENT_CREATED", "ALLOCATION_CREATED", "ALLOCATION_CREATED"]);
     server.json(&["buy", "demo", "floor", "1", "--owner", "alice"]);
     let change = next();
     assert_eq!((&change["seq"], &change["kind"], &change["owner"]), (&4.into(), &"RESERVED".into(), &"alice".into()));
-    follower.kill().unwrap();
-    follower.wait().unwrap();
 }
 
 #[test]
@@ -221,24 +224,17 @@ fn a_second_interrupt_ends_the_server_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let mut server = Server::start(directory.path());
     // A client that does not answer any more keeps the server draining.
-    let mut follower = Command::new(env!("CARGO_BIN_EXE_boxoffice"))
-        .args(["admin", "changes", "demo", "--follow", "--server", &server.url])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(follower.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    assert!(Command::new("kill").args(["-STOP", &follower.id().to_string()]).status().unwrap().success());
+    let (follower, mut stdout) = Running::start(&["admin", "changes", "demo", "--follow", "--server", &server.url]);
+    stdout.read_line(&mut String::new()).unwrap();
+    follower.signal("-STOP");
 
     let begun = Instant::now();
-    while server.child.try_wait().unwrap().is_none() {
+    while server.process.0.try_wait().unwrap().is_none() {
         assert!(begun.elapsed() < PATIENCE, "the server did not end");
-        server.signal("-INT");
+        server.process.signal("-INT");
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(server.end().code(), Some(130));
-    follower.kill().unwrap();
-    follower.wait().unwrap();
 }
 
 #[test]

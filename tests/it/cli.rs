@@ -1,4 +1,5 @@
 //! The command line, seen from outside: help, usage errors and exit codes.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers as well")]
 
 use std::process::{Command, Output, Stdio};
 

@@ -1,11 +1,10 @@
-<<<<<<< HEAD
-//! Whole-program tests: everything here speaks gRPC to a running server.
-=======
 //! Whole-program tests: real clients over the wire, to the real binary as a child process (`support`) or, where the store
 //! must misbehave, to a server in this process (`in_process`).
->>>>>>> grpc
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers as well")]
 
 mod bad_input;
+mod cli;
+mod cli_with_server;
 mod edits;
 mod front;
 mod in_process;

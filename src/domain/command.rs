@@ -130,6 +130,8 @@ impl Reserve {
             },
         ]);
         hash.update(&self.ttl.map_or(-1, Duration::as_micros).to_le_bytes());
+        // The nil UUID is a name like any other, so that nothing is replaced must be said apart.
+        hash.update(&[u8::from(self.replaces.is_some())]);
         hash.update(self.replaces.as_ref().map_or(&[0; 16], |id| id.as_uuid().as_bytes()));
         hash.update(self.order_ref.as_ref().map_or("", OrderRef::as_str).as_bytes());
         hash.digest().cast_signed()

@@ -199,6 +199,17 @@ fn a_late_confirm_takes_the_units_again_if_they_are_there() {
     }
 }
 
+/// Nobody ran short, so nobody reclaimed it: its units come back once, and are taken once.
+#[test]
+fn a_late_confirm_where_plenty_is_free_lapses_first() {
+    let mut world = World::selling(&[("a", 9)]);
+    world.ok(reserve("ann", 1, &[("a", 2)]));
+    world.pass(600);
+    world.ok(reacquire("ann", 1, "o"));
+    assert_eq!((world.counts("a"), world.loads), ((9, 0, 2), (0, 0)));
+    assert_eq!(world.kinds()[2..], [JournalKind::Reserved, JournalKind::Expired, JournalKind::Reacquired]);
+}
+
 /// From SALES_NOT_OPEN on, as for a new reservation.
 #[test]
 fn a_late_confirm_is_refused_in_order() {

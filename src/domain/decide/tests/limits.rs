@@ -143,6 +143,18 @@ fn a_limit_set_in_a_batch_counts_what_the_batch_took() {
     }
 }
 
+/// The usage table is up to date, but has not counted for a limit that the batch sets only now.
+#[test]
+fn a_new_limit_beside_an_old_one_counts_what_was_taken_before() {
+    let mut world = World::selling(&[("a", 100), ("b", 100)]);
+    world.ok(set_limit("b", Some(5)));
+    world.ok(buy("ann", 1, &[("a", 3)]));
+    let of_a = world.clone().run(&[set_limit("a", Some(3)), reserve("ann", 2, &[("a", 1)])]);
+    assert_eq!(of_a[1], Err(over(Some("a"), 3)));
+    let of_event = world.run(&[set_event_limit(Some(3)), reserve("ann", 2, &[("b", 1)])]);
+    assert_eq!(of_event[1], Err(over(None, 3)));
+}
+
 /// What the batch took under the first limit was counted once, and must not be counted again.
 #[test]
 fn a_limit_cleared_and_set_again_in_one_batch_counts_each_unit_once() {

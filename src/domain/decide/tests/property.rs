@@ -33,7 +33,7 @@ fn cases(default: u32) -> Config {
 }
 
 prop_state_machine! {
-    #![proptest_config(cases(96))]
+    #![proptest_config(cases(512))]
 
     #[test]
     fn no_sequence_of_batches_breaks_the_books(sequential 1..24 => Worlds);

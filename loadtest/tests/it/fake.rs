@@ -330,7 +330,7 @@ impl InventoryService for Fake {
                 r.expire_time = timestamp(now() + ttl);
                 (0, 0)
             })),
-            other => Err(ended(other)),
+            _ => Err(ended(reservation.state())),
         })
     }
 
@@ -342,7 +342,7 @@ impl InventoryService for Fake {
         self.on_own(name, &owner(&request), |event, reservation| match reservation.state() {
             State::Held => Ok(event.change(name, Kind::Released, State::Released, |r| (-r.lines[0].quantity, 0))),
             State::Released => Ok(reservation),
-            other => Err(ended(other)),
+            _ => Err(ended(reservation.state())),
         })
     }
 
@@ -375,7 +375,7 @@ impl InventoryService for Fake {
                 State::Expired if reacquire && event.allocation.held > 0 => Err(precondition("ALL_HELD")),
                 State::Expired if reacquire => Err(precondition("SOLD_OUT")),
                 State::Confirmed if reservation.order_ref == *order_ref => Ok(reservation),
-                other => Err(ended(other)),
+                _ => Err(ended(reservation.state())),
             }
         })
     }
@@ -396,7 +396,7 @@ impl InventoryService for Fake {
                     r.lines[0].cancelled_quantity = target;
                     (0, -back)
                 })),
-                other => Err(ended(other)),
+                _ => Err(ended(reservation.state())),
             }
         })
     }

@@ -2,4 +2,6 @@
 
 pub mod domain;
 pub mod engine;
+pub mod grpc;
+pub mod server;
 pub mod storage;

@@ -2,11 +2,11 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::SalesState;
 use super::event::EventConfig;
 use super::ids::{Actor, AllocationId, OrderRef, OwnerId, ReservationId, Version};
 use super::snapshot::Wanted;
 use super::time::{Duration, Timestamp};
-use super::SalesState;
 
 /// Something to do, and who asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,10 +122,13 @@ impl Reserve {
             hash.update(&[0]);
             hash.update(&quantity.to_le_bytes());
         }
-        hash.update(&[0, match self.mode {
-            Mode::AllOrNothing => 0,
-            Mode::UpTo => 1,
-        }]);
+        hash.update(&[
+            0,
+            match self.mode {
+                Mode::AllOrNothing => 0,
+                Mode::UpTo => 1,
+            },
+        ]);
         hash.update(&self.ttl.map_or(-1, Duration::as_micros).to_le_bytes());
         hash.update(self.replaces.as_ref().map_or(&[0; 16], |id| id.as_uuid().as_bytes()));
         hash.update(self.order_ref.as_ref().map_or("", OrderRef::as_str).as_bytes());

@@ -70,7 +70,11 @@ text_id!(
 fn check_segment(text: &str) -> Result<(), InvalidId> {
     let bytes = text.as_bytes();
     let allowed = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
-    if bytes.is_empty() || bytes.len() > 63 || !bytes.iter().all(allowed) || text.starts_with('-') || text.ends_with('-')
+    if bytes.is_empty()
+        || bytes.len() > 63
+        || !bytes.iter().all(allowed)
+        || text.starts_with('-')
+        || text.ends_with('-')
     {
         return Err(InvalidId("must be 1 to 63 of a-z, 0-9 and '-', neither first nor last a '-'"));
     }
@@ -105,7 +109,9 @@ impl ReservationId {
         if text.len() != 36 {
             return Err(InvalidId("must be a UUID like 0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71"));
         }
-        Uuid::try_parse(text).map(Self).map_err(|_| InvalidId("must be a UUID like 0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71"))
+        Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_| InvalidId("must be a UUID like 0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71"))
     }
 
     /// The id as a UUID.

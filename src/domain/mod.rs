@@ -13,15 +13,17 @@ mod ledger;
 mod limits;
 mod reservation;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod time;
 mod usage;
 
-pub use audit::{Difference, Subject};
+pub use audit::{Difference, ReservationBook, Subject};
 pub use change::{AllocationEdit, Changes, Delta, Edited, EventEdit, JournalEntry, JournalKind};
 pub use command::{
     Action, AllocationPatch, CapacityMode, Command, EventPatch, Mode, OnExpired, Reserve, TransferCapacity,
 };
-pub use decide::{Answer, Current, Decision, Lack, Need, Outcome, Refusal, Step, decide};
+pub use decide::{Answer, Current, Decision, Lack, Need, Outcome, Refusal, decide};
 pub use event::{Allocation, Event, EventConfig, EventView, SalesState};
 pub use ids::{Actor, AllocationId, EventId, InvalidId, OrderRef, OwnerId, ReservationId, Seq, Version};
 pub use ledger::{Counts, Ledger, LedgerError};

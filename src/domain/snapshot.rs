@@ -17,7 +17,7 @@ pub struct Wanted {
     pub reservations: Vec<ReservationId>,
     /// Allocations, if they exist; those of the reservations' lines are loaded as well.
     pub allocations: Vec<AllocationId>,
-    /// Whether to load expired holds at once (they can also be asked for later).
+    /// Whether the batch is there to reclaim expired holds. (The engine loads them; a store need not.)
     pub expired: bool,
 }
 

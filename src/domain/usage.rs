@@ -11,11 +11,29 @@ use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 
-use super::change::JournalEntry;
+use super::change::{JournalEntry, JournalKind};
 use super::ids::{AllocationId, OwnerId, Seq};
 
 /// Units that one owner has held or bought, by allocation.
 pub type OwnerUnits = BTreeMap<AllocationId, i64>;
+
+/// What is known of owners' units without asking the database.
+pub(super) trait UpperBounds {
+    /// See [`UsageTable::as_of`].
+    fn as_of(&self) -> Seq;
+    /// See [`UsageTable::units_at_most`].
+    fn units_at_most(&self, owner: &OwnerId, allocation: Option<&AllocationId>) -> i64;
+}
+
+impl<S: BuildHasher> UpperBounds for UsageTable<S> {
+    fn as_of(&self) -> Seq {
+        Self::as_of(self)
+    }
+
+    fn units_at_most(&self, owner: &OwnerId, allocation: Option<&AllocationId>) -> i64 {
+        Self::units_at_most(self, owner, allocation)
+    }
+}
 
 /// Upper bounds of the units of each owner of one event: 9 to 18 bytes for each owner and limit.
 pub struct UsageTable<S = RandomState> {
@@ -52,7 +70,9 @@ impl<S: BuildHasher> UsageTable<S> {
     pub fn apply(&mut self, entry: &JournalEntry) {
         debug_assert_eq!(entry.seq, self.as_of + 1, "changes come in order, without gaps");
         self.as_of = entry.seq;
-        if self.sets_new_limit(entry) && entry.seq > 1 {
+        // Of what was just created, no units were taken before.
+        let edited = matches!(entry.kind, JournalKind::EventUpdated | JournalKind::AllocationUpdated);
+        if self.sets_new_limit(entry) && edited {
             self.cells.clear();
             self.as_of = 0;
             return;

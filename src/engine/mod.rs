@@ -1,12 +1,29 @@
 //! Lanes, batches, expiry and the feed: everything that waits, between the API and the store.
+//!
+//! A command goes to the [`lane`] of its event. The lane takes all that wait, and runs them as one transaction
+//! ([`batch`]). What was committed is told to watchers ([`feed`]); page views read from [`views`].
 
+mod audit;
+mod batch;
+mod feed;
+mod lane;
+mod owner_usage;
+mod sweeper;
+mod views;
+
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::domain::{Answer, Command, Difference, EventId, EventView, Refusal, Seq};
+pub use self::audit::{AuditReport, DIFFERENCES_MAX};
+use self::feed::Feed;
+use self::lane::{Lane, LaneBounds};
+use self::sweeper::Sweeper;
+use self::views::Views;
+use crate::domain::{Answer, Command, EventId, EventView, Refusal, Seq};
 use crate::storage::{Store, StoreError};
 
 /// Bounds of the engine.
@@ -14,7 +31,7 @@ use crate::storage::{Store, StoreError};
 pub struct EngineConfig {
     /// Most commands that wait for one lane; more are refused with [`Failure::Overloaded`].
     pub lane_queue_commands_max: usize,
-    /// Most commands in one batch.
+    /// A batch takes no further requests once it has so many commands.
     pub batch_commands_max: usize,
     /// How often the sweeper looks for expired holds. Zero: never.
     pub sweep_interval: Duration,
@@ -33,7 +50,7 @@ pub enum Failure {
     Refused(Refusal),
     /// Too much waits already. No effect.
     Overloaded,
-    /// Its deadline passed before its batch began (no effect), or before the batch's answer came (effect unknown).
+    /// Its deadline passed before its batch began. No effect.
     DeadlineExceeded,
     /// The database did not answer or cannot write. The effect is unknown; the same request again tells.
     Unavailable,
@@ -52,27 +69,13 @@ pub enum Consistency {
     Strong,
 }
 
-/// What an audit found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditReport {
-    /// Changes replayed.
-    pub changes: u64,
-    /// Reservations compared.
-    pub reservations: u64,
-    /// The seq up to which all was compared.
-    pub seq: Seq,
-    /// At most [`DIFFERENCES_MAX`] of the differences.
-    pub differences: Vec<Difference>,
-    /// How many there are in all.
-    pub difference_count: u64,
-}
-
-/// Most differences that an audit tells one by one.
-pub const DIFFERENCES_MAX: usize = 1_000;
-
 /// The engine of one server process.
 pub struct Engine {
     store: Arc<dyn Store>,
+    lanes: Vec<Lane>,
+    feed: Arc<Feed>,
+    views: Views,
+    sweeper: Sweeper,
 }
 
 impl Engine {
@@ -80,8 +83,25 @@ impl Engine {
     ///
     /// # Errors
     /// Where the store cannot open its lanes.
-    pub async fn start(store: Arc<dyn Store>, _config: EngineConfig) -> Result<Self, StoreError> {
-        Ok(Self { store })
+    pub async fn start(store: Arc<dyn Store>, config: EngineConfig) -> Result<Arc<Self>, StoreError> {
+        let feed = Arc::new(Feed::default());
+        let plan = store.lane_plan();
+        let bounds = LaneBounds {
+            queue_commands_max: config.lane_queue_commands_max,
+            batch_commands_max: config.batch_commands_max,
+            events_per_batch_max: plan.events_per_batch_max,
+        };
+        let mut lanes = Vec::with_capacity(plan.lanes);
+        for _ in 0..plan.lanes {
+            lanes.push(Lane::open(Arc::clone(&store), Arc::clone(&feed), bounds).await?);
+        }
+        Ok(Arc::new_cyclic(|engine| Self {
+            views: Views::new(Arc::clone(&store)),
+            sweeper: Sweeper::start(engine.clone(), config.sweep_interval),
+            store,
+            lanes,
+            feed,
+        }))
     }
 
     /// The store, for reads.
@@ -89,7 +109,9 @@ impl Engine {
         &*self.store
     }
 
-    /// Runs one command.
+    /// Runs one command. A command whose `deadline` has passed before its batch begins is not begun.
+    ///
+    /// The lane owns the command: if the returned future is dropped, the command may still be done.
     ///
     /// # Errors
     /// Where it was refused or did not get an answer.
@@ -98,37 +120,64 @@ impl Engine {
         results.pop().unwrap_or(Err(Failure::Internal))
     }
 
-    /// Runs independent commands of one event: a result for each, in order.
+    /// Runs independent commands of one event: a result for each, in order. See [`Self::run`].
     pub async fn run_all(
         &self,
-        _event: EventId,
+        event: EventId,
         commands: Vec<Command>,
-        _deadline: Option<Instant>,
+        deadline: Option<Instant>,
     ) -> Vec<Result<Answer, Failure>> {
-        commands.iter().map(|_| Err(Failure::ShuttingDown)).collect()
+        let count = commands.len();
+        let results = match self.lanes.get(self.lane_of(&event)) {
+            Some(lane) => lane.run(event, commands, deadline).await,
+            None => Err(Failure::Internal),
+        };
+        results.unwrap_or_else(|failure| vec![Err(failure); count])
+    }
+
+    /// All commands of an event go through the same lane.
+    fn lane_of(&self, event: &EventId) -> usize {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(event);
+        usize::try_from(hash % self.lanes.len().max(1) as u64).unwrap_or(0)
     }
 
     /// An event with all its allocations.
     ///
     /// # Errors
     /// Where the store does not answer.
-    pub async fn view(&self, _event: &EventId, _consistency: Consistency) -> Result<Option<Arc<EventView>>, StoreError> {
-        Ok(None)
+    pub async fn view(
+        &self,
+        event: &EventId,
+        consistency: Consistency,
+    ) -> Result<Option<Arc<EventView>>, Arc<StoreError>> {
+        match consistency {
+            Consistency::Cached => self.views.get(event).await,
+            Consistency::Strong => Ok(self.store.event(event).await?.map(Arc::new)),
+        }
     }
 
-    /// Tells of changes of an event: the newest seq that this server has heard of. It also ticks for changes by other servers.
-    pub fn subscribe(&self, _event: &EventId) -> watch::Receiver<Seq> {
-        watch::channel(0).1
+    /// Tells of changes that this server makes to an event: the newest seq. (Those of other servers are found by polling.)
+    pub fn subscribe(&self, event: &EventId) -> watch::Receiver<Seq> {
+        self.feed.subscribe(event)
     }
 
-    /// Replays an event's journal and compares. `None`: no such event.
+    /// Replays an event's journal and compares it with the tables. `None`: no such event.
     ///
     /// # Errors
     /// Where the store does not answer.
-    pub async fn audit(&self, _event: &EventId) -> Result<Option<AuditReport>, StoreError> {
-        Ok(None)
+    pub async fn audit(&self, event: &EventId) -> Result<Option<AuditReport>, StoreError> {
+        match self.store.audit_reader(event).await? {
+            Some(reader) => audit::audit(reader).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Takes no more commands, finishes those that wait, and closes the store.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        self.sweeper.stop().await;
+        for lane in &self.lanes {
+            lane.drain().await;
+        }
+        self.store.close().await;
+    }
 }

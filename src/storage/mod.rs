@@ -4,12 +4,15 @@
 //! `begin` (lock, load) -> the engine decides -> `commit` (guarded writes) or `rollback`. Both stores pass the same
 //! conformance suite (`conformance`).
 
+mod clock;
 #[cfg(test)]
 mod conformance;
+mod json;
 pub mod sqlite;
 
 use async_trait::async_trait;
 
+pub use self::clock::{Clock, system_clock};
 use crate::domain::{
     Changes, EventId, EventView, JournalEntry, OwnerId, OwnerUnits, Reservation, ReservationId, Seq, Snapshot,
     Timestamp, Wanted,

@@ -2,14 +2,18 @@
 //!
 //! `decide` is deterministic and does no I/O. It works on a copy of what the batch touches ([`Working`]), command after
 //! command, so that a later command of a batch sees what an earlier one did. Each rule reads top-down in a fixed order
-//! (exists, idempotency, target state, sales, limits, availability; from there it must succeed), and a refusal leaves
-//! no trace.
+//! (exists, idempotency, target state, sales, limits, availability; from there it must succeed). A refusal leaves no
+//! trace of its command; what it leaves behind is that expired holds were reclaimed, which is true whoever asks.
 
 mod edit;
 mod outcome;
 mod reserve;
+#[cfg(test)]
+mod tests;
 mod transition;
 mod working;
+
+use std::hash::BuildHasher;
 
 pub use outcome::{Answer, Current, Lack, Outcome, Refusal};
 
@@ -20,15 +24,6 @@ use super::ids::OwnerId;
 use super::snapshot::Snapshot;
 use super::time::Timestamp;
 use super::usage::UsageTable;
-
-/// What [`decide`] comes to.
-#[derive(Debug)]
-pub enum Step {
-    /// Something must be loaded first; then decide again from the beginning.
-    Need(Need),
-    /// All is decided.
-    Done(Decision),
-}
 
 /// What must be loaded before it can be decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,14 +46,22 @@ pub struct Decision {
 /// Decides on `commands` in order, at `now`.
 ///
 /// `usage` must reflect the snapshot's `last_seq` where the event has limits per owner ([`super::Event::has_limits`]); it is not
-/// looked at otherwise.
-pub fn decide(snapshot: &Snapshot, usage: &UsageTable, commands: &[Command], now: Timestamp) -> Step {
+/// trusted otherwise.
+///
+/// # Errors
+/// What must be loaded first, where the snapshot does not suffice; then decide again from the beginning.
+pub fn decide<S: BuildHasher>(
+    snapshot: &Snapshot,
+    usage: &UsageTable<S>,
+    commands: &[Command],
+    now: Timestamp,
+) -> Result<Decision, Need> {
     let mut working = Working::new(snapshot, usage, now);
     let mut outcomes = Vec::with_capacity(commands.len());
     for command in commands {
         let outcome = match &command.action {
             Action::Reserve(reserve) => reserve::reserve(&mut working, command, reserve),
-            Action::Extend { id, ttl } => transition::extend(&mut working, command, *id, ttl),
+            Action::Extend { id, ttl } => transition::extend(&mut working, command, *id, *ttl),
             Action::Release { id } => transition::release(&mut working, command, *id),
             Action::Confirm { id, order_ref, on_expired } => {
                 transition::confirm(&mut working, command, *id, order_ref, *on_expired)
@@ -66,7 +69,7 @@ pub fn decide(snapshot: &Snapshot, usage: &UsageTable, commands: &[Command], now
             Action::Cancel { id, lines } => transition::cancel(&mut working, command, *id, lines),
             Action::ForceRelease { id, reason } => transition::force_release(&mut working, command, *id, reason),
             Action::ReclaimExpired => Ok(transition::reclaim_expired(&mut working)),
-            Action::CreateEvent(config) => edit::create_event(&mut working, command, config),
+            Action::CreateEvent(config) => edit::create_event(&mut working, command, &snapshot.event_id, config),
             Action::UpdateEvent { expected, patch } => edit::update_event(&mut working, command, *expected, patch),
             Action::CreateAllocation { id, display_name, capacity, limit_per_owner } => {
                 edit::create_allocation(&mut working, command, id, display_name, *capacity, *limit_per_owner)
@@ -77,9 +80,9 @@ pub fn decide(snapshot: &Snapshot, usage: &UsageTable, commands: &[Command], now
             Action::TransferCapacity(transfer) => edit::transfer_capacity(&mut working, command, transfer),
         };
         if let Some(need) = working.take_need() {
-            return Step::Need(need);
+            return Err(need);
         }
         outcomes.push(outcome);
     }
-    Step::Done(Decision { outcomes, changes: working.into_changes() })
+    Ok(Decision { outcomes, changes: working.into_changes()? })
 }

@@ -53,7 +53,7 @@ pub enum Current {
     Allocation(Allocation),
 }
 
-/// Why a command was not done. It then had no effect at all.
+/// Why a command was not done. It then had no effect; only expired holds may have been reclaimed on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// No such event.
@@ -95,13 +95,14 @@ pub enum Refusal {
         /// How many he may have.
         limit: i64,
     },
-    /// Nothing is left of at least one allocation, and nothing of it is held.
+    /// Nothing is left of at least one allocation (with [`crate::domain::Mode::UpTo`]: of all of them), not even if all
+    /// holds lapse.
     SoldOut(Vec<Lack>),
-    /// Nothing is free of at least one allocation, but some is held.
+    /// Nothing is free of at least one allocation, but some is held and may come back.
     AllHeld {
         /// What is lacking.
         lacks: Vec<Lack>,
-        /// The earliest expiry of any hold of the event.
+        /// The earliest expiry of any hold of the event, where it is known.
         next_expiry: Option<Timestamp>,
     },
     /// Fewer than asked for.

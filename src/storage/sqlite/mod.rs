@@ -1,1 +1,247 @@
-//! The embedded store.
+//! The embedded store: one file, one connection that writes (the lane), and a few that read.
+//!
+//! Of several servers only one can have the file. The clock is the server's. A batch may span events, since they share
+//! the one write lock and the one commit.
+
+mod audit;
+mod decode;
+mod error;
+mod lane;
+mod open;
+mod owner_index;
+mod queries;
+mod script;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::sqlite::{SqlitePoolOptions, SqliteRow};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
+use tokio::sync::Semaphore;
+
+use self::audit::SqliteAuditReader;
+use self::decode::{Columns, event_views};
+use self::error::store_error;
+use self::lane::Lane;
+pub use self::open::OpenError;
+use self::script::Query;
+use super::clock::{Clock, system_clock};
+use super::{AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError};
+use crate::domain::{EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp};
+
+/// Connections that read, audits aside.
+const READERS_MAX: u32 = 4;
+/// Audits at a time; each has a connection of its own.
+const AUDITS_MAX: usize = 2;
+/// How long a read waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long closing may take, the last copying of the write-ahead log included. What is not copied then stays in the log.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// See the module.
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    readers: SqlitePool,
+    audits: Arc<Semaphore>,
+}
+
+/// What the lane needs too.
+struct Shared {
+    files: open::Files,
+    clock: Clock,
+    /// Most pages that the database may have, to try a full disk.
+    #[cfg(test)]
+    pages_max: std::sync::atomic::AtomicU32,
+}
+
+impl Shared {
+    async fn connect_writer(&self) -> sqlx::Result<SqliteConnection> {
+        let options = open::writer_options(&self.files.database);
+        #[cfg(test)]
+        let options = {
+            let pages_max = self.pages_max.load(std::sync::atomic::Ordering::SeqCst);
+            options.pragma("max_page_count", pages_max.to_string())
+        };
+        options.connect().await
+    }
+}
+
+impl SqliteStore {
+    /// Opens the database in the directory `dir`, or makes one.
+    ///
+    /// # Errors
+    /// Where it cannot be used; it is then left as it was.
+    pub async fn open(dir: &Path) -> std::result::Result<Self, OpenError> {
+        Self::open_with_clock(dir, system_clock()).await
+    }
+
+    /// As [`Self::open`], with another clock than the machine's.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with_clock(dir: &Path, clock: Clock) -> std::result::Result<Self, OpenError> {
+        let files = open::open(dir).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            // A connection to a file does not die of old age: asking first would double the cost of a small read.
+            .test_before_acquire(false)
+            .connect_lazy_with(open::reader_options(&files.database));
+        let shared = Shared {
+            files,
+            clock,
+            #[cfg(test)]
+            pages_max: std::sync::atomic::AtomicU32::new(u32::MAX - 1),
+        };
+        Ok(Self { shared: Arc::new(shared), readers, audits: Arc::new(Semaphore::new(AUDITS_MAX)) })
+    }
+
+    fn clock_now(&self) -> Timestamp {
+        (self.shared.clock)()
+    }
+
+    async fn rows(&self, query: Query) -> Result<Vec<SqliteRow>> {
+        query.fetch_all(&self.readers).await.map_err(store_error)
+    }
+
+    async fn row(&self, query: Query) -> Result<Option<SqliteRow>> {
+        query.fetch_optional(&self.readers).await.map_err(store_error)
+    }
+}
+
+/// A limit as SQL takes it, with one row more, which tells whether there is a next page.
+fn limit_and_one(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+/// Cuts off the row that tells that there is a next page.
+fn page<T, K>(mut items: Vec<T>, limit: usize, key: impl FnOnce(&T) -> K) -> Page<T, K> {
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(key);
+    Page { items, next }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn lane_plan(&self) -> LanePlan {
+        LanePlan { lanes: 1, events_per_batch_max: usize::MAX }
+    }
+
+    async fn open_lane(&self) -> Result<Box<dyn LaneConnection>> {
+        Ok(Box::new(Lane::open(Arc::clone(&self.shared)).await?))
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        Ok(self.clock_now())
+    }
+
+    async fn event(&self, id: &EventId) -> Result<Option<EventView>> {
+        let now = self.clock_now();
+        let query = sqlx::query(queries::EVENT).bind(id.as_str().to_owned()).bind(now.as_micros());
+        Ok(event_views(&self.rows(query).await?, now)?.pop())
+    }
+
+    async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Page<EventView, EventId>> {
+        let now = self.clock_now();
+        let after = after.map_or("", EventId::as_str).to_owned();
+        let query = sqlx::query(queries::EVENTS).bind(after).bind(now.as_micros()).bind(limit_and_one(limit));
+        let views = event_views(&self.rows(query).await?, now)?;
+        Ok(page(views, limit, |view| view.event.id.clone()))
+    }
+
+    async fn last_seq(&self, event: &EventId) -> Result<Option<Seq>> {
+        let row = self.row(sqlx::query(queries::LAST_SEQ).bind(event.as_str().to_owned())).await?;
+        row.map(|row| Columns::of(&row).int()).transpose()
+    }
+
+    async fn reservation(&self, event: &EventId, id: &ReservationId) -> Result<Option<Reservation>> {
+        let query = sqlx::query(queries::RESERVATION).bind(event.as_str().to_owned()).bind(id.to_string());
+        let row = self.row(query).await?;
+        row.map(|row| Columns::of(&row).reservation()).transpose()
+    }
+
+    async fn reservations(
+        &self,
+        event: &EventId,
+        after: Option<&ReservationId>,
+        limit: usize,
+    ) -> Result<Page<Reservation, ReservationId>> {
+        let query = sqlx::query(queries::RESERVATIONS)
+            .bind(event.as_str().to_owned())
+            .bind(after.map(ToString::to_string).unwrap_or_default())
+            .bind(limit_and_one(limit));
+        let rows = self.rows(query).await?;
+        let items: Vec<_> = rows.iter().map(|row| Columns::of(row).reservation()).collect::<Result<_>>()?;
+        Ok(page(items, limit, |reservation| reservation.id))
+    }
+
+    async fn reservations_of(
+        &self,
+        event: &EventId,
+        owner: &OwnerId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Page<Reservation, Seq>> {
+        let query = sqlx::query(queries::RESERVATIONS_OF)
+            .bind(event.as_str().to_owned())
+            .bind(owner.as_str().to_owned())
+            .bind(after)
+            .bind(limit_and_one(limit));
+        let rows = self.rows(query).await?;
+        let item = |row| {
+            let mut columns = Columns::of(row);
+            Ok((columns.int()?, columns.reservation()?))
+        };
+        let Page { items, next } = page(rows.iter().map(item).collect::<Result<_>>()?, limit, |(seq, _)| *seq);
+        Ok(Page { items: items.into_iter().map(|(_, reservation)| reservation).collect(), next })
+    }
+
+    async fn journal(&self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let query = sqlx::query(queries::JOURNAL).bind(event.as_str().to_owned()).bind(from).bind(limit);
+        self.rows(query).await?.iter().map(|row| Columns::of(row).journal_entry()).collect()
+    }
+
+    async fn events_with_expired_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<EventId>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let query = sqlx::query(queries::EVENTS_WITH_EXPIRED_HOLDS).bind(now.as_micros()).bind(limit);
+        self.rows(query).await?.iter().map(|row| Columns::of(row).event_id()).collect()
+    }
+
+    async fn audit_reader(&self, event: &EventId) -> Result<Option<Box<dyn AuditReader>>> {
+        let permit = tokio::time::timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.audits).acquire_owned()).await;
+        let permit = permit
+            .map_err(|_| StoreError::Unavailable(format!("{AUDITS_MAX} audits run already").into()))?
+            .map_err(|closed| StoreError::Unavailable(Box::new(closed)))?;
+        let connection = open::reader_options(&self.shared.files.database).connect().await.map_err(store_error)?;
+        let reader = SqliteAuditReader::begin(connection, event, self.clock_now(), permit).await?;
+        Ok(reader.map(|reader| Box::new(reader) as Box<dyn AuditReader>))
+    }
+
+    async fn close(&self) {
+        let close = async {
+            self.readers.close().await;
+            let mut connection = self.shared.connect_writer().await?;
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
+            connection.close().await
+        };
+        match tokio::time::timeout(CLOSE_TIMEOUT, close).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "closing the database; nothing is lost"),
+            Err(_) => tracing::warn!("closing the database took too long and was left; nothing is lost"),
+        }
+        self.shared.files.unlock();
+    }
+}

@@ -1,0 +1,107 @@
+//! `admin`: what operators do.
+
+mod audit;
+mod changes;
+mod create_allocation;
+mod create_event;
+mod force_release;
+mod list;
+mod reservations;
+mod sales_state;
+mod set_capacity;
+mod set_limit;
+mod show;
+mod transfer;
+
+use boxoffice_proto::v1::{Consistency, Event, GetEventRequest, SalesState};
+use clap::Subcommand;
+
+use super::client::{ServerArgs, Session};
+use super::failure::Failure;
+
+/// Options of `admin`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Who does it, for the journal
+    #[arg(long, global = true, value_name = "NAME", env = "BOXOFFICE_ACTOR", default_value = "operator")]
+    actor: String,
+    /// Answer for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Create an event, with its allocations
+    CreateEvent(create_event::Args),
+    /// Add an allocation to an event
+    CreateAllocation(create_allocation::Args),
+    /// Show an event and its counts
+    Show(show::Args),
+    /// List all events
+    List,
+    /// Change how many units an allocation has
+    SetCapacity(set_capacity::Args),
+    /// Put an event on sale
+    Open(sales_state::Args),
+    /// Take no new reservations for now; what is held can be bought
+    Pause(sales_state::Args),
+    /// Take no new reservations; what is held can be bought
+    Close(sales_state::Args),
+    /// Call an event off: what is held cannot be bought any more. Final
+    Cancel(sales_state::CancelArgs),
+    /// Limit how much one owner may hold and buy
+    SetLimit(set_limit::Args),
+    /// Move capacity from one allocation to another
+    Transfer(transfer::Args),
+    /// List reservations of everybody, or of one owner
+    Reservations(reservations::Args),
+    /// Give somebody's hold back
+    ForceRelease(force_release::Args),
+    /// Show the journal, and follow it
+    Changes(changes::Args),
+    /// Compare the counts and reservations of an event with its journal; exit code 1 if they differ
+    Audit(audit::Args),
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+    // Whatever must be asked of the person is asked before anything is done.
+    if let Command::Cancel(cancel) = &args.command {
+        cancel.make_sure()?;
+    }
+    let session = Session::open(&args.server.server, ("--actor", &args.actor), args.json).await?;
+    let session = &session;
+    match args.command {
+        Command::CreateEvent(args) => create_event::run(args, session).await,
+        Command::CreateAllocation(args) => create_allocation::run(args, session).await,
+        Command::Show(args) => show::run(args, session).await,
+        Command::List => list::run(session).await,
+        Command::SetCapacity(args) => set_capacity::run(args, session).await,
+        Command::Open(args) => sales_state::run(args, SalesState::OnSale, session).await,
+        Command::Pause(args) => sales_state::run(args, SalesState::Paused, session).await,
+        Command::Close(args) => sales_state::run(args, SalesState::Closed, session).await,
+        Command::Cancel(args) => sales_state::run(args.edit, SalesState::Cancelled, session).await,
+        Command::SetLimit(args) => set_limit::run(args, session).await,
+        Command::Transfer(args) => transfer::run(args, session).await,
+        Command::Reservations(args) => reservations::run(args, session).await,
+        Command::ForceRelease(args) => force_release::run(args, session).await,
+        Command::Changes(args) => changes::run(args, session).await,
+        Command::Audit(args) => audit::run(args, session).await,
+    }
+}
+
+/// An event as it is in the database now.
+async fn read_event(session: &Session, name: String) -> Result<Event, Failure> {
+    let request = GetEventRequest { name, consistency: Consistency::Strong.into() };
+    Ok(session.inventory().get_event(request).await?.into_inner())
+}
+
+/// A mask of one field.
+fn mask(path: &str) -> Option<prost_types::FieldMask> {
+    Some(prost_types::FieldMask { paths: vec![path.to_owned()] })
+}

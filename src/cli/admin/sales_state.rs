@@ -1,0 +1,71 @@
+//! `admin open`, `pause`, `close` and `cancel`: one edit, of the sales state.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use boxoffice_proto::v1::{Event, SalesState, UpdateEventRequest};
+use serde_json::json;
+
+use super::mask;
+use crate::cli::client::Session;
+use crate::cli::conflict::refused_edit;
+use crate::cli::failure::Failure;
+use crate::cli::values;
+use crate::cli::view::EventView;
+
+/// Options of `open`, `pause` and `close`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The event, like demo
+    #[arg(value_parser = values::event)]
+    event: String,
+    /// The etag that was read: refuse if somebody has changed the event since [default: overwrite]
+    #[arg(long, default_value = "", hide_default_value = true)]
+    etag: String,
+}
+
+/// Options of `cancel`.
+#[derive(clap::Args)]
+pub(crate) struct CancelArgs {
+    #[command(flatten)]
+    pub(super) edit: Args,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+impl CancelArgs {
+    /// Asks the person, because there is no way back.
+    pub(super) fn make_sure(&self) -> Result<(), Failure> {
+        if self.yes {
+            return Ok(());
+        }
+        let event = &self.edit.event;
+        if !std::io::stdin().is_terminal() {
+            return Err(Failure::Usage(format!("cancelling {event} is final; where nobody can be asked, say --yes")));
+        }
+        let failed = |error: std::io::Error| Failure::Failed(format!("cannot ask: {error}"));
+        let mut stderr = std::io::stderr();
+        write!(stderr, "Cancel {event}? What is held cannot be bought any more, and there is no way back. [y/N] ")
+            .and_then(|()| stderr.flush())
+            .map_err(failed)?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map_err(failed)?;
+        if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
+            Ok(())
+        } else {
+            Err(Failure::Failed(format!("{event} was not cancelled")))
+        }
+    }
+}
+
+/// Runs it.
+pub(super) async fn run(args: Args, state: SalesState, session: &Session) -> Result<(), Failure> {
+    let name = state.as_str_name();
+    let wanted = name.strip_prefix("SALES_STATE_").unwrap_or(name);
+    let yours = vec![("sales_state", json!(wanted)), ("etag", json!(args.etag))];
+    let event = Event { name: args.event, sales_state: state.into(), etag: args.etag, ..Default::default() };
+    let request = UpdateEventRequest { event: Some(event), update_mask: mask("sales_state") };
+    let answer = session.admin().update_event(request).await.map_err(|status| refused_edit(status, yours))?;
+    let view = EventView::from(answer.into_inner());
+    session.output.show(&view, || view.as_text())
+}

@@ -1,0 +1,113 @@
+//! The command line. Every command but `serve` is a client: it sees the server through the generated gRPC clients alone.
+
+mod admin;
+mod buy;
+mod client;
+mod confirm;
+mod conflict;
+mod failure;
+mod output;
+mod release;
+mod reservations;
+mod serve;
+mod values;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  refused by the server, or failed
+  2  wrong usage
+  3  the server cannot be reached, or did not answer
+
+Times are RFC 3339 (2027-03-01T20:00:00+01:00), durations like 90s, 10m, 1h30m.
+With --json, answers go to stdout and errors to stderr, each as one JSON value.";
+
+/// A ticket-inventory service that cannot oversell.
+///
+/// Start a server with `boxoffice serve --dev`; it prints what to type next.
+#[derive(Parser)]
+#[command(name = "boxoffice", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a server
+    Serve(serve::Args),
+    /// Take units: hold them for a while, or buy them at once
+    Buy(buy::Args),
+    /// Sell what is held
+    Confirm(confirm::Args),
+    /// Give back what is held
+    Release(release::Args),
+    /// List one's own reservations
+    Reservations(reservations::Args),
+    /// Run a sale: events, capacity, reservations, the journal
+    #[command(after_help = EXIT_CODES)]
+    Admin(admin::Args),
+}
+
+impl Cli {
+    /// Runs the command, and tells on stderr what went wrong.
+    pub(crate) fn run(self) -> ExitCode {
+        let (json, result) = match self.command {
+            Command::Serve(args) => (false, serve::run(args)),
+            Command::Buy(args) => (args.buyer.json, client_runtime(buy::run(args))),
+            Command::Confirm(args) => (args.buyer.json, client_runtime(confirm::run(args))),
+            Command::Release(args) => (args.buyer.json, client_runtime(release::run(args))),
+            Command::Reservations(args) => (args.buyer.json, client_runtime(reservations::run(args))),
+            Command::Admin(args) => (args.json, client_runtime(admin::run(args))),
+        };
+        match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                failure.report(json);
+                failure.exit_code()
+            }
+        }
+    }
+}
+
+/// A client waits for one answer at a time: one thread is enough.
+fn client_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Failed(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_of_all_commands_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_option_has_a_line_of_help() {
+        fn walk(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            assert!(command.get_about().is_some(), "{path}");
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{path}: {}", argument.get_id());
+            }
+            command.get_subcommands().for_each(|sub| walk(sub, &path));
+        }
+        walk(&Cli::command(), "");
+    }
+}

@@ -1,0 +1,106 @@
+//! Values on the command line, and how they are read.
+
+use prost_types::{Duration, Timestamp};
+
+/// `demo`, or `events/demo`, as a resource name.
+pub(crate) fn event(text: &str) -> Result<String, String> {
+    let id = text.strip_prefix("events/").unwrap_or(text);
+    if id.is_empty() || id.contains('/') {
+        return Err("must be the id of an event, like demo, or its name, like events/demo".to_owned());
+    }
+    Ok(format!("events/{id}"))
+}
+
+/// The resource name of an allocation of `event`.
+pub(crate) fn allocation_of(event: &str, id: &str) -> String {
+    format!("{event}/allocations/{id}")
+}
+
+/// The full resource name of a reservation.
+pub(crate) fn reservation(text: &str) -> Result<String, String> {
+    match text.split('/').collect::<Vec<_>>().as_slice() {
+        ["events", event, "reservations", id] if !event.is_empty() && !id.is_empty() => Ok(text.to_owned()),
+        _ => Err("must be a full name, like events/demo/reservations/0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71".to_owned()),
+    }
+}
+
+/// `90s`, `10m`, `1h30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let span = humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 90s, 10m or 1h30m"))?;
+    Duration::try_from(span).map_err(|_| "is too long".to_owned())
+}
+
+/// An RFC 3339 time. Its offset must be there: a wall-clock time without one means another moment to each reader.
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
+    let has_offset = |clock: &str| clock.contains(['Z', 'z', '+', '-']);
+    text.split_once(['T', 't', ' '])
+        .filter(|(_, clock)| has_offset(clock))
+        .and_then(|_| text.parse().ok())
+        .ok_or_else(|| "must be an RFC 3339 time, like 2027-03-01T20:00:00+01:00".to_owned())
+}
+
+/// `ID=CAPACITY`.
+pub(crate) fn sized_allocation(text: &str) -> Result<(String, i32), String> {
+    let (id, capacity) = text.split_once('=').ok_or("must be ID=CAPACITY, like floor=100")?;
+    let capacity =
+        capacity.parse().map_err(|_| format!("{capacity:?} is not a number of units; write it like floor=100"))?;
+    if id.is_empty() || capacity < 0 {
+        return Err("must be ID=CAPACITY, like floor=100".to_owned());
+    }
+    Ok((id.to_owned(), capacity))
+}
+
+/// The last part of a resource name.
+pub(crate) fn last_segment(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_named_by_id_or_by_name() {
+        assert_eq!(event("demo"), Ok("events/demo".to_owned()));
+        assert_eq!(event("events/demo"), Ok("events/demo".to_owned()));
+        for bad in ["", "events/", "a/b", "events/demo/allocations/floor"] {
+            assert!(event(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_reservation_is_named_in_full() {
+        let name = "events/demo/reservations/0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71";
+        assert_eq!(reservation(name), Ok(name.to_owned()));
+        for bad in ["", "0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71", "events//reservations/x", "events/demo/allocations/x"] {
+            assert!(reservation(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        assert_eq!(duration("10m"), Ok(Duration { seconds: 600, nanos: 0 }));
+        assert_eq!(duration("1h30m"), Ok(Duration { seconds: 5_400, nanos: 0 }));
+        assert_eq!(duration("1500ms"), Ok(Duration { seconds: 1, nanos: 500_000_000 }));
+        for bad in ["", "10", "-5m", "ten"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_time_needs_its_offset() {
+        assert_eq!(time("1970-01-01T01:00:10+01:00"), Ok(Timestamp { seconds: 10, nanos: 0 }));
+        assert_eq!(time("1970-01-01T00:00:10Z"), Ok(Timestamp { seconds: 10, nanos: 0 }));
+        for bad in ["", "2027-03-01", "2027-03-01T20:00:00", "tomorrow", "2027-13-01T20:00:00Z"] {
+            assert!(time(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_allocation_has_an_id_and_a_capacity() {
+        assert_eq!(sized_allocation("floor=100"), Ok(("floor".to_owned(), 100)));
+        for bad in ["floor", "=5", "floor=", "floor=-1", "floor=many", "floor=99999999999"] {
+            assert!(sized_allocation(bad).is_err(), "{bad}");
+        }
+    }
+}

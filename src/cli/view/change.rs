@@ -1,0 +1,205 @@
+//! The journal, and what an audit of it found.
+
+use boxoffice_proto::v1;
+use serde::Serialize;
+
+use super::{AllocationView, EventView, enum_name, moment, time};
+use crate::cli::output::{printable, table};
+use crate::cli::values::last_segment;
+
+/// A change.
+#[derive(Debug, Serialize)]
+pub(crate) struct ChangeView {
+    pub(crate) seq: i64,
+    pub(crate) occur_time: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) actor: String,
+    pub(crate) reservation: Option<String>,
+    pub(crate) owner: Option<String>,
+    pub(crate) deltas: Vec<DeltaView>,
+    pub(crate) expire_time: Option<String>,
+    pub(crate) order_ref: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) event: Option<EventView>,
+    pub(crate) allocation: Option<AllocationView>,
+}
+
+/// What a change did to the counts of one allocation.
+#[derive(Debug, Serialize)]
+pub(crate) struct DeltaView {
+    pub(crate) allocation: String,
+    pub(crate) capacity: i32,
+    pub(crate) held: i32,
+    pub(crate) sold: i32,
+}
+
+impl From<v1::Change> for ChangeView {
+    fn from(change: v1::Change) -> Self {
+        let set = |text: String| Some(text).filter(|text| !text.is_empty());
+        Self {
+            seq: change.seq,
+            occur_time: time(change.occur_time),
+            kind: enum_name(change.kind, "KIND_", v1::change::Kind::as_str_name),
+            actor: change.actor,
+            reservation: set(change.reservation),
+            owner: set(change.owner),
+            deltas: change.deltas.into_iter().map(Into::into).collect(),
+            expire_time: time(change.expire_time),
+            order_ref: set(change.order_ref),
+            reason: set(change.reason),
+            event: change.event.map(Into::into),
+            allocation: change.allocation.map(Into::into),
+        }
+    }
+}
+
+impl From<v1::change::Delta> for DeltaView {
+    fn from(delta: v1::change::Delta) -> Self {
+        Self {
+            allocation: last_segment(&delta.allocation).to_owned(),
+            capacity: delta.capacity,
+            held: delta.held,
+            sold: delta.sold,
+        }
+    }
+}
+
+impl ChangeView {
+    fn what(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(event) = &self.event {
+            parts.push(format!("{} {}", event.sales_state, event.display_name));
+        }
+        if let Some(allocation) = &self.allocation {
+            parts.push(format!("{} {}", allocation.id, allocation.display_name).trim_end().to_owned());
+        }
+        for delta in &self.deltas {
+            let counts = [("capacity", delta.capacity), ("held", delta.held), ("sold", delta.sold)];
+            let counts = counts.iter().filter(|(_, n)| *n != 0).map(|(name, n)| format!(" {name} {n:+}"));
+            parts.push(format!("{}{}", delta.allocation, counts.collect::<String>()));
+        }
+        parts.extend(self.order_ref.iter().map(|order| format!("order {order}")));
+        parts.extend(self.reason.iter().map(|reason| format!("because: {reason}")));
+        parts.join("; ")
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let id = self.reservation.as_deref().map(last_segment).unwrap_or_default().to_owned();
+        vec![
+            self.seq.to_string(),
+            moment(self.occur_time.as_ref()),
+            self.kind.clone(),
+            self.actor.clone(),
+            id,
+            self.what(),
+        ]
+    }
+
+    /// One line, for people who follow along.
+    pub(crate) fn as_line(&self) -> String {
+        printable(&self.cells().join("  "))
+    }
+}
+
+/// Changes, one line each, for people.
+pub(crate) fn change_table(changes: &[ChangeView]) -> String {
+    let rows = changes.iter().map(ChangeView::cells);
+    table(&["seq", "when", "kind", "who", "reservation", "what"], &[0], rows)
+}
+
+/// What an audit found.
+#[derive(Debug, Serialize)]
+pub(crate) struct AuditView {
+    pub(crate) agrees: bool,
+    pub(crate) changes: i64,
+    pub(crate) reservations: i64,
+    pub(crate) seq: i64,
+    pub(crate) difference_count: i64,
+    pub(crate) differences: Vec<DifferenceView>,
+}
+
+/// Something that is not as the journal says.
+#[derive(Debug, Serialize)]
+pub(crate) struct DifferenceView {
+    pub(crate) resource: String,
+    pub(crate) field: String,
+    pub(crate) journal: String,
+    pub(crate) stored: String,
+}
+
+impl From<v1::AuditEventResponse> for AuditView {
+    fn from(audit: v1::AuditEventResponse) -> Self {
+        let differences: Vec<_> = audit
+            .differences
+            .into_iter()
+            .map(|one| DifferenceView {
+                resource: one.resource,
+                field: one.field,
+                journal: one.journal,
+                stored: one.stored,
+            })
+            .collect();
+        Self {
+            agrees: audit.difference_count == 0 && differences.is_empty(),
+            changes: audit.changes,
+            reservations: audit.reservations,
+            seq: audit.seq,
+            difference_count: audit.difference_count,
+            differences,
+        }
+    }
+}
+
+impl AuditView {
+    /// For people.
+    pub(crate) fn as_text(&self) -> String {
+        let extent = format!(
+            "{} changes replayed up to seq {}, {} reservations compared",
+            self.changes, self.seq, self.reservations
+        );
+        if self.agrees {
+            return format!("Everything agrees: {extent}.");
+        }
+        let rows = self
+            .differences
+            .iter()
+            .map(|one| vec![one.resource.clone(), one.field.clone(), one.journal.clone(), one.stored.clone()]);
+        let differences = table(&["resource", "field", "journal says", "stored is"], &[], rows);
+        format!("{extent}: {} differences\n{differences}", self.difference_count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_says_what_it_did_to_the_counts() {
+        let delta = v1::change::Delta {
+            allocation: "events/demo/allocations/floor".to_owned(),
+            held: -2,
+            sold: 2,
+            ..Default::default()
+        };
+        let change = ChangeView::from(v1::Change {
+            seq: 7,
+            kind: v1::change::Kind::Confirmed.into(),
+            actor: "alice".to_owned(),
+            deltas: vec![delta],
+            order_ref: "order-1\n\u{1b}[2J".to_owned(),
+            ..Default::default()
+        });
+        assert_eq!(change.what(), "floor held -2 sold +2; order order-1\n\u{1b}[2J");
+        let line = change.as_line();
+        assert!(line.starts_with("7  -  CONFIRMED  alice"), "{line}");
+        assert!(!line.contains(['\n', '\u{1b}']), "{line}");
+    }
+
+    #[test]
+    fn an_audit_agrees_only_without_any_difference() {
+        let mut audit = v1::AuditEventResponse { changes: 3, seq: 3, ..Default::default() };
+        assert!(AuditView::from(audit.clone()).agrees);
+        audit.difference_count = 1;
+        assert!(!AuditView::from(audit).agrees);
+    }
+}

@@ -1,0 +1,10 @@
+//! What each command comes to, told by subject.
+
+mod edit;
+mod expiry;
+mod limits;
+mod property;
+mod reference;
+mod replace;
+mod reserve;
+mod transition;

@@ -1,0 +1,7 @@
+//! What the tests of the rules share, and the tests of replaying and auditing.
+
+mod audit;
+pub(crate) mod fixture;
+mod ledger;
+pub(crate) mod usage;
+pub(crate) mod world;

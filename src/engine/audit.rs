@@ -1,0 +1,113 @@
+//! Audits: does the journal, replayed, give what the tables say?
+
+use crate::domain::{Allocation, Counts, Difference, Ledger, ReservationBook, Seq, Subject};
+use crate::storage::{AuditReader, Result};
+
+/// Most differences that an audit tells one by one.
+pub const DIFFERENCES_MAX: usize = 1_000;
+
+/// Reservations that are compared in one pass over the journal; it bounds an audit's memory to about 100 MB.
+const RESERVATIONS_PER_PASS_MAX: u64 = 500_000;
+
+/// Rows read at once.
+const BITE: usize = 2_000;
+
+/// What an audit found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuditReport {
+    /// Changes replayed.
+    pub changes: u64,
+    /// Reservations compared.
+    pub reservations: u64,
+    /// The seq up to which all was compared.
+    pub seq: Seq,
+    /// At most [`DIFFERENCES_MAX`] of the differences.
+    pub differences: Vec<Difference>,
+    /// How many there are in all.
+    pub difference_count: u64,
+}
+
+impl AuditReport {
+    fn add(&mut self, difference: Difference) {
+        self.difference_count += 1;
+        if self.differences.len() < DIFFERENCES_MAX {
+            self.differences.push(difference);
+        }
+    }
+}
+
+/// Replays and compares, over one unchanging state.
+pub(super) async fn audit(mut reader: Box<dyn AuditReader>) -> Result<AuditReport> {
+    let mut report = AuditReport { reservations: reader.reservation_count().await?, ..AuditReport::default() };
+    let passes = report.reservations.div_ceil(RESERVATIONS_PER_PASS_MAX).max(1);
+    for pass in 0..passes {
+        let mut book = ReservationBook::new(pass, passes);
+        let mut ledger = Ledger::default();
+        loop {
+            let entries = reader.next_journal(BITE).await?;
+            if entries.is_empty() {
+                break;
+            }
+            for entry in &entries {
+                let counted = ledger.apply(entry);
+                if let (0, Err(error)) = (pass, counted) {
+                    report.add(differs(Subject::Event, "journal", &error, &"possible counts, no gap"));
+                }
+                if let Some(difference) = book.apply(entry) {
+                    report.add(difference);
+                }
+            }
+            if pass == 0 {
+                report.changes += entries.len() as u64;
+            }
+        }
+        if pass == 0 {
+            compare_counts(&mut *reader, &ledger, &mut report).await?;
+        }
+        loop {
+            let reservations = reader.next_reservations(BITE).await?;
+            if reservations.is_empty() {
+                break;
+            }
+            for reservation in &reservations {
+                book.compare(reservation, &mut |difference| report.add(difference));
+            }
+        }
+        book.finish(&mut |difference| report.add(difference));
+    }
+    Ok(report)
+}
+
+async fn compare_counts(reader: &mut dyn AuditReader, ledger: &Ledger, report: &mut AuditReport) -> Result<()> {
+    let view = reader.event().await?;
+    report.seq = view.event.last_seq;
+    if ledger.seq != view.event.last_seq {
+        report.add(differs(Subject::Event, "last_seq", &ledger.seq, &view.event.last_seq));
+    }
+    let mut left = ledger.allocations.clone();
+    for allocation in &view.allocations {
+        let journal = left.remove(&allocation.id).unwrap_or_default();
+        for (field, journal, stored) in fields(&journal, allocation) {
+            if journal != stored {
+                report.add(differs(Subject::Allocation(allocation.id.clone()), field, &journal, &stored));
+            }
+        }
+    }
+    for (id, counts) in left {
+        let journal = format!("{} of {}", counts.held + counts.sold, counts.capacity);
+        report.add(differs(Subject::Allocation(id), "allocation", &journal, &"none"));
+    }
+    Ok(())
+}
+
+fn fields(journal: &Counts, stored: &Allocation) -> [(&'static str, i64, i64); 3] {
+    [
+        ("capacity", journal.capacity, stored.capacity),
+        ("held", journal.held, stored.held),
+        ("sold", journal.sold, stored.sold),
+    ]
+}
+
+fn differs(subject: Subject, field: &'static str, journal: &dyn ToString, stored: &dyn ToString) -> Difference {
+    Difference { subject, field, journal: journal.to_string(), stored: stored.to_string() }
+}

@@ -1,0 +1,248 @@
+//! Runs what a lane took as one transaction: load, decide, write, commit, answer.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use tokio::time::Instant;
+
+use super::Failure;
+use super::feed::Feed;
+use super::lane::Job;
+use super::owner_usage::OwnerUsage;
+use crate::domain::{Action, Changes, Command, EventId, Need, Outcome, Snapshot, Timestamp, Wanted, decide};
+use crate::storage::{LaneConnection, Store, StoreError};
+
+/// How often a batch that failed without effect is run again before its commands are run one by one.
+const TRIES_MAX: usize = 3;
+
+/// Expired holds that are loaded at first where units run short; each further load is twice as large.
+const EXPIRED_BITE: usize = 256;
+
+/// Most expired holds that are loaded at once.
+const EXPIRED_BITE_MAX: usize = 8_192;
+
+/// Runs batches of one lane.
+pub(super) struct Batcher {
+    store: Arc<dyn Store>,
+    connection: Box<dyn LaneConnection>,
+    feed: Arc<Feed>,
+    usage: OwnerUsage,
+    events_per_batch_max: usize,
+}
+
+/// The commands of one event in a batch.
+struct Group {
+    event: EventId,
+    commands: Vec<Command>,
+}
+
+/// Where the results of a job are.
+struct Place {
+    group: usize,
+    start: usize,
+    count: usize,
+}
+
+type GroupResults = Vec<Result<crate::domain::Answer, Failure>>;
+
+impl Batcher {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        connection: Box<dyn LaneConnection>,
+        feed: Arc<Feed>,
+        events_per_batch_max: usize,
+    ) -> Self {
+        Self { store, connection, feed, usage: OwnerUsage::default(), events_per_batch_max }
+    }
+
+    /// Runs jobs and answers each.
+    pub(super) async fn run(&mut self, jobs: Vec<Job>) {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut by_event: HashMap<EventId, usize> = HashMap::new();
+        let mut places = Vec::with_capacity(jobs.len());
+        let now = Instant::now();
+        for job in jobs {
+            if job.deadline.is_some_and(|deadline| deadline <= now) {
+                let _ = job.reply.send(Err(Failure::DeadlineExceeded));
+                continue;
+            }
+            // The caller is gone: nobody waits for the answer, and what was not begun need not be.
+            if job.reply.is_closed() {
+                continue;
+            }
+            let group = *by_event.entry(job.event.clone()).or_insert_with(|| {
+                groups.push(Group { event: job.event, commands: Vec::new() });
+                groups.len() - 1
+            });
+            let start = groups[group].commands.len();
+            places.push((Place { group, start, count: job.commands.len() }, job.reply));
+            groups[group].commands.extend(job.commands);
+        }
+        let mut results = Vec::with_capacity(groups.len());
+        for chunk in groups.chunks(self.events_per_batch_max.max(1)) {
+            results.extend(self.run_groups(chunk).await);
+        }
+        // From the end, so that each job's results can be split off.
+        for (Place { group, start, count }, reply) in places.into_iter().rev() {
+            let own = results[group].split_off(start);
+            debug_assert_eq!(own.len(), count, "a result for each command");
+            // A caller that has gone meanwhile learns the truth by asking again.
+            let _ = reply.send(Ok(own));
+        }
+    }
+
+    /// A small piece of the store's deferred upkeep. Returns whether more is due.
+    pub(super) async fn upkeep(&mut self) -> bool {
+        match self.connection.upkeep().await {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::warn!(%error, "upkeep of the store failed; it is tried again after the next batch");
+                false
+            }
+        }
+    }
+
+    /// Runs groups in one transaction; where that fails for no reason that `decide` could see, again, and at last command
+    /// by command, so that one that cannot be run fails alone.
+    async fn run_groups(&mut self, groups: &[Group]) -> Vec<GroupResults> {
+        let error = match self.tries(groups).await {
+            Ok(outcomes) => return outcomes.into_iter().map(answered).collect(),
+            Err(error) => error,
+        };
+        if let Failed::Store(StoreError::Unavailable(_)) = &error {
+            tracing::error!(%error, "a batch was given up");
+            return groups.iter().map(|group| vec![Err(Failure::Unavailable); group.commands.len()]).collect();
+        }
+        tracing::error!(%error, "a batch failed; its commands are run one by one");
+        let mut results = Vec::with_capacity(groups.len());
+        for group in groups {
+            let mut own = Vec::with_capacity(group.commands.len());
+            for command in &group.commands {
+                let alone = Group { event: group.event.clone(), commands: vec![command.clone()] };
+                own.extend(match self.tries(std::slice::from_ref(&alone)).await {
+                    Ok(outcomes) => outcomes.into_iter().flat_map(answered).collect(),
+                    Err(error) => {
+                        tracing::error!(%error, event = %group.event, ?command, "a command failed");
+                        vec![Err(error.into_failure())]
+                    }
+                });
+            }
+            results.push(own);
+        }
+        results
+    }
+
+    async fn tries(&mut self, groups: &[Group]) -> Result<Vec<Vec<Outcome>>, Failed> {
+        let mut tries = 1;
+        loop {
+            let error = match AssertUnwindSafe(self.transact(groups)).catch_unwind().await {
+                Ok(Ok(outcomes)) => return Ok(outcomes),
+                Ok(Err(error)) => Failed::Store(error),
+                Err(_) => Failed::Panic,
+            };
+            self.usage.clear();
+            if let Failed::Panic = error {
+                // What the connection was at is unknown: a new one.
+                self.connection = self.store.open_lane().await.map_err(Failed::Store)?;
+            }
+            match error {
+                Failed::Store(StoreError::Retry(source)) if tries < TRIES_MAX => {
+                    tracing::warn!(%source, tries, "a batch was rolled back; it is run again");
+                    tries += 1;
+                }
+                Failed::Store(_) | Failed::Panic => return Err(error),
+            }
+        }
+    }
+
+    async fn transact(&mut self, groups: &[Group]) -> Result<Vec<Vec<Outcome>>, StoreError> {
+        let wanted: Vec<Wanted> = groups.iter().map(Group::wanted).collect();
+        let loaded = self.connection.begin(&wanted).await?;
+        let mut outcomes = Vec::with_capacity(groups.len());
+        let mut changes = Vec::with_capacity(groups.len());
+        for (group, snapshot) in groups.iter().zip(loaded.snapshots) {
+            let (decided, changed) = self.decide(group, snapshot, loaded.now).await?;
+            outcomes.push(decided);
+            changes.push(changed);
+        }
+        self.connection.commit(&changes).await?;
+        for changed in &changes {
+            if let Some(event) = &changed.event {
+                self.usage.committed(&event.after.id, &changed.journal);
+                self.feed.publish(&event.after.id, event.after.last_seq);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn decide(
+        &mut self,
+        group: &Group,
+        mut snapshot: Snapshot,
+        now: Timestamp,
+    ) -> Result<(Vec<Outcome>, Changes), StoreError> {
+        let connection = &mut *self.connection;
+        let usage = self.usage.table(connection, &snapshot).await?;
+        let mut bite = EXPIRED_BITE;
+        if group.reclaims() && snapshot.expired.is_empty() {
+            connection.load_expired(&mut snapshot, now, bite).await?;
+        }
+        loop {
+            match decide(&snapshot, usage, &group.commands, now) {
+                Ok(decision) => return Ok((decision.outcomes, decision.changes)),
+                Err(Need::Expired) => {
+                    let loaded = snapshot.expired.len();
+                    connection.load_expired(&mut snapshot, now, bite).await?;
+                    if snapshot.expired.len() == loaded {
+                        return Err(StoreError::Corrupt("expired holds that cannot be loaded".to_owned()));
+                    }
+                    bite = (bite * 2).min(EXPIRED_BITE_MAX);
+                }
+                Err(Need::Usage(owners)) => {
+                    for owner in owners {
+                        let units = connection.load_usage(&group.event, &owner).await?;
+                        snapshot.exact_usage.insert(owner, units);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Group {
+    fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted::new(self.event.clone());
+        for command in &self.commands {
+            command.add_wanted(&mut wanted);
+        }
+        wanted
+    }
+
+    fn reclaims(&self) -> bool {
+        self.commands.iter().any(|command| command.action == Action::ReclaimExpired)
+    }
+}
+
+fn answered(outcomes: Vec<Outcome>) -> GroupResults {
+    outcomes.into_iter().map(|outcome| outcome.map_err(Failure::Refused)).collect()
+}
+
+/// Why a batch has no outcomes.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Store(StoreError),
+    #[error("a panic, which is a bug")]
+    Panic,
+}
+
+impl Failed {
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::Store(StoreError::Retry(_) | StoreError::Unavailable(_)) => Failure::Unavailable,
+            Self::Store(StoreError::Guard { .. } | StoreError::Corrupt(_)) | Self::Panic => Failure::Internal,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! A lane: a task that owns a bounded queue of commands and one connection to the store.
+//!
+//! Callers never await the database themselves: gRPC drops a caller's future when its client goes away, and a
+//! transaction must not be cancelled half-way. The lane owns the work; callers only wait for its answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::Failure;
+use super::batch::Batcher;
+use super::feed::Feed;
+use crate::domain::{Answer, Command, EventId};
+use crate::storage::{Store, StoreError};
+
+/// Bounds of one lane.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LaneBounds {
+    pub(super) queue_commands_max: usize,
+    pub(super) batch_commands_max: usize,
+    pub(super) events_per_batch_max: usize,
+}
+
+/// Independent commands of one event, from one caller.
+pub(super) struct Job {
+    pub(super) event: EventId,
+    pub(super) commands: Vec<Command>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) reply: oneshot::Sender<Results>,
+}
+
+/// A result for each of a job's commands, or why there is none for any.
+pub(super) type Results = Result<Vec<Result<Answer, Failure>>, Failure>;
+
+/// The callers' end of a lane.
+pub(super) struct Lane {
+    queue: mpsc::Sender<Job>,
+    /// Commands that wait or are in a batch.
+    waiting: Arc<AtomicUsize>,
+    waiting_max: usize,
+    stop: watch::Sender<bool>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Lane {
+    pub(super) async fn open(store: Arc<dyn Store>, feed: Arc<Feed>, bounds: LaneBounds) -> Result<Self, StoreError> {
+        let connection = store.open_lane().await?;
+        let (queue, jobs) = mpsc::channel(bounds.queue_commands_max);
+        let (stop, stopped) = watch::channel(false);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let batcher = Batcher::new(store, connection, feed, bounds.events_per_batch_max);
+        let end = LaneEnd { jobs, stopped, waiting: Arc::clone(&waiting), commands_max: bounds.batch_commands_max };
+        let task = tokio::spawn(end.serve(batcher));
+        Ok(Self { queue, waiting, waiting_max: bounds.queue_commands_max, stop, task: Mutex::new(Some(task)) })
+    }
+
+    /// Runs commands of one event.
+    pub(super) async fn run(&self, event: EventId, commands: Vec<Command>, deadline: Option<Instant>) -> Results {
+        let count = commands.len();
+        if self.waiting.fetch_add(count, Ordering::Relaxed) + count > self.waiting_max {
+            self.waiting.fetch_sub(count, Ordering::Relaxed);
+            return Err(Failure::Overloaded);
+        }
+        let (reply, answer) = oneshot::channel();
+        if let Err(refused) = self.queue.try_send(Job { event, commands, deadline, reply }) {
+            self.waiting.fetch_sub(count, Ordering::Relaxed);
+            return Err(match refused {
+                TrySendError::Full(_) => Failure::Overloaded,
+                TrySendError::Closed(_) => Failure::ShuttingDown,
+            });
+        }
+        // The lane answers every job that it took, unless the process ends.
+        answer.await.unwrap_or(Err(Failure::Unavailable))
+    }
+
+    /// Refuses new commands, and returns when those that wait are done.
+    pub(super) async fn drain(&self) {
+        self.stop.send_replace(true);
+        if let Some(task) = self.task.lock().await.take() {
+            // A lane ends by itself once its queue is empty.
+            let _ = task.await;
+        }
+    }
+}
+
+/// The working end of a lane.
+struct LaneEnd {
+    jobs: mpsc::Receiver<Job>,
+    stopped: watch::Receiver<bool>,
+    waiting: Arc<AtomicUsize>,
+    commands_max: usize,
+}
+
+impl LaneEnd {
+    async fn serve(mut self, mut batcher: Batcher) {
+        let mut upkeep_due = true;
+        while let Some(batch) = self.next_batch(upkeep_due).await {
+            let commands: usize = batch.iter().map(|job| job.commands.len()).sum();
+            if commands > 0 {
+                batcher.run(batch).await;
+                self.waiting.fetch_sub(commands, Ordering::Relaxed);
+            }
+            upkeep_due = batcher.upkeep().await;
+        }
+    }
+
+    /// All that waits, up to the bound. Where there is nothing, it waits, unless upkeep could be done meanwhile. `None`: the
+    /// lane was stopped and is empty.
+    async fn next_batch(&mut self, upkeep_due: bool) -> Option<Vec<Job>> {
+        let first = match self.jobs.try_recv() {
+            Ok(job) => job,
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) if upkeep_due && !*self.stopped.borrow() => return Some(Vec::new()),
+            Err(TryRecvError::Empty) => self.wait().await?,
+        };
+        let mut commands = first.commands.len();
+        let mut batch = vec![first];
+        while commands < self.commands_max
+            && let Ok(job) = self.jobs.try_recv()
+        {
+            commands += job.commands.len();
+            batch.push(job);
+        }
+        Some(batch)
+    }
+
+    async fn wait(&mut self) -> Option<Job> {
+        if !*self.stopped.borrow() {
+            tokio::select! {
+                job = self.jobs.recv() => return job,
+                _ = self.stopped.changed() => {}
+            }
+        }
+        self.jobs.close();
+        self.jobs.recv().await
+    }
+}

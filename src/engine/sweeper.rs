@@ -1,0 +1,77 @@
+//! Tidies expired holds away. Nothing depends on it but tidiness: every decision and read treats an expired hold as expired.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Engine, Failure};
+use crate::domain::{Action, Actor, Answer, Command, EventId};
+
+/// Most events that one round looks at.
+const EVENTS_PER_ROUND_MAX: usize = 4_096;
+
+/// Most events that it works on at once; they share batches where the store allows.
+const EVENTS_AT_ONCE_MAX: usize = 256;
+
+/// A task that looks for expired holds at an interval and reclaims them through the lanes, in bounded bites.
+pub(super) struct Sweeper {
+    stop: watch::Sender<bool>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Sweeper {
+    pub(super) fn start(engine: Weak<Engine>, every: Duration) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let task = (!every.is_zero()).then(|| tokio::spawn(sweep(engine, every, stopped)));
+        Self { stop, task: Mutex::new(task) }
+    }
+
+    pub(super) async fn stop(&self) {
+        self.stop.send_replace(true);
+        if let Some(task) = self.task.lock().await.take() {
+            // It ends by itself after the bite that it is at.
+            let _ = task.await;
+        }
+    }
+}
+
+async fn sweep(engine: Weak<Engine>, every: Duration, mut stopped: watch::Receiver<bool>) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stopped.changed() => return,
+        }
+        let Some(engine) = engine.upgrade() else { return };
+        if let Err(error) = round(&engine, &stopped).await {
+            tracing::warn!(%error, "the sweeper could not look for expired holds");
+        }
+    }
+}
+
+async fn round(engine: &Engine, stopped: &watch::Receiver<bool>) -> crate::storage::Result<()> {
+    let now = engine.store.now().await?;
+    let events = engine.store.events_with_expired_holds(now, EVENTS_PER_ROUND_MAX).await?;
+    let reclaim = |event| reclaim(engine, event, stopped);
+    futures::stream::iter(events).for_each_concurrent(EVENTS_AT_ONCE_MAX, reclaim).await;
+    Ok(())
+}
+
+async fn reclaim(engine: &Engine, event: EventId, stopped: &watch::Receiver<bool>) {
+    while !*stopped.borrow() {
+        let command = Command { actor: Actor::System, action: Action::ReclaimExpired };
+        match engine.run(event.clone(), command, None).await {
+            Ok(Answer::Reclaimed { more: true, .. }) => {}
+            Ok(_) | Err(Failure::ShuttingDown) => return,
+            Err(failure) => {
+                tracing::warn!(%event, ?failure, "expired holds could not be reclaimed; the next round tries again");
+                return;
+            }
+        }
+    }
+}

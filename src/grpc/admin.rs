@@ -1,0 +1,180 @@
+//! What operators do.
+
+use boxoffice_proto::v1;
+use boxoffice_proto::v1::admin_service_server::AdminService;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::page::Token as _;
+use super::validate::{self, ListOf};
+use super::watch::Messages;
+use super::{Api, convert, deadline, errors, watch};
+use crate::domain::{Allocation, Answer, EventId, ReservationId};
+use crate::storage::Page;
+
+/// The service of operators.
+pub(crate) struct Admin(pub(crate) Api);
+
+impl Admin {
+    /// All reservations of an event, in order of their ids, and the token of the next page.
+    async fn all_reservations(
+        &self,
+        event: &EventId,
+        after: Option<&ReservationId>,
+        size: usize,
+    ) -> Result<(Vec<v1::Reservation>, String), Status> {
+        let store = self.0.engine.store();
+        // Before the reading: a hold that has lapsed by then and still stands there has surely lapsed.
+        let now = store.now().await.map_err(|error| errors::read_failed(&error))?;
+        let read = store.reservations(event, after, size).await;
+        let Page { items, next } = read.map_err(|error| errors::read_failed(&error))?;
+        if items.is_empty() {
+            self.0.check_event_exists(event).await?;
+        }
+        let shown = items.iter().map(|each| convert::reservation::in_state(event, each, each.state_at(now)));
+        Ok((shown.collect(), next.map(|key| key.token()).unwrap_or_default()))
+    }
+}
+
+#[async_trait]
+impl AdminService for Admin {
+    type WatchChangesStream = Messages<v1::WatchChangesResponse>;
+
+    async fn create_event(&self, request: Request<v1::CreateEventRequest>) -> Result<Response<v1::Event>, Status> {
+        let actor = self.0.authentication.admin(request.metadata())?;
+        let deadline = deadline::of(&request);
+        let checked = validate::create_event(request.into_inner());
+        let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
+        self.0.run(&event, actor, action, deadline).await?;
+        self.0.strong_view(&event).await.map(Response::new)
+    }
+
+    async fn update_event(&self, request: Request<v1::UpdateEventRequest>) -> Result<Response<v1::Event>, Status> {
+        let actor = self.0.authentication.admin(request.metadata())?;
+        let deadline = deadline::of(&request);
+        let checked = validate::update_event(request.into_inner());
+        let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
+        self.0.run(&event, actor, action, deadline).await?;
+        self.0.strong_view(&event).await.map(Response::new)
+    }
+
+    async fn create_allocation(
+        &self,
+        request: Request<v1::CreateAllocationRequest>,
+    ) -> Result<Response<v1::Allocation>, Status> {
+        let actor = self.0.authentication.admin(request.metadata())?;
+        let deadline = deadline::of(&request);
+        let checked = validate::create_allocation(request.into_inner());
+        let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
+        let answer = self.0.run(&event, actor, action, deadline).await?;
+        Ok(Response::new(convert::event::allocation(&event, allocation(&answer)?)))
+    }
+
+    async fn update_allocation(
+        &self,
+        request: Request<v1::UpdateAllocationRequest>,
+    ) -> Result<Response<v1::Allocation>, Status> {
+        let actor = self.0.authentication.admin(request.metadata())?;
+        let deadline = deadline::of(&request);
+        let checked = validate::update_allocation(request.into_inner());
+        let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
+        let answer = self.0.run(&event, actor, action, deadline).await?;
+        Ok(Response::new(convert::event::allocation(&event, allocation(&answer)?)))
+    }
+
+    async fn transfer_capacity(
+        &self,
+        request: Request<v1::TransferCapacityRequest>,
+    ) -> Result<Response<v1::TransferCapacityResponse>, Status> {
+        let actor = self.0.authentication.admin(request.metadata())?;
+        let checked = validate::transfer_capacity(request.get_ref());
+        let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
+        let answer = self.0.run(&event, actor, action, deadline::of(&request)).await?;
+        let (from, to) = transferred(&answer)?;
+        Ok(Response::new(v1::TransferCapacityResponse {
+            from: Some(convert::event::allocation(&event, from)),
+            to: Some(convert::event::allocation(&event, to)),
+        }))
+    }
+
+    async fn force_release_reservation(
+        &self,
+        request: Request<v1::ForceReleaseReservationRequest>,
+    ) -> Result<Response<v1::Reservation>, Status> {
+        let actor = self.0.authentication.admin(request.metadata())?;
+        let deadline = deadline::of(&request);
+        let checked = validate::force_release(request.into_inner());
+        let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
+        self.0.run_for_reservation(&event, actor, action, deadline).await.map(Response::new)
+    }
+
+    async fn list_reservations(
+        &self,
+        request: Request<v1::AdminServiceListReservationsRequest>,
+    ) -> Result<Response<v1::AdminServiceListReservationsResponse>, Status> {
+        self.0.authentication.admin(request.metadata())?;
+        let checked = validate::list_all_reservations(request.get_ref());
+        let list = checked.map_err(|violations| errors::invalid(&violations))?;
+        let (reservations, next_page_token) = match &list.of {
+            ListOf::Owner(owner, after) => {
+                super::owners_reservations(&self.0, &list.event, owner, *after, list.size).await?
+            }
+            ListOf::Everybody(after) => self.all_reservations(&list.event, after.as_ref(), list.size).await?,
+        };
+        Ok(Response::new(v1::AdminServiceListReservationsResponse { reservations, next_page_token }))
+    }
+
+    async fn list_changes(
+        &self,
+        request: Request<v1::ListChangesRequest>,
+    ) -> Result<Response<v1::ListChangesResponse>, Status> {
+        self.0.authentication.admin(request.metadata())?;
+        let checked = validate::list_changes(request.get_ref());
+        let page = checked.map_err(|violations| errors::invalid(&violations))?;
+        // Read first: then "the newest" is not older than the page.
+        let newest = self.0.engine.store().last_seq(&page.event).await.map_err(|error| errors::read_failed(&error))?;
+        let newest = newest.ok_or_else(|| errors::event_not_found(&page.event))?;
+        let (changes, next) = super::read_changes(&self.0, &page.event, page.from, page.size).await?;
+        let next_from_seq = if next > newest { 0 } else { next };
+        Ok(Response::new(v1::ListChangesResponse { changes, next_from_seq }))
+    }
+
+    async fn watch_changes(
+        &self,
+        request: Request<v1::WatchChangesRequest>,
+    ) -> Result<Response<Self::WatchChangesStream>, Status> {
+        self.0.authentication.admin(request.metadata())?;
+        let checked = validate::watch_changes(request.get_ref());
+        let (event, from) = checked.map_err(|violations| errors::invalid(&violations))?;
+        watch::changes(&self.0, event, from, deadline::of(&request)).await.map(Response::new)
+    }
+
+    async fn audit_event(
+        &self,
+        request: Request<v1::AuditEventRequest>,
+    ) -> Result<Response<v1::AuditEventResponse>, Status> {
+        self.0.authentication.admin(request.metadata())?;
+        let checked = validate::audit_event(request.get_ref());
+        let event = checked.map_err(|violations| errors::invalid(&violations))?;
+        let report = self.0.engine.audit(&event).await.map_err(|error| errors::read_failed(&error))?;
+        let report = report.ok_or_else(|| errors::event_not_found(&event))?;
+        Ok(Response::new(convert::change::audit(&event, &report)))
+    }
+}
+
+fn allocation(answer: &Answer) -> Result<&Allocation, Status> {
+    match answer {
+        Answer::Allocation(allocation) => Ok(allocation),
+        Answer::Reservation(_) | Answer::Event(_) | Answer::Transferred { .. } | Answer::Reclaimed { .. } => {
+            Err(super::unexpected(answer))
+        }
+    }
+}
+
+fn transferred(answer: &Answer) -> Result<(&Allocation, &Allocation), Status> {
+    match answer {
+        Answer::Transferred { from, to } => Ok((from, to)),
+        Answer::Reservation(_) | Answer::Event(_) | Answer::Allocation(_) | Answer::Reclaimed { .. } => {
+            Err(super::unexpected(answer))
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Events and allocations.
+
+use boxoffice_proto::v1;
+
+use super::{etag, limit, names, time, units};
+use crate::domain::{Allocation, Event, EventConfig, EventId, EventView, SalesState};
+
+/// An event with all its allocations.
+pub(in crate::grpc) fn view(view: &EventView) -> v1::Event {
+    v1::Event {
+        allocations: view.allocations.iter().map(|each| allocation(&view.event.id, each)).collect(),
+        read_time: Some(time::timestamp(view.read_at)),
+        ..event(&view.event)
+    }
+}
+
+/// An event alone.
+pub(in crate::grpc) fn event(event: &Event) -> v1::Event {
+    v1::Event {
+        seq: event.last_seq,
+        etag: etag(event.version),
+        create_time: Some(time::timestamp(event.created_at)),
+        ..settings(&event.id, &event.config)
+    }
+}
+
+/// What people edit of an event.
+pub(super) fn settings(id: &EventId, config: &EventConfig) -> v1::Event {
+    v1::Event {
+        name: names::event(id),
+        display_name: config.display_name.clone(),
+        sales_state: sales_state(config.sales_state).into(),
+        on_sale_time: config.on_sale_at.map(time::timestamp),
+        off_sale_time: config.off_sale_at.map(time::timestamp),
+        default_hold_ttl: Some(time::duration(config.hold_ttl_default)),
+        max_hold_ttl: Some(time::duration(config.hold_ttl_max)),
+        limit_per_owner: limit(config.limit_per_owner),
+        allocations: Vec::new(),
+        seq: 0,
+        etag: String::new(),
+        create_time: None,
+        read_time: None,
+    }
+}
+
+/// An allocation.
+pub(in crate::grpc) fn allocation(event: &EventId, allocation: &Allocation) -> v1::Allocation {
+    v1::Allocation {
+        name: names::allocation(event, &allocation.id),
+        display_name: allocation.display_name.clone(),
+        capacity: units(allocation.capacity),
+        held: units(allocation.held),
+        sold: units(allocation.sold),
+        available: units(allocation.available()),
+        limit_per_owner: limit(allocation.limit_per_owner),
+        etag: etag(allocation.version),
+        drain_target: allocation.drain_to.map(units),
+    }
+}
+
+/// A state on the wire.
+pub(super) const fn sales_state(state: SalesState) -> v1::SalesState {
+    match state {
+        SalesState::Draft => v1::SalesState::Draft,
+        SalesState::OnSale => v1::SalesState::OnSale,
+        SalesState::Paused => v1::SalesState::Paused,
+        SalesState::Closed => v1::SalesState::Closed,
+        SalesState::Cancelled => v1::SalesState::Cancelled,
+    }
+}
+
+/// A state from the wire, where "not specified" stands for DRAFT; `None`: no such state.
+pub(in crate::grpc) fn parse_sales_state(number: i32) -> Option<SalesState> {
+    Some(match v1::SalesState::try_from(number).ok()? {
+        v1::SalesState::Unspecified | v1::SalesState::Draft => SalesState::Draft,
+        v1::SalesState::OnSale => SalesState::OnSale,
+        v1::SalesState::Paused => SalesState::Paused,
+        v1::SalesState::Closed => SalesState::Closed,
+        v1::SalesState::Cancelled => SalesState::Cancelled,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_read_as_they_are_written() {
+        for state in SalesState::ALL {
+            assert_eq!(parse_sales_state(sales_state(state).into()), Some(state));
+            assert_eq!(sales_state(state).as_str_name(), format!("SALES_STATE_{}", state.as_str()));
+        }
+        assert_eq!(parse_sales_state(0), Some(SalesState::Draft));
+        assert_eq!(parse_sales_state(6), None);
+        assert_eq!(parse_sales_state(-1), None);
+    }
+}

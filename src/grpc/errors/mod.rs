@@ -1,0 +1,109 @@
+//! The one error map: everything that can go wrong, as a gRPC status with a reason that programs can act on.
+//!
+//! Messages are short and, where they can be, always the same: a repeated header costs HTTP/2 next to nothing.
+
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+
+pub(super) use self::refusal::refused;
+use super::details::Details;
+use super::validate::Violations;
+use crate::domain::EventId;
+use crate::engine::Failure;
+use crate::storage::StoreError;
+
+/// After how long a caller should ask again when too much waits.
+const OVERLOADED_RETRY: Duration = Duration::from_millis(100);
+/// After how long a caller should ask again when the database is away or the server shuts down.
+const UNAVAILABLE_RETRY: Duration = Duration::from_millis(500);
+
+/// What a command of `event` failed with.
+pub(super) fn failed(event: &EventId, failure: &Failure) -> Status {
+    match failure {
+        Failure::Refused(refusal) => refused(event, refusal),
+        Failure::Overloaded => overloaded(),
+        Failure::DeadlineExceeded => deadline_exceeded(),
+        Failure::Unavailable => store_unavailable(),
+        Failure::ShuttingDown => shutting_down(),
+        Failure::Internal => internal(),
+    }
+}
+
+/// What a read failed with. It is logged here, at the boundary; the caller need not know the database's words.
+pub(super) fn read_failed(error: &StoreError) -> Status {
+    match error {
+        StoreError::Retry(_) | StoreError::Unavailable(_) => {
+            tracing::warn!(%error, "a read failed");
+            store_unavailable()
+        }
+        StoreError::Guard { .. } | StoreError::Corrupt(_) => {
+            tracing::error!(%error, "a read failed");
+            internal()
+        }
+    }
+}
+
+/// A request with wrong fields. The reason is that of the first.
+pub(super) fn invalid(violations: &Violations) -> Status {
+    let (first, more) = match violations.as_slice() {
+        [] => return internal(),
+        [first, more @ ..] => (first, more.len()),
+    };
+    let message = match more {
+        0 => format!("{} {}", first.field, first.description),
+        _ => format!("{} {} (and {more} more)", first.field, first.description),
+    };
+    Details::new(Code::InvalidArgument, first.reason, message, &[])
+        .bad_request(violations.as_slice().iter().map(|each| (&*each.field, &*each.description, each.reason)))
+        .into_status()
+}
+
+/// Too much waits or runs already.
+pub(crate) fn overloaded() -> Status {
+    Details::new(Code::Unavailable, "OVERLOADED", "too many requests at once; try again", &[])
+        .retry(OVERLOADED_RETRY)
+        .into_status()
+}
+
+/// The caller's deadline passed.
+pub(crate) fn deadline_exceeded() -> Status {
+    let message = "the deadline passed; whether the call had an effect is unknown";
+    Details::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, &[]).into_status()
+}
+
+/// The server stops.
+pub(super) fn shutting_down() -> Status {
+    Details::new(Code::Unavailable, "SHUTTING_DOWN", "the server is shutting down; try again", &[])
+        .retry(UNAVAILABLE_RETRY)
+        .into_status()
+}
+
+/// The caller did not say who he is.
+pub(super) fn unauthenticated(message: &'static str) -> Status {
+    Details::new(Code::Unauthenticated, "UNAUTHENTICATED", message, &[]).into_status()
+}
+
+/// There is no such event.
+pub(super) fn event_not_found(event: &EventId) -> Status {
+    refusal::event_not_found(event)
+}
+
+/// There is no such reservation, or it is somebody else's: the two cannot be told apart.
+pub(super) fn reservation_not_found() -> Status {
+    refusal::reservation_not_found()
+}
+
+/// A bug of ours.
+pub(crate) fn internal() -> Status {
+    Details::new(Code::Internal, "INTERNAL", "an error inside the server; it has been logged", &[]).into_status()
+}
+
+fn store_unavailable() -> Status {
+    let message = "the database is not available; try again with the same ids";
+    Details::new(Code::Unavailable, "STORE_UNAVAILABLE", message, &[]).retry(UNAVAILABLE_RETRY).into_status()
+}

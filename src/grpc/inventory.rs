@@ -1,0 +1,220 @@
+//! What buyers do.
+
+use boxoffice_proto::v1;
+use boxoffice_proto::v1::batch_create_reservations_response::{Outcome, outcome};
+use boxoffice_proto::v1::inventory_service_server::InventoryService;
+use prost::Message as _;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::page::Token as _;
+use super::validate::{self, Batch};
+use super::watch::Messages;
+use super::{Api, convert, deadline, errors, page, watch};
+use crate::domain::{Action, Actor, Command, OwnerId};
+use crate::storage::Page;
+
+/// Most events that are read from the database at once.
+const EVENTS_READ_MAX: usize = 50;
+
+/// The service of buyers.
+pub(crate) struct Inventory(pub(crate) Api);
+
+impl Inventory {
+    /// Runs a command of the owner who calls that is answered with his reservation.
+    async fn own<T>(
+        &self,
+        request: Request<T>,
+        validate: impl FnOnce(&T) -> Result<(crate::domain::EventId, Action), validate::Violations>,
+    ) -> Result<Response<v1::Reservation>, Status> {
+        let owner = self.0.authentication.owner(request.metadata())?;
+        let (event, action) = validate(request.get_ref()).map_err(|violations| errors::invalid(&violations))?;
+        let deadline = deadline::of(&request);
+        let reservation = self.0.run_for_reservation(&event, Actor::Owner(owner), action, deadline).await?;
+        Ok(Response::new(reservation))
+    }
+
+    /// What a batch's requests ask for: a command and its index for each that is right, an error for each that is not.
+    fn commands(batch: &Batch, caller: Option<&OwnerId>) -> (Vec<(usize, Command)>, Vec<Option<Status>>) {
+        let mut commands = Vec::with_capacity(batch.requests.len());
+        let mut errors = Vec::with_capacity(batch.requests.len());
+        for (index, request) in batch.requests.iter().enumerate() {
+            let owner = match (batch.owners.get(index), caller) {
+                (Some(owner), _) => validate::batch_owner(index, owner),
+                (None, Some(caller)) => Ok(caller.clone()),
+                (None, None) => validate::batch_owner(index, ""),
+            };
+            let checked = owner.and_then(|owner| Ok((owner, validate::batch_item(&batch.event, request)?)));
+            match checked {
+                Ok((owner, reserve)) => {
+                    let command = Command { actor: Actor::Owner(owner), action: Action::Reserve(reserve) };
+                    commands.push((index, command));
+                    errors.push(None);
+                }
+                Err(violations) => errors.push(Some(errors::invalid(&violations))),
+            }
+        }
+        (commands, errors)
+    }
+}
+
+#[async_trait]
+impl InventoryService for Inventory {
+    type WatchEventStream = Messages<v1::WatchEventResponse>;
+
+    async fn get_event(&self, request: Request<v1::GetEventRequest>) -> Result<Response<v1::Event>, Status> {
+        let checked = validate::get_event(request.get_ref());
+        let (event, consistency) = checked.map_err(|violations| errors::invalid(&violations))?;
+        self.0.view(&event, consistency).await.map(Response::new)
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<v1::ListEventsRequest>,
+    ) -> Result<Response<v1::ListEventsResponse>, Status> {
+        let checked = validate::list_events(request.get_ref());
+        let (size, mut after) = checked.map_err(|violations| errors::invalid(&violations))?;
+        let mut response = v1::ListEventsResponse::default();
+        let mut bytes = 0;
+        loop {
+            let limit = (size - response.events.len()).min(EVENTS_READ_MAX);
+            let read = self.0.engine.store().events(after.as_ref(), limit).await;
+            let Page { items, next } = read.map_err(|error| errors::read_failed(&error))?;
+            for view in &items {
+                let event = convert::event::view(view);
+                bytes += event.encoded_len();
+                if bytes > page::PAGE_BYTES_MAX
+                    && !response.events.is_empty()
+                    && let Some(last) = &after
+                {
+                    response.next_page_token = last.token();
+                    return Ok(Response::new(response));
+                }
+                response.events.push(event);
+                after = Some(view.event.id.clone());
+            }
+            match next {
+                None => return Ok(Response::new(response)),
+                Some(next) if response.events.len() >= size => {
+                    response.next_page_token = next.token();
+                    return Ok(Response::new(response));
+                }
+                Some(next) => after = Some(next),
+            }
+        }
+    }
+
+    async fn watch_event(
+        &self,
+        request: Request<v1::WatchEventRequest>,
+    ) -> Result<Response<Self::WatchEventStream>, Status> {
+        let checked = validate::watch_event(request.get_ref());
+        let (event, seen) = checked.map_err(|violations| errors::invalid(&violations))?;
+        watch::event(&self.0, event, seen, deadline::of(&request)).await.map(Response::new)
+    }
+
+    async fn create_reservation(
+        &self,
+        request: Request<v1::CreateReservationRequest>,
+    ) -> Result<Response<v1::Reservation>, Status> {
+        let create = |request: &_| {
+            validate::create_reservation(request).map(|(event, reserve)| (event, Action::Reserve(reserve)))
+        };
+        self.own(request, create).await
+    }
+
+    async fn batch_create_reservations(
+        &self,
+        request: Request<v1::BatchCreateReservationsRequest>,
+    ) -> Result<Response<v1::BatchCreateReservationsResponse>, Status> {
+        let caller = if request.get_ref().owners.is_empty() {
+            Some(self.0.authentication.owner(request.metadata())?)
+        } else {
+            self.0.authentication.may_name_owners(request.metadata())?;
+            None
+        };
+        let deadline = deadline::of(&request);
+        let batch = validate::batch(request.into_inner()).map_err(|violations| errors::invalid(&violations))?;
+        let (commands, errors) = Self::commands(&batch, caller.as_ref());
+        let (indexes, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
+        let mut outcomes: Vec<Outcome> =
+            errors.into_iter().map(|error| Outcome { outcome: error.as_ref().map(failed) }).collect();
+        if !commands.is_empty() {
+            let results = self.0.engine.run_all(batch.event.clone(), commands, deadline).await;
+            for (index, result) in indexes.into_iter().zip(results) {
+                let answer = result.map_err(|failure| errors::failed(&batch.event, &failure));
+                outcomes[index].outcome =
+                    Some(match answer.and_then(|answer| super::reservation(&batch.event, &answer)) {
+                        Ok(reservation) => outcome::Outcome::Reservation(reservation),
+                        Err(status) => failed(&status),
+                    });
+            }
+        }
+        Ok(Response::new(v1::BatchCreateReservationsResponse { outcomes }))
+    }
+
+    async fn get_reservation(
+        &self,
+        request: Request<v1::GetReservationRequest>,
+    ) -> Result<Response<v1::Reservation>, Status> {
+        let owner = self.0.authentication.owner(request.metadata())?;
+        let checked = validate::get_reservation(request.get_ref());
+        let (event, id) = checked.map_err(|violations| errors::invalid(&violations))?;
+        let store = self.0.engine.store();
+        // Before the reading: a hold that has lapsed by then and still stands there has surely lapsed, whereas one that
+        // lapses after the reading may have been confirmed in between.
+        let now = store.now().await.map_err(|error| errors::read_failed(&error))?;
+        let found = store.reservation(&event, &id).await.map_err(|error| errors::read_failed(&error))?;
+        let own = found.filter(|reservation| reservation.owner == owner).ok_or_else(errors::reservation_not_found)?;
+        Ok(Response::new(convert::reservation::in_state(&event, &own, own.state_at(now))))
+    }
+
+    async fn list_reservations(
+        &self,
+        request: Request<v1::ListReservationsRequest>,
+    ) -> Result<Response<v1::ListReservationsResponse>, Status> {
+        let owner = self.0.authentication.owner(request.metadata())?;
+        let checked = validate::list_reservations(request.get_ref());
+        let list = checked.map_err(|violations| errors::invalid(&violations))?;
+        let page = super::owners_reservations(&self.0, &list.event, &owner, list.after, list.size).await?;
+        let (reservations, next_page_token) = page;
+        Ok(Response::new(v1::ListReservationsResponse { reservations, next_page_token }))
+    }
+
+    async fn extend_reservation(
+        &self,
+        request: Request<v1::ExtendReservationRequest>,
+    ) -> Result<Response<v1::Reservation>, Status> {
+        self.own(request, validate::extend).await
+    }
+
+    async fn release_reservation(
+        &self,
+        request: Request<v1::ReleaseReservationRequest>,
+    ) -> Result<Response<v1::Reservation>, Status> {
+        self.own(request, validate::release).await
+    }
+
+    async fn confirm_reservation(
+        &self,
+        request: Request<v1::ConfirmReservationRequest>,
+    ) -> Result<Response<v1::Reservation>, Status> {
+        self.own(request, validate::confirm).await
+    }
+
+    async fn cancel_reservation(
+        &self,
+        request: Request<v1::CancelReservationRequest>,
+    ) -> Result<Response<v1::Reservation>, Status> {
+        self.own(request, validate::cancel).await
+    }
+}
+
+/// A status as a message within an answer; its details are an encoded `google.rpc.Status` already.
+fn failed(status: &Status) -> outcome::Outcome {
+    let error = tonic_types::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {
+        code: status.code().into(),
+        message: status.message().to_owned(),
+        details: Vec::new(),
+    });
+    outcome::Outcome::Error(error)
+}

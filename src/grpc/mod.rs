@@ -1,0 +1,147 @@
+//! The API: proto <-> domain, who calls, what is wrong with a request, what becomes of an error.
+//!
+//! Handlers do no work of their own: they check, ask the engine, and convert the answer. They never await a write, since
+//! tonic drops them when a caller goes away.
+
+mod admin;
+pub(crate) mod admission;
+mod caller;
+mod convert;
+pub(crate) mod deadline;
+mod details;
+pub(crate) mod errors;
+mod inventory;
+mod page;
+mod validate;
+mod watch;
+
+use std::sync::Arc;
+
+use boxoffice_proto::v1;
+use tokio::sync::watch as signal;
+use tokio::time::Instant;
+use tonic::Status;
+
+pub(crate) use self::admin::Admin;
+pub use self::caller::{Authentication, OWNER_KEY};
+pub(crate) use self::inventory::Inventory;
+
+use self::admission::Admission;
+use self::page::Token as _;
+use crate::domain::{Action, Actor, Answer, Command, EventId, OwnerId, Reservation, Seq};
+use crate::engine::{Consistency, Engine};
+use crate::storage::Page;
+
+/// What both services work with.
+#[derive(Clone)]
+pub(crate) struct Api {
+    engine: Arc<Engine>,
+    authentication: Authentication,
+    /// Becomes true when the server stops.
+    shutdown: signal::Receiver<bool>,
+    /// Streams that are open.
+    watchers: Admission,
+}
+
+impl Api {
+    /// Over `engine`.
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        authentication: Authentication,
+        shutdown: signal::Receiver<bool>,
+        watchers: Admission,
+    ) -> Self {
+        Self { engine, authentication, shutdown, watchers }
+    }
+
+    async fn run(
+        &self,
+        event: &EventId,
+        actor: Actor,
+        action: Action,
+        deadline: Option<Instant>,
+    ) -> Result<Answer, Status> {
+        let answer = self.engine.run(event.clone(), Command { actor, action }, deadline).await;
+        answer.map_err(|failure| errors::failed(event, &failure))
+    }
+
+    /// For commands that are answered with a reservation.
+    async fn run_for_reservation(
+        &self,
+        event: &EventId,
+        actor: Actor,
+        action: Action,
+        deadline: Option<Instant>,
+    ) -> Result<v1::Reservation, Status> {
+        reservation(event, &self.run(event, actor, action, deadline).await?)
+    }
+
+    /// An event as it is after the call began.
+    async fn strong_view(&self, event: &EventId) -> Result<v1::Event, Status> {
+        self.view(event, Consistency::Strong).await
+    }
+
+    async fn view(&self, event: &EventId, consistency: Consistency) -> Result<v1::Event, Status> {
+        let view = self.engine.view(event, consistency).await.map_err(|error| errors::read_failed(&error))?;
+        view.map(|view| convert::event::view(&view)).ok_or_else(|| errors::event_not_found(event))
+    }
+
+    /// For lists, which are empty both of an event without items and of no event.
+    async fn check_event_exists(&self, event: &EventId) -> Result<(), Status> {
+        let seq = self.engine.store().last_seq(event).await.map_err(|error| errors::read_failed(&error))?;
+        seq.map(|_| ()).ok_or_else(|| errors::event_not_found(event))
+    }
+}
+
+/// The reservation that a command was answered with.
+fn reservation(event: &EventId, answer: &Answer) -> Result<v1::Reservation, Status> {
+    match answer {
+        Answer::Reservation(reservation) => Ok(convert::reservation::reservation(event, reservation)),
+        Answer::Event(_) | Answer::Allocation(_) | Answer::Transferred { .. } | Answer::Reclaimed { .. } => {
+            Err(unexpected(answer))
+        }
+    }
+}
+
+/// A command was answered with something that it never answers with.
+fn unexpected(answer: &Answer) -> Status {
+    tracing::error!(?answer, "an answer of the wrong kind");
+    errors::internal()
+}
+
+/// Changes from `from` on, at most `limit` and as many as fit one message, and the number of the next.
+async fn read_changes(api: &Api, event: &EventId, from: Seq, limit: usize) -> Result<(Vec<v1::Change>, Seq), Status> {
+    let entries = api.engine.store().journal(event, from, limit).await.map_err(|error| errors::read_failed(&error))?;
+    let mut changes = Vec::with_capacity(entries.len());
+    let mut bytes = 0;
+    for entry in &entries {
+        let change = convert::change::change(event, entry);
+        bytes += prost::Message::encoded_len(&change);
+        if bytes > page::PAGE_BYTES_MAX && !changes.is_empty() {
+            break;
+        }
+        changes.push(change);
+    }
+    let next = changes.last().map_or(from, |last| last.seq + 1);
+    Ok((changes, next))
+}
+
+/// A page of one owner's reservations, oldest first, and the token of the next.
+async fn owners_reservations(
+    api: &Api,
+    event: &EventId,
+    owner: &OwnerId,
+    after: Seq,
+    size: usize,
+) -> Result<(Vec<v1::Reservation>, String), Status> {
+    let store = api.engine.store();
+    // Before the reading, for the reason that GetReservation gives.
+    let now = store.now().await.map_err(|error| errors::read_failed(&error))?;
+    let read = store.reservations_of(event, owner, after, size).await;
+    let Page { items, next } = read.map_err(|error| errors::read_failed(&error))?;
+    if items.is_empty() {
+        api.check_event_exists(event).await?;
+    }
+    let shown = |each: &Reservation| convert::reservation::in_state(event, each, each.state_at(now));
+    Ok((items.iter().map(shown).collect(), next.map(|key| key.token()).unwrap_or_default()))
+}

@@ -1,0 +1,192 @@
+//! The gRPC server: listens, admits, serves, drains.
+
+mod connection;
+mod front;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use boxoffice_proto::v1::admin_service_server::{AdminServiceServer, SERVICE_NAME as ADMIN};
+use boxoffice_proto::v1::inventory_service_server::{InventoryServiceServer, SERVICE_NAME as INVENTORY};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use self::front::Front;
+use crate::engine::Engine;
+use crate::grpc::admission::Admission;
+use crate::grpc::{Admin, Api, Authentication, Inventory};
+use crate::storage::BoxError;
+
+/// Most requests in flight over the whole server; more are refused with `OVERLOADED`.
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 20_000;
+/// Most open streams of `WatchEvent` and `WatchChanges`.
+pub const WATCHERS_MAX: usize = 10_000;
+/// Most connections; further ones wait until one closes.
+pub const CONNECTIONS_MAX: usize = 10_000;
+/// Most requests in flight on one connection; a client's library holds back more.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 2_048;
+/// Most bytes of one request.
+pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long requests in flight may take at shutdown.
+pub const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// How often a silent connection is asked whether it is still there, and how long it may take to say so.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Where to listen; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// How callers prove who they are.
+    pub authentication: Authentication,
+    /// See [`REQUESTS_IN_FLIGHT_MAX`].
+    pub requests_in_flight_max: usize,
+    /// See [`WATCHERS_MAX`].
+    pub watchers_max: usize,
+    /// See [`CONNECTIONS_MAX`].
+    pub connections_max: usize,
+    /// See [`DRAIN_MAX`].
+    pub drain_max: Duration,
+}
+
+impl ServerConfig {
+    /// With the usual bounds.
+    pub const fn new(listen: SocketAddr, authentication: Authentication) -> Self {
+        Self {
+            listen,
+            authentication,
+            requests_in_flight_max: REQUESTS_IN_FLIGHT_MAX,
+            watchers_max: WATCHERS_MAX,
+            connections_max: CONNECTIONS_MAX,
+            drain_max: DRAIN_MAX,
+        }
+    }
+}
+
+/// Why the server cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Everybody is who he says: that is not for the network.
+    #[error(
+        "{0} can be reached from other machines, but in development mode nobody proves who he is: listen on 127.0.0.1"
+    )]
+    NotLoopback(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It stopped of itself.
+    #[error("the server stopped")]
+    Stopped(#[source] BoxError),
+}
+
+/// A server that listens, and does not serve yet.
+pub struct Server {
+    config: ServerConfig,
+    engine: Arc<Engine>,
+    listener: TcpListener,
+    local_addr: SocketAddr,
+}
+
+impl Server {
+    /// Listens. Connections wait until [`Self::serve`].
+    ///
+    /// # Errors
+    /// Where the address may not or cannot be listened on.
+    pub async fn bind(config: ServerConfig, engine: Arc<Engine>) -> Result<Self, ServeError> {
+        let address = config.listen;
+        match config.authentication {
+            Authentication::Dev if !address.ip().is_loopback() => return Err(ServeError::NotLoopback(address)),
+            Authentication::Dev => {}
+        }
+        let cannot = |source| ServeError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(cannot)?;
+        let local_addr = listener.local_addr().map_err(cannot)?;
+        Ok(Self { config, engine, listener, local_addr })
+    }
+
+    /// Where it listens.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Serves until `shutdown`, then takes no more connections, ends the streams, and lets requests in flight finish for
+    /// at most `drain_max`. The engine still runs when this returns.
+    ///
+    /// # Errors
+    /// Where it stops of itself.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
+        let (stopping, stopped) = watch::channel(false);
+        let watchers = Admission::new(self.config.watchers_max);
+        let requests = Admission::new(self.config.requests_in_flight_max);
+        let api = Api::new(self.engine, self.config.authentication, stopped, watchers);
+        let (health, health_service) = tonic_health::server::health_reporter();
+        set_health(&health, ServingStatus::Serving).await;
+
+        let inventory =
+            InventoryServiceServer::new(Inventory(api.clone())).max_decoding_message_size(REQUEST_BYTES_MAX);
+        let admin = AdminServiceServer::new(Admin(api)).max_decoding_message_size(REQUEST_BYTES_MAX);
+        let routes = with_reflection(Routes::new(health_service).add_service(admin))?.prepare();
+        let front = Front::new(inventory, routes, requests.clone());
+
+        let draining = Notify::new();
+        let begin_to_drain = async {
+            shutdown.await;
+            tracing::info!("shutting down");
+            set_health(&health, ServingStatus::NotServing).await;
+            stopping.send_replace(true);
+            draining.notify_one();
+        };
+        let serving = tonic::transport::Server::builder()
+            .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .serve_with_incoming_shutdown(
+                front,
+                connection::incoming(self.listener, self.config.connections_max),
+                begin_to_drain,
+            );
+        let drained_long_enough = async {
+            draining.notified().await;
+            tokio::time::sleep(self.config.drain_max).await;
+        };
+        tokio::select! {
+            served = serving => served.map_err(|error| ServeError::Stopped(error.into())),
+            () = drained_long_enough => {
+                tracing::warn!(requests = requests.running(), "connections are cut that did not end in time");
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    // The empty name stands for the server as a whole.
+    for service in ["", INVENTORY, ADMIN] {
+        health.set_service_status(service, status).await;
+    }
+}
+
+/// Adds reflection, of both versions that clients use.
+fn with_reflection(routes: Routes) -> Result<Routes, ServeError> {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(boxoffice_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let wrong = |error: tonic_reflection::server::Error| ServeError::Stopped(error.into());
+    Ok(routes.add_service(builder().build_v1().map_err(wrong)?).add_service(builder().build_v1alpha().map_err(wrong)?))
+}

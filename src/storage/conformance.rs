@@ -1,1 +1,0 @@
-//! Conformance suite, written once for all stores.

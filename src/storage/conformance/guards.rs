@@ -1,0 +1,140 @@
+//! Each guard refuses, whatever was decided, and nothing of its batch is written.
+
+use super::*;
+use crate::domain::{Actor, JournalKind};
+use crate::storage::StoreError;
+
+/// An event `e1` with 10 units of `ga`, 4 of them held by reservation 1.
+async fn sale(backend: &dyn Backend) -> Box<dyn LaneConnection> {
+    let mut lane = lane(backend).await;
+    create(&mut *lane, "e1", &[("ga", 10)]).await;
+    reserve(&mut *lane, "e1", |now| vec![hold(v7(1), "ann", &[("ga", 4)], now, Duration::from_secs(60))]).await;
+    lane
+}
+
+/// Commits changes that are right but for what `spoil` does to them.
+async fn assert_refused(backend: &dyn Backend, spoil: impl FnOnce(&mut Draft)) {
+    let mut lane = sale(backend).await;
+    let before = dump(backend, "e1").await;
+    let mut draft = begin(&mut *lane, "e1", &[v7(1)], &["ga"]).await;
+    draft.insert(plain_hold(v7(2), "ben", draft.now));
+    spoil(&mut draft);
+    let refused = lane.commit(&[draft.finish()]).await;
+    assert!(matches!(refused, Err(StoreError::Guard { .. })), "{refused:?}");
+    assert_eq!(dump(backend, "e1").await, before);
+
+    // The lane lives on, and the same batch without the fault is good.
+    let mut draft = begin(&mut *lane, "e1", &[v7(1)], &["ga"]).await;
+    draft.insert(plain_hold(v7(2), "ben", draft.now));
+    lane.commit(&[draft.finish()]).await.unwrap();
+    assert_eq!(dump(backend, "e1").await.reservations.len(), 2);
+}
+
+pub(in crate::storage) async fn a_stale_last_seq_is_refused(backend: &mut impl Backend) {
+    assert_refused(backend, |draft| {
+        let event = draft.changes.event.as_mut().unwrap();
+        event.before.as_mut().unwrap().last_seq -= 1;
+    })
+    .await;
+}
+
+pub(in crate::storage) async fn a_stale_event_version_is_refused(backend: &mut impl Backend) {
+    assert_refused(backend, |draft| {
+        let event = draft.changes.event.as_mut().unwrap();
+        event.before.as_mut().unwrap().version += 1;
+        event.after.version += 2;
+    })
+    .await;
+}
+
+pub(in crate::storage) async fn an_event_is_created_once(backend: &mut impl Backend) {
+    assert_refused(backend, |draft| draft.changes.event.as_mut().unwrap().before = None).await;
+}
+
+pub(in crate::storage) async fn a_stale_allocation_version_is_refused(backend: &mut impl Backend) {
+    assert_refused(backend, |draft| {
+        draft.changes.allocations[0].before.as_mut().unwrap().version = 2;
+        draft.changes.allocations[0].after.version = 2;
+    })
+    .await;
+}
+
+pub(in crate::storage) async fn overselling_is_refused(backend: &mut impl Backend) {
+    // 4 are held and one more is asked for: 6 more are one too many.
+    assert_refused(backend, |draft| draft.allocation("ga").held += 6).await;
+}
+
+pub(in crate::storage) async fn negative_counts_are_refused(backend: &mut impl Backend) {
+    assert_refused(backend, |draft| {
+        // held + sold stays within capacity.
+        draft.allocation("ga").held += 2;
+        draft.allocation("ga").sold -= 1;
+    })
+    .await;
+}
+
+pub(in crate::storage) async fn a_wrong_state_is_refused(backend: &mut impl Backend) {
+    assert_refused(backend, |draft| {
+        let mut released = draft.snapshot.reservations[&v7(1)].clone();
+        released.state = State::Released;
+        draft.change(released, JournalKind::Released);
+        draft.changes.reservations[1].before.as_mut().unwrap().state = State::Confirmed;
+    })
+    .await;
+}
+
+pub(in crate::storage) async fn a_stale_reservation_is_refused(backend: &mut impl Backend) {
+    assert_refused(backend, |draft| {
+        let mut released = draft.snapshot.reservations[&v7(1)].clone();
+        released.state = State::Released;
+        draft.change(released, JournalKind::Released);
+        draft.changes.reservations[1].before.as_mut().unwrap().updated_at = Timestamp::from_micros(1);
+    })
+    .await;
+}
+
+pub(in crate::storage) async fn a_reservation_id_is_used_once(backend: &mut impl Backend) {
+    assert_refused(backend, |draft| draft.changes.reservations[0].after.id = v7(1)).await;
+}
+
+pub(in crate::storage) async fn a_journal_number_is_used_once(backend: &mut impl Backend) {
+    assert_refused(backend, |draft| draft.changes.journal[0].seq -= 1).await;
+}
+
+pub(in crate::storage) async fn an_allocation_is_created_once(backend: &mut impl Backend) {
+    assert_refused(backend, |draft| draft.create_allocation(new_allocation("ga", 5))).await;
+}
+
+pub(in crate::storage) async fn an_unknown_allocation_is_refused(backend: &mut impl Backend) {
+    assert_refused(backend, |draft| {
+        let mut unknown = draft.changes.allocations[0].clone();
+        unknown.after.id = allocation_id("nowhere");
+        draft.changes.allocations.push(unknown);
+    })
+    .await;
+}
+
+pub(in crate::storage) async fn a_change_without_its_event_is_refused(backend: &mut impl Backend) {
+    assert_refused(backend, |draft| draft.changes.event = None).await;
+}
+
+pub(in crate::storage) async fn the_table_itself_refuses_overselling(backend: &mut impl Backend) {
+    let mut lane = sale(backend).await;
+    for sql in [
+        "UPDATE allocations SET held = 11",
+        "UPDATE allocations SET sold = 7",
+        "UPDATE allocations SET capacity = 3",
+        "UPDATE allocations SET held = -1",
+        "UPDATE allocations SET sold = -1",
+    ] {
+        assert!(backend.execute(sql).await.is_err(), "{sql}");
+    }
+    backend.execute("UPDATE allocations SET sold = 6").await.unwrap();
+    // And what a hand has changed is not made worse.
+    let mut draft = begin(&mut *lane, "e1", &[], &["ga"]).await;
+    draft.snapshot.allocations.get_mut(&allocation_id("ga")).unwrap().sold = 0;
+    draft.insert(plain_hold(v7(2), "ben", draft.now));
+    draft.journal(JournalKind::Released, Actor::System);
+    let refused = lane.commit(&[draft.finish()]).await;
+    assert!(matches!(refused, Err(StoreError::Guard { expected: 1, actual: 0, .. })), "{refused:?}");
+}

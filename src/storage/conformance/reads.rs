@@ -1,0 +1,138 @@
+//! Reads outside of lanes.
+
+use super::*;
+
+pub(in crate::storage) async fn a_view_leaves_out_expired_holds(backend: &mut impl Backend) {
+    let mut lane = lane(backend).await;
+    create(&mut *lane, "e1", &[("ga", 10), ("vip", 10)]).await;
+    create(&mut *lane, "e2", &[("ga", 10)]).await;
+    reserve(&mut *lane, "e1", |now| {
+        vec![
+            hold(v7(1), "ann", &[("ga", 2), ("vip", 3)], now, Duration::from_secs(1)),
+            hold(v7(2), "ann", &[("ga", 1)], now, Duration::from_secs(2)),
+            Reservation { state: State::Confirmed, ..hold(v7(3), "ann", &[("ga", 4)], now, Duration::from_secs(1)) },
+        ]
+    })
+    .await;
+    reserve(&mut *lane, "e2", |now| vec![hold(v7(1), "ann", &[("ga", 5)], now, Duration::from_secs(1))]).await;
+    let counts = async || {
+        let view = backend.store().event(&event_id("e1")).await.unwrap().unwrap();
+        let page = backend.store().events(None, 10).await.unwrap();
+        assert_eq!(page.items[0].allocations, view.allocations, "both ways to read agree");
+        let of_e2 = page.items[1].allocations[0].held;
+        let held: Vec<_> = view.allocations.iter().map(|a| (a.held, a.sold)).collect();
+        (held, of_e2, view.read_at)
+    };
+    let (held, of_e2, start) = counts().await;
+    assert_eq!((held, of_e2), (vec![(3, 4), (3, 0)], 5));
+    backend.advance(Duration::from_micros(999_999));
+    assert_eq!(counts().await.0, [(3, 4), (3, 0)]);
+    backend.advance(Duration::from_micros(1));
+    let (held, of_e2, later) = counts().await;
+    assert_eq!((held, of_e2), (vec![(1, 4), (0, 0)], 0), "a hold lives while now < expires_at");
+    assert_eq!(later, start.plus(Duration::from_secs(1)));
+    backend.advance(Duration::from_secs(1));
+    assert_eq!(counts().await.0, [(0, 4), (0, 0)]);
+    // An audit reads what is stored.
+    assert_eq!(dump(backend, "e1").await.allocations[0].held, 3);
+}
+
+pub(in crate::storage) async fn events_come_in_pages(backend: &mut impl Backend) {
+    assert_eq!(backend.store().events(None, 10).await.unwrap(), super::super::Page { items: vec![], next: None });
+    let mut lane = lane(backend).await;
+    for id in ["c", "a", "e", "b", "d"] {
+        create(&mut *lane, id, if id == "b" { &[] } else { &[("vip", 2), ("ga", 1)] }).await;
+    }
+    let mut after = None;
+    let mut seen = Vec::new();
+    for expected in [2, 2, 1] {
+        let page = backend.store().events(after.as_ref(), 2).await.unwrap();
+        assert_eq!(page.items.len(), expected);
+        for view in page.items {
+            assert_eq!(Some(view.clone()), backend.store().event(&view.event.id).await.unwrap());
+            let ids: Vec<_> = view.allocations.iter().map(|a| a.id.as_str().to_owned()).collect();
+            seen.push((view.event.id.as_str().to_owned(), ids.join(",")));
+        }
+        after = page.next;
+    }
+    assert_eq!(after, None);
+    let seen: Vec<_> = seen.iter().map(|(id, ids)| (id.as_str(), ids.as_str())).collect();
+    assert_eq!(seen, [("a", "ga,vip"), ("b", ""), ("c", "ga,vip"), ("d", "ga,vip"), ("e", "ga,vip")]);
+    let page = backend.store().events(None, 5).await.unwrap();
+    assert_eq!((page.items.len(), page.next), (5, None), "a page that is exactly full is the last");
+}
+
+pub(in crate::storage) async fn reservations_come_in_pages(backend: &mut impl Backend) {
+    let mut lane = lane(backend).await;
+    create(&mut *lane, "e1", &[("ga", 100)]).await;
+    create(&mut *lane, "e2", &[("ga", 100)]).await;
+    for event in ["e1", "e2"] {
+        reserve(&mut *lane, event, |now| (0..7).map(|n| plain_hold(v4(n), "ann", now)).collect()).await;
+    }
+    let mut ids = Vec::new();
+    let mut after = None;
+    loop {
+        let page = backend.store().reservations(&event_id("e1"), after.as_ref(), 3).await.unwrap();
+        ids.extend(page.items.iter().map(|reservation| reservation.id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+        assert_eq!(page.items.len(), 3);
+    }
+    let mut expected: Vec<_> = (0..7).map(v4).collect();
+    expected.sort();
+    assert_eq!(ids, expected);
+    assert_eq!(backend.store().reservations(&event_id("e1"), None, 7).await.unwrap().next, None);
+    assert!(backend.store().reservations(&event_id("none"), None, 7).await.unwrap().items.is_empty());
+}
+
+pub(in crate::storage) async fn the_journal_comes_in_parts(backend: &mut impl Backend) {
+    let mut lane = lane(backend).await;
+    create(&mut *lane, "e1", &[("ga", 100)]).await;
+    reserve(&mut *lane, "e1", |now| (0..5).map(|n| plain_hold(v7(n), "ann", now)).collect()).await;
+    let seqs = async |from, limit| {
+        let entries = backend.store().journal(&event_id("e1"), from, limit).await.unwrap();
+        entries.iter().map(|entry| entry.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(seqs(0, 3).await, [1, 2, 3]);
+    assert_eq!(seqs(4, 3).await, [4, 5, 6]);
+    assert_eq!(seqs(7, 3).await, [7]);
+    assert_eq!(seqs(8, 3).await, [0; 0]);
+}
+
+pub(in crate::storage) async fn single_things_are_found(backend: &mut impl Backend) {
+    let mut lane = lane(backend).await;
+    create(&mut *lane, "e1", &[("ga", 100)]).await;
+    create(&mut *lane, "e2", &[("ga", 100)]).await;
+    reserve(&mut *lane, "e1", |now| vec![plain_hold(v4(1), "ann", now)]).await;
+    let store = backend.store();
+    assert_eq!(store.last_seq(&event_id("e1")).await.unwrap(), Some(3));
+    assert_eq!(store.last_seq(&event_id("none")).await.unwrap(), None);
+    assert_eq!(store.event(&event_id("none")).await.unwrap(), None);
+    assert_eq!(store.reservation(&event_id("e1"), &v4(1)).await.unwrap().unwrap().owner, owner("ann"));
+    assert_eq!(store.reservation(&event_id("e1"), &v4(2)).await.unwrap(), None);
+    assert_eq!(store.reservation(&event_id("e2"), &v4(1)).await.unwrap(), None);
+}
+
+pub(in crate::storage) async fn events_with_expired_holds_are_found(backend: &mut impl Backend) {
+    let mut lane = lane(backend).await;
+    for (id, seconds) in [("a", 3), ("b", 1), ("c", 0), ("d", 2), ("e", 1)] {
+        create(&mut *lane, id, &[("ga", 100)]).await;
+        if seconds > 0 {
+            let ttl = Duration::from_secs(seconds);
+            reserve(&mut *lane, id, |now| vec![hold(v7(1), "ann", &[("ga", 1)], now, ttl)]).await;
+        }
+    }
+    let now = backend.store().now().await.unwrap();
+    let expired = async |seconds, limit| {
+        let at = now.plus(Duration::from_secs(seconds));
+        let ids = backend.store().events_with_expired_holds(at, limit).await.unwrap();
+        ids.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>().join(",")
+    };
+    assert_eq!(expired(0, 10).await, "");
+    assert_eq!(expired(1, 10).await, "b,e");
+    assert_eq!(expired(2, 10).await, "b,d,e");
+    assert_eq!(expired(3, 10).await, "a,b,d,e");
+    assert_eq!(expired(3, 2).await.len(), 3, "two events");
+}

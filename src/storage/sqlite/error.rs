@@ -1,0 +1,45 @@
+//! What SQLite's errors mean to the engine.
+
+use crate::storage::{BoxError, StoreError};
+
+/// SQLite's primary result codes, as far as they are told apart (<https://sqlite.org/rescode.html>).
+pub(super) mod code {
+    pub(in crate::storage::sqlite) const BUSY: i32 = 5;
+    pub(in crate::storage::sqlite) const LOCKED: i32 = 6;
+    pub(in crate::storage::sqlite) const CORRUPT: i32 = 11;
+    pub(in crate::storage::sqlite) const FULL: i32 = 13;
+    pub(in crate::storage::sqlite) const CONSTRAINT: i32 = 19;
+    pub(in crate::storage::sqlite) const READONLY: i32 = 8;
+    pub(in crate::storage::sqlite) const NOTADB: i32 = 26;
+}
+
+/// The primary result code, if the error comes from SQLite itself.
+pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+/// The error that lies under sqlx's wrapper, whose message only repeats it.
+pub(super) fn unwrapped(error: sqlx::Error) -> BoxError {
+    match error {
+        sqlx::Error::Database(inner) => inner.into_error(),
+        sqlx::Error::Io(inner) => Box::new(inner),
+        other => Box::new(other),
+    }
+}
+
+/// Tells whether to try again, to report that the database is away, or that it holds nonsense.
+pub(super) fn store_error(error: sqlx::Error) -> StoreError {
+    match primary_code(&error) {
+        Some(code::BUSY | code::LOCKED) => StoreError::Retry(unwrapped(error)),
+        Some(code::CORRUPT | code::NOTADB | code::CONSTRAINT) => StoreError::Corrupt(unwrapped(error).to_string()),
+        Some(_) => StoreError::Unavailable(unwrapped(error)),
+        None => match error {
+            sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::RowNotFound
+            | sqlx::Error::ColumnIndexOutOfBounds { .. } => StoreError::Corrupt(error.to_string()),
+            other => StoreError::Unavailable(unwrapped(other)),
+        },
+    }
+}

@@ -1,0 +1,413 @@
+//! The lane: the one connection that writes. A batch of reserves costs three hand-overs to its thread: lock and load,
+//! write, commit.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::Shared;
+use super::decode::Columns;
+use super::error::{code, primary_code, store_error};
+use super::owner_index::OwnerIndexer;
+use super::queries;
+use super::script::{self, Failed, Query, Ran};
+use super::write::{Rows, Writes};
+use crate::domain::{
+    AllocationId, Changes, EventId, JournalEntry, OwnerId, OwnerUnits, Reservation, ReservationId, Seq, Snapshot,
+    Timestamp, Wanted,
+};
+use crate::storage::json::{parse_lines, push_display, push_text};
+use crate::storage::{LaneConnection, Loaded, Result, StoreError};
+
+/// Most expired holds that are loaded for one event when a batch begins.
+const EXPIRED_AT_BEGIN_MAX: usize = 256;
+
+/// See [`LaneConnection`].
+pub(super) struct Lane {
+    shared: Arc<Shared>,
+    /// Nothing after an error: the next transaction reconnects.
+    connection: Option<SqliteConnection>,
+    /// How far the owner index reaches, of the events of the present transaction.
+    owner_indexed: HashMap<EventId, Seq>,
+    indexer: OwnerIndexer,
+}
+
+/// What was read of an event's row, beside the snapshot.
+struct Located {
+    greatest_id: Option<String>,
+}
+
+impl Lane {
+    pub(super) async fn open(shared: Arc<Shared>) -> Result<Self> {
+        let mut connection = shared.connect_writer().await.map_err(store_error)?;
+        let indexer = OwnerIndexer::resume(&mut connection).await?;
+        Ok(Self { shared, connection: Some(connection), owner_indexed: HashMap::new(), indexer })
+    }
+
+    fn connection(&mut self) -> Result<&mut SqliteConnection> {
+        self.connection.as_mut().ok_or_else(|| StoreError::Retry("there is no open transaction".into()))
+    }
+
+    async fn connected(&mut self) -> Result<&mut SqliteConnection> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.shared.connect_writer().await.map_err(store_error)?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    /// Passes the result on; before an error it ends the transaction.
+    async fn settle<T>(&mut self, result: Result<T>) -> Result<T> {
+        let Err(error) = &result else { return result };
+        let broken = matches!(error, StoreError::Retry(_) | StoreError::Unavailable(_));
+        if let Some(mut connection) = self.connection.take() {
+            // Where SQLite rolled back by itself, or the connection is gone, there is nothing left to undo.
+            let undone = sqlx::query(queries::ROLLBACK).execute(&mut connection).await;
+            if undone.is_ok() && !broken {
+                self.connection = Some(connection);
+            } else if let Err(error) = connection.close().await {
+                tracing::debug!(%error, "closing the connection of a failed transaction");
+            }
+        }
+        result
+    }
+
+    async fn run(&mut self, script: Query) -> Result<Vec<Ran>> {
+        script::run(self.connection()?, script).await.map_err(|failed| store_error(failed.source))
+    }
+
+    async fn rows(&mut self, query: Query) -> Result<Vec<SqliteRow>> {
+        query.fetch_all(self.connection()?).await.map_err(store_error)
+    }
+
+    async fn try_begin(&mut self, wanted: &[Wanted]) -> Result<Loaded> {
+        self.connected().await?;
+        let script = sqlx::query(queries::BEGIN_AND_LOAD).bind(event_keys(wanted)).bind(allocation_keys(wanted));
+        let ran = self.run(script).await?;
+        let now = (self.shared.clock)();
+        let mut snapshots: Vec<Snapshot> = wanted.iter().map(|wanted| empty_snapshot(&wanted.event)).collect();
+        let [_, events, allocations] = ran.as_slice() else {
+            return Err(StoreError::Corrupt("a script ran in part".to_owned()));
+        };
+        let located = self.take_events(&events.rows, &mut snapshots)?;
+        take_allocations(&allocations.rows, &mut snapshots)?;
+        for snapshot in &mut snapshots {
+            snapshot.more_expired = snapshot.earliest_expiry.is_some_and(|expiry| expiry <= now);
+        }
+        self.load_reservations(wanted, &located, &mut snapshots).await?;
+        let expired = wanted.iter().zip(&mut snapshots).filter(|(wanted, _)| wanted.expired);
+        self.load_expired_of(expired.map(|(_, snapshot)| snapshot).collect(), now, EXPIRED_AT_BEGIN_MAX).await?;
+        self.load_missing_allocations(&mut snapshots.iter_mut().collect::<Vec<_>>()).await?;
+        Ok(Loaded { now, snapshots })
+    }
+
+    fn take_events(&mut self, rows: &[SqliteRow], snapshots: &mut [Snapshot]) -> Result<HashMap<usize, Located>> {
+        self.owner_indexed.clear();
+        let mut located = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let mut columns = Columns::of(row);
+            let index = columns.index()?;
+            let snapshot = at(snapshots, index)?;
+            let event = columns.event()?;
+            self.owner_indexed.insert(event.id.clone(), columns.int()?);
+            snapshot.earliest_expiry = columns.opt_int()?.map(Timestamp::from_micros);
+            snapshot.event = Some(event);
+            located.insert(index, Located { greatest_id: columns.opt_text()?.map(str::to_owned) });
+        }
+        Ok(located)
+    }
+
+    /// Looks up those wanted reservations that may exist: an id beyond the greatest one is new. So ids in the order of time,
+    /// as version 7 UUIDs are, cost no look-up at all.
+    async fn load_reservations(
+        &mut self,
+        wanted: &[Wanted],
+        located: &HashMap<usize, Located>,
+        snapshots: &mut [Snapshot],
+    ) -> Result<()> {
+        let mut keys = Keys::new();
+        for (index, wanted) in wanted.iter().enumerate() {
+            let Some(greatest) = located.get(&index).and_then(|located| located.greatest_id.as_deref()) else {
+                continue;
+            };
+            let greatest = ReservationId::new(greatest)
+                .map_err(|error| StoreError::Corrupt(format!("reservation {greatest} {error}")))?;
+            let ids: BTreeSet<_> = wanted.reservations.iter().filter(|id| **id <= greatest).collect();
+            for id in ids {
+                keys.push(index, wanted.event.as_str(), &id.to_string());
+            }
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let rows = self.rows(sqlx::query(queries::LOAD_RESERVATIONS).bind(keys.finish())).await?;
+        for row in &rows {
+            let mut columns = Columns::of(row);
+            let snapshot = at(snapshots, columns.index()?)?;
+            let reservation = columns.reservation()?;
+            snapshot.reservations.insert(reservation.id, reservation);
+        }
+        Ok(())
+    }
+
+    /// Loads the next `limit` expired holds of each snapshot.
+    async fn load_expired_of(&mut self, mut of: Vec<&mut Snapshot>, now: Timestamp, limit: usize) -> Result<()> {
+        let mut keys = Keys::new();
+        for (index, snapshot) in of.iter().enumerate().filter(|(_, snapshot)| snapshot.more_expired) {
+            let last = snapshot.expired.last().and_then(|id| snapshot.reservations.get(id));
+            let (after, after_id) =
+                last.map_or((i64::MIN, String::new()), |last| (last.expires_at.as_micros(), last.id.to_string()));
+            keys.push_expired(index, snapshot.event_id.as_str(), now, after, &after_id);
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        // One more than wanted tells whether there are more.
+        let fetch = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        let rows = self.rows(sqlx::query(queries::LOAD_EXPIRED).bind(keys.finish()).bind(fetch)).await?;
+        let mut found: BTreeMap<usize, Vec<Reservation>> = BTreeMap::new();
+        for row in &rows {
+            let mut columns = Columns::of(row);
+            found.entry(columns.index()?).or_default().push(columns.reservation()?);
+        }
+        for (index, snapshot) in of.iter_mut().enumerate().filter(|(_, snapshot)| snapshot.more_expired) {
+            let mut holds = found.remove(&index).unwrap_or_default();
+            holds.sort_unstable_by_key(|hold| (hold.expires_at, hold.id));
+            snapshot.more_expired = holds.len() > limit;
+            for hold in holds.into_iter().take(limit) {
+                snapshot.expired.push(hold.id);
+                snapshot.reservations.insert(hold.id, hold);
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads the allocations that the loaded reservations name and that are not there yet.
+    async fn load_missing_allocations(&mut self, snapshots: &mut [&mut Snapshot]) -> Result<()> {
+        let mut keys = Keys::new();
+        for (index, snapshot) in snapshots.iter().enumerate() {
+            let lines = snapshot.reservations.values().flat_map(|reservation| &reservation.lines);
+            let named: BTreeSet<&AllocationId> = lines.map(|line| &line.allocation).collect();
+            for id in named.into_iter().filter(|id| !snapshot.allocations.contains_key(*id)) {
+                keys.push(index, snapshot.event_id.as_str(), id.as_str());
+            }
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let rows = self.rows(sqlx::query(queries::LOAD_ALLOCATIONS).bind(keys.finish())).await?;
+        for row in &rows {
+            let mut columns = Columns::of(row);
+            let index = columns.index()?;
+            let snapshot = snapshots.get_mut(index).ok_or_else(|| no_such_index(index))?;
+            let allocation = columns.allocation()?;
+            snapshot.allocations.insert(allocation.id.clone(), allocation);
+        }
+        Ok(())
+    }
+
+    async fn try_load_journal(&mut self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let query = sqlx::query(queries::JOURNAL).bind(event.as_str().to_owned()).bind(from).bind(limit);
+        self.rows(query).await?.iter().map(|row| Columns::of(row).journal_entry()).collect()
+    }
+
+    async fn try_load_usage(&mut self, event: &EventId, owner: &OwnerId) -> Result<OwnerUnits> {
+        let query = sqlx::query(queries::LOAD_USAGE).bind(event.as_str().to_owned()).bind(owner.as_str().to_owned());
+        let mut usage = OwnerUnits::new();
+        for row in &self.rows(query).await? {
+            let mut columns = Columns::of(row);
+            for line in parse_lines(columns.text()?, None, columns.opt_text()?)? {
+                *usage.entry(line.allocation).or_default() += line.quantity - line.cancelled;
+            }
+        }
+        usage.retain(|_, units| *units != 0);
+        Ok(usage)
+    }
+
+    async fn try_commit(&mut self, changes: &[Changes]) -> Result<()> {
+        let Writes { edits, sales } = Writes::of(changes)?;
+        for (sql, statements) in [(queries::WRITE_EDITS, edits.as_slice()), (queries::WRITE_SALES, sales.as_slice())] {
+            if statements.iter().any(|rows| rows.count > 0) {
+                self.write(sql, statements).await?;
+            }
+        }
+        sqlx::query(queries::COMMIT).execute(self.connection()?).await.map_err(store_error)?;
+        for event in changes.iter().filter_map(|change| change.event.as_ref()) {
+            let indexed = self.owner_indexed.get(&event.after.id).copied().unwrap_or(0);
+            self.indexer.note(&event.after.id, indexed, event.after.last_seq);
+        }
+        Ok(())
+    }
+
+    /// Runs the statements of a script, each with its rows, and counts what they met.
+    async fn write(&mut self, sql: &'static str, statements: &[Rows]) -> Result<()> {
+        let script = statements.iter().fold(sqlx::query(sql), |script, rows| script.bind(rows.json.clone()));
+        let ran = script::run(self.connection()?, script).await.map_err(|failed| refused(failed, statements))?;
+        for (index, rows) in statements.iter().enumerate() {
+            let actual = ran.get(index).map_or(0, |ran| ran.changed);
+            if actual != rows.count {
+                return Err(StoreError::Guard { what: rows.what, expected: rows.count, actual });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A key that exists already, or a CHECK that fails, is a guard like any other: the statement then met no rows.
+fn refused(failed: Failed, statements: &[Rows]) -> StoreError {
+    match (primary_code(&failed.source), statements.get(failed.statement)) {
+        (Some(code::CONSTRAINT), Some(rows)) => {
+            tracing::error!(error = %failed.source, "the database refused {}", rows.what);
+            StoreError::Guard { what: rows.what, expected: rows.count, actual: 0 }
+        }
+        _ => store_error(failed.source),
+    }
+}
+
+#[async_trait]
+impl LaneConnection for Lane {
+    async fn begin(&mut self, wanted: &[Wanted]) -> Result<Loaded> {
+        let loaded = self.try_begin(wanted).await;
+        self.settle(loaded).await
+    }
+
+    async fn load_expired(&mut self, snapshot: &mut Snapshot, now: Timestamp, limit: usize) -> Result<()> {
+        let mut loaded = self.load_expired_of(vec![&mut *snapshot], now, limit).await;
+        if loaded.is_ok() {
+            loaded = self.load_missing_allocations(&mut [snapshot]).await;
+        }
+        self.settle(loaded).await
+    }
+
+    async fn load_journal(&mut self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {
+        let loaded = self.try_load_journal(event, from, limit).await;
+        self.settle(loaded).await
+    }
+
+    async fn load_usage(&mut self, event: &EventId, owner: &OwnerId) -> Result<OwnerUnits> {
+        let loaded = self.try_load_usage(event, owner).await;
+        self.settle(loaded).await
+    }
+
+    async fn commit(&mut self, changes: &[Changes]) -> Result<()> {
+        let committed = self.try_commit(changes).await;
+        self.settle(committed).await
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        let rolled_back = match self.connection() {
+            Ok(connection) => sqlx::query(queries::ROLLBACK).execute(connection).await.map(drop).map_err(store_error),
+            // The transaction ended with its connection.
+            Err(_) => Ok(()),
+        };
+        self.settle(rolled_back).await
+    }
+
+    async fn upkeep(&mut self) -> Result<bool> {
+        self.connected().await?;
+        let more = match self.connection.as_mut() {
+            Some(connection) => self.indexer.slice(connection).await,
+            None => Ok(self.indexer.is_due()),
+        };
+        self.settle(more).await
+    }
+}
+
+/// A JSON parameter of keys.
+struct Keys(String);
+
+impl Keys {
+    fn new() -> Self {
+        Self(String::from("["))
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.0.len() == 1
+    }
+
+    fn begin_row(&mut self, index: usize, event: &str) {
+        if !self.is_empty() {
+            self.0.push(',');
+        }
+        self.0.push('[');
+        push_display(&mut self.0, index);
+        self.0.push(',');
+        push_text(&mut self.0, event);
+        self.0.push(',');
+    }
+
+    fn push(&mut self, index: usize, event: &str, id: &str) {
+        self.begin_row(index, event);
+        push_text(&mut self.0, id);
+        self.0.push(']');
+    }
+
+    fn push_expired(&mut self, index: usize, event: &str, now: Timestamp, after: i64, after_id: &str) {
+        self.begin_row(index, event);
+        push_display(&mut self.0, format_args!("{},{after},", now.as_micros()));
+        push_text(&mut self.0, after_id);
+        self.0.push(']');
+    }
+
+    fn finish(mut self) -> String {
+        self.0.push(']');
+        self.0
+    }
+}
+
+fn event_keys(wanted: &[Wanted]) -> String {
+    let mut json = String::from("[");
+    for (index, wanted) in wanted.iter().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        push_text(&mut json, wanted.event.as_str());
+    }
+    json.push(']');
+    json
+}
+
+fn allocation_keys(wanted: &[Wanted]) -> String {
+    let mut keys = Keys::new();
+    for (index, wanted) in wanted.iter().enumerate() {
+        for id in wanted.allocations.iter().collect::<BTreeSet<_>>() {
+            keys.push(index, wanted.event.as_str(), id.as_str());
+        }
+    }
+    keys.finish()
+}
+
+fn take_allocations(rows: &[SqliteRow], snapshots: &mut [Snapshot]) -> Result<()> {
+    for row in rows {
+        let mut columns = Columns::of(row);
+        let snapshot = at(snapshots, columns.index()?)?;
+        let allocation = columns.allocation()?;
+        snapshot.allocations.insert(allocation.id.clone(), allocation);
+    }
+    Ok(())
+}
+
+fn at(snapshots: &mut [Snapshot], index: usize) -> Result<&mut Snapshot> {
+    snapshots.get_mut(index).ok_or_else(|| no_such_index(index))
+}
+
+fn no_such_index(index: usize) -> StoreError {
+    StoreError::Corrupt(format!("a row of a key that was not asked for: {index}"))
+}
+
+fn empty_snapshot(event: &EventId) -> Snapshot {
+    Snapshot {
+        event_id: event.clone(),
+        event: None,
+        allocations: BTreeMap::new(),
+        reservations: HashMap::new(),
+        earliest_expiry: None,
+        expired: Vec::new(),
+        more_expired: false,
+        exact_usage: HashMap::new(),
+    }
+}

@@ -1,0 +1,233 @@
+//! Opens the data directory, or says in one line why not. A file that is refused is not changed.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::error::{code, primary_code, unwrapped};
+use super::queries;
+use crate::storage::BoxError;
+
+/// The database's file in the data directory.
+const DATABASE_FILE: &str = "boxoffice.db";
+/// Locked for as long as a server uses the directory.
+const LOCK_FILE: &str = "boxoffice.lock";
+/// What `PRAGMA application_id` says of Boxoffice's files ("BxOf"); the first migration sets it.
+const APPLICATION_ID: i64 = 0x4278_4F66;
+/// How long a statement waits for a lock that another program holds on the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Page cache of the writer, in KiB (negative: that is how SQLite tells KiB from pages).
+const WRITER_CACHE: &str = "-65536";
+/// Page cache of each reader.
+const READER_CACHE: &str = "-4096";
+/// Pages of the write-ahead log after which a commit copies them into the database: 64 MiB. Larger than SQLite's 1,000, because
+/// the hot pages then are copied once instead of dozens of times.
+const CHECKPOINT_PAGES: &str = "16000";
+/// Rows that wait between a connection's thread and its user.
+const ROWS_BUFFERED: usize = 512;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory cannot be created, or no file in it.
+    #[error("cannot write in the data directory {}", dir.display())]
+    Directory {
+        /// Which.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process holds the lock.
+    #[error("{} is in use by another Boxoffice server", dir.display())]
+    InUse {
+        /// Which directory.
+        dir: PathBuf,
+    },
+    /// The file or its file system is read-only.
+    #[error("the database {} is read-only", file.display())]
+    ReadOnly {
+        /// Which.
+        file: PathBuf,
+    },
+    /// The file is something else.
+    #[error("{} is not a Boxoffice database", file.display())]
+    Foreign {
+        /// Which.
+        file: PathBuf,
+    },
+    /// The file's content is damaged.
+    #[error("the database {} is damaged; restore it from a backup", file.display())]
+    Damaged {
+        /// Which.
+        file: PathBuf,
+        /// What SQLite met.
+        #[source]
+        source: BoxError,
+    },
+    /// A newer Boxoffice has changed the tables.
+    #[error("the database {} was written by a newer version of Boxoffice (schema {version}); use that version", file.display())]
+    Newer {
+        /// Which.
+        file: PathBuf,
+        /// The newest schema in it.
+        version: i64,
+    },
+    /// Another program, not Boxoffice, holds a lock on the file.
+    #[error("the database {} is locked by another program", file.display())]
+    Locked {
+        /// Which.
+        file: PathBuf,
+    },
+    /// There is no room for it.
+    #[error("the disk is full: no room for the database {}", file.display())]
+    DiskFull {
+        /// Which.
+        file: PathBuf,
+    },
+    /// Anything else.
+    #[error("cannot open the database {}", file.display())]
+    Other {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
+}
+
+impl OpenError {
+    fn of(file: &Path, error: sqlx::Error) -> Self {
+        let file = file.to_owned();
+        match primary_code(&error) {
+            Some(code::NOTADB) => Self::Foreign { file },
+            Some(code::CORRUPT) => Self::Damaged { file, source: unwrapped(error) },
+            Some(code::READONLY) => Self::ReadOnly { file },
+            Some(code::BUSY | code::LOCKED) => Self::Locked { file },
+            Some(code::FULL) => Self::DiskFull { file },
+            _ => Self::Other { file, source: unwrapped(error) },
+        }
+    }
+
+    fn of_migration(file: &Path, error: MigrateError) -> Self {
+        match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Self::of(file, error),
+            other => Self::Other { file: file.to_owned(), source: Box::new(other) },
+        }
+    }
+}
+
+/// The files of a data directory, locked.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) database: PathBuf,
+    lock: File,
+}
+
+impl Files {
+    /// Lets another server have them.
+    pub(super) fn unlock(&self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "unlocking the data directory");
+        }
+    }
+}
+
+/// Locks the directory, checks the file in it, and brings its tables up to date.
+pub(super) async fn open(dir: &Path) -> Result<Files, OpenError> {
+    let files = lock(dir)?;
+    let file = &files.database;
+    if check_file(file)? {
+        check_content(file).await?;
+    }
+    let mut connection = writer_options(file).connect().await.map_err(|error| OpenError::of(file, error))?;
+    // `run` takes a connection in a way that makes this future impossible to send to another thread.
+    let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
+    migrated.map_err(|error| OpenError::of_migration(file, error))?;
+    let dropped = sqlx::query(queries::DROP_STATISTICS).execute(&mut connection).await;
+    dropped.map_err(|error| OpenError::of(file, error))?;
+    connection.close().await.map_err(|error| OpenError::of(file, error))?;
+    Ok(files)
+}
+
+fn lock(dir: &Path) -> Result<Files, OpenError> {
+    let refused = |source| OpenError::Directory { dir: dir.to_owned(), source };
+    std::fs::create_dir_all(dir).map_err(refused)?;
+    let lock = File::options().create(true).append(true).open(dir.join(LOCK_FILE)).map_err(refused)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Files { database: dir.join(DATABASE_FILE), lock }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { dir: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(refused(source)),
+    }
+}
+
+/// Whether there is a database file already.
+fn check_file(file: &Path) -> Result<bool, OpenError> {
+    match file.metadata() {
+        Ok(metadata) if metadata.permissions().readonly() => Err(OpenError::ReadOnly { file: file.to_owned() }),
+        Ok(metadata) => Ok(metadata.len() > 0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(OpenError::Other { file: file.to_owned(), source: Box::new(error) }),
+    }
+}
+
+/// Looks, without writing, whether the file is a database of Boxoffice that this version knows.
+async fn check_content(file: &Path) -> Result<(), OpenError> {
+    let failed = |error| OpenError::of(file, error);
+    let options = SqliteConnectOptions::new().filename(file).busy_timeout(BUSY_TIMEOUT).read_only(true);
+    let mut connection = options.disable_statement_logging().connect().await.map_err(failed)?;
+    let application: i64 =
+        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await.map_err(failed)?;
+    let tables: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut connection).await.map_err(failed)?;
+    // A database without tables was begun by a server that ended before its first migration.
+    if application != APPLICATION_ID && tables > 0 {
+        return Err(OpenError::Foreign { file: file.to_owned() });
+    }
+    let newest: Option<i64> = if application == APPLICATION_ID {
+        let newest = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations");
+        newest.fetch_one(&mut connection).await.map_err(failed)?
+    } else {
+        None
+    };
+    connection.close().await.map_err(failed)?;
+    match newest {
+        Some(version) if !MIGRATIONS.version_exists(version) => {
+            Err(OpenError::Newer { file: file.to_owned(), version })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Options of the one connection that writes.
+pub(super) fn writer_options(file: &Path) -> SqliteConnectOptions {
+    common_options(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("cache_size", WRITER_CACHE)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+}
+
+/// Options of a connection that only reads.
+pub(super) fn reader_options(file: &Path) -> SqliteConnectOptions {
+    common_options(file).pragma("cache_size", READER_CACHE).pragma("query_only", "ON")
+}
+
+fn common_options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(false)
+        .pragma("temp_store", "MEMORY")
+        .pragma("mmap_size", "0")
+        .row_buffer_size(ROWS_BUFFERED)
+        .disable_statement_logging()
+}

@@ -1,0 +1,17 @@
+-- Rows: one for each allocation of the event, in order of ids; one without an allocation where it has none.
+-- $1: event, $2: now
+-- Lock: none: one statement sees one state.
+-- Safe: holds that have expired are found through the index of holds by expiry, and taken off.
+WITH expired (allocation_id, units) AS MATERIALIZED (
+    SELECT l.key, sum(l.value)
+      FROM reservations AS r CROSS JOIN json_each(r.lines) AS l
+     WHERE r.event_id = $1 AND r.state = 'HELD' AND r.expires_at <= $2
+     GROUP BY l.key)
+SELECT e.id, e.display_name, e.sales_state, e.on_sale_at, e.off_sale_at, e.hold_ttl_default, e.hold_ttl_max,
+       e.limit_per_owner, e.last_seq, e.version, e.allocation_count, e.has_allocation_limits, e.created_at,
+       a.id, a.display_name, a.capacity, a.drain_to, a.held - coalesce(x.units, 0), a.sold, a.limit_per_owner, a.version
+  FROM events AS e
+  LEFT JOIN allocations AS a ON a.event_id = e.id
+  LEFT JOIN expired AS x ON x.allocation_id = a.id
+ WHERE e.id = $1
+ ORDER BY a.id;

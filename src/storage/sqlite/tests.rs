@@ -1,0 +1,11 @@
+//! Tests of this store: the conformance suite, and what is SQLite's alone.
+
+mod backend;
+mod files;
+mod full_disk;
+mod plans;
+
+/// What every store must do.
+mod conformance {
+    crate::storage::conformance::conformance_tests!(super::super::backend::SqliteBackend::fresh);
+}

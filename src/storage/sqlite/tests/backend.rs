@@ -1,0 +1,59 @@
+//! A fresh database in a temporary directory, with a clock that only the test moves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use async_trait::async_trait;
+use sqlx::{ConnectOptions as _, SqliteConnection};
+use tempfile::TempDir;
+
+use super::super::{SqliteStore, open};
+use crate::domain::{Duration, Timestamp};
+use crate::storage::conformance::Backend;
+use crate::storage::{BoxError, Clock, Store};
+
+pub(super) struct SqliteBackend {
+    pub(super) dir: TempDir,
+    pub(super) store: SqliteStore,
+    now: Arc<AtomicI64>,
+}
+
+impl SqliteBackend {
+    pub(super) async fn fresh() -> Self {
+        let dir = TempDir::new().unwrap();
+        let now = Arc::new(AtomicI64::new(1_700_000_000_000_000));
+        let store = SqliteStore::open_with_clock(dir.path(), clock(&now)).await.unwrap();
+        Self { dir, store, now }
+    }
+
+    pub(super) async fn connect(&self) -> SqliteConnection {
+        open::writer_options(&self.dir.path().join("boxoffice.db")).connect().await.unwrap()
+    }
+}
+
+fn clock(now: &Arc<AtomicI64>) -> Clock {
+    let now = Arc::clone(now);
+    Arc::new(move || Timestamp::from_micros(now.load(Ordering::SeqCst)))
+}
+
+#[async_trait]
+impl Backend for SqliteBackend {
+    fn store(&self) -> &dyn Store {
+        &self.store
+    }
+
+    fn advance(&self, span: Duration) {
+        self.now.fetch_add(span.as_micros(), Ordering::SeqCst);
+    }
+
+    async fn reopen(&mut self) {
+        Store::close(&self.store).await;
+        self.store = SqliteStore::open_with_clock(self.dir.path(), clock(&self.now)).await.unwrap();
+    }
+
+    async fn execute(&self, sql: &'static str) -> Result<(), BoxError> {
+        let mut connection = self.connect().await;
+        sqlx::query(sql).execute(&mut connection).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! SIGKILL at random moments: what was acknowledged is there, and nothing is there twice.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use boxoffice_proto::v1;
+use boxoffice_proto::v1::reservation::State;
+
+use crate::support::{Inventory, Server, assert_audit_is_clean, by, confirm, create_event, event, get, new_id, wants};
+
+/// Kills in one run. `BOXOFFICE_TEST_KILLS` sets another number.
+const KILLS: usize = 50;
+
+/// Buyers who buy at the same time.
+const BUYERS: usize = 8;
+
+/// What a buyer was told of one of his reservations.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    reserved: bool,
+    confirmed: bool,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_being_killed_again_and_again() {
+    let kills = std::env::var("BOXOFFICE_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut server = Server::start(data.path());
+    create_event(&server, v1::Event::default(), &[("floor", 1_000_000)]).await;
+    let mut told: HashMap<String, Told> = HashMap::new();
+    for _ in 0..kills {
+        let stop = Arc::new(AtomicBool::new(false));
+        let buyers: Vec<_> =
+            (0..BUYERS).map(|_| tokio::spawn(buy_until_it_dies(server.inventory(), Arc::clone(&stop)))).collect();
+        // Another moment each time: 5 to 60 ms after the buyers began.
+        let random = RandomState::new().hash_one(0);
+        tokio::time::sleep(Duration::from_micros(5_000 + random % 55_000)).await;
+        server.kill();
+        stop.store(true, Ordering::Relaxed);
+        for buyer in buyers {
+            told.extend(buyer.await.expect("a buyer does not panic"));
+        }
+        server = Server::start(data.path());
+    }
+
+    let acknowledged = told.values().filter(|told| told.reserved).count();
+    assert!(acknowledged > kills, "the buyers got somewhere between the kills: {acknowledged} reservations");
+    let mut client = server.inventory();
+    let (mut held, mut sold) = (0, 0);
+    for (id, told) in &told {
+        let state = match client.get_reservation(by("alice", get(id))).await {
+            Ok(reservation) => reservation.into_inner().state(),
+            Err(error) => {
+                assert!(!told.reserved, "{id} was acknowledged and is lost: {error}");
+                continue;
+            }
+        };
+        assert!(!told.confirmed || state == State::Confirmed, "{id} was acknowledged as sold and is {state:?}");
+        match state {
+            State::Held => held += 1,
+            State::Confirmed => sold += 1,
+            other => panic!("{id} is {other:?}"),
+        }
+    }
+    // Each reservation is of one unit: no more units are out than there are reservations that a buyer asked for.
+    let floor = &event(&server).await.allocations[0];
+    assert_eq!((floor.held, floor.sold), (held, sold));
+    let report = assert_audit_is_clean(&server).await;
+    assert_eq!(report.reservations, i64::from(held + sold));
+}
+
+/// Reserves and confirms, one after the other, until the server is gone.
+async fn buy_until_it_dies(mut client: Inventory, stop: Arc<AtomicBool>) -> HashMap<String, Told> {
+    let mut told = HashMap::new();
+    while !stop.load(Ordering::Relaxed) {
+        let id = new_id();
+        told.insert(id.clone(), Told::default());
+        if client.create_reservation(by("alice", wants(&id, &[("floor", 1)]))).await.is_err() {
+            break;
+        }
+        told.insert(id.clone(), Told { reserved: true, confirmed: false });
+        if client.confirm_reservation(by("alice", confirm(&id, "order"))).await.is_err() {
+            break;
+        }
+        told.insert(id, Told { reserved: true, confirmed: true });
+    }
+    told
+}

@@ -1,0 +1,7 @@
+//! Whole-program tests: everything here speaks gRPC to a running server.
+
+mod bad_input;
+mod front;
+mod pages;
+mod reads;
+mod support;

@@ -1,0 +1,108 @@
+//! Long lists come whole, in order, in pages that every client can take.
+
+use std::sync::Arc;
+
+use boxoffice::domain::{
+    Actor, Allocation, AllocationId, Delta, EventId, EventView, JournalEntry, JournalKind, Seq, Timestamp,
+};
+use boxoffice_proto::v1;
+use prost::Message as _;
+
+use crate::support::{StuckStore, config, event, start};
+
+/// The size that gRPC clients take unless they are told otherwise.
+const CLIENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+fn allocation_id(number: usize) -> AllocationId {
+    AllocationId::new(&format!("a-{number:060}")).expect("an id")
+}
+
+/// An event of some 230 kB.
+fn large_event(number: usize) -> EventView {
+    let mut view = event(&EventId::new(&format!("event-{number:04}")).expect("an id"));
+    let allocation = |number| Allocation {
+        id: allocation_id(number),
+        display_name: "x".repeat(100),
+        capacity: 1_000,
+        drain_to: None,
+        held: 1,
+        sold: 2,
+        limit_per_owner: None,
+        version: 1,
+    };
+    view.allocations = (0..1_000).map(allocation).collect();
+    view
+}
+
+/// A change of some 10 kB.
+fn large_change(seq: Seq) -> JournalEntry {
+    let delta = |number| Delta { allocation: allocation_id(number), capacity: 0, held: 1, sold: 0 };
+    JournalEntry {
+        seq,
+        occurred_at: Timestamp::from_micros(1),
+        kind: JournalKind::Reserved,
+        actor: Actor::System,
+        reservation: None,
+        deltas: (0..100).map(delta).collect(),
+        expires_at: None,
+        order_ref: None,
+        reason: None,
+        event: None,
+        allocation: None,
+    }
+}
+
+#[tokio::test]
+async fn events_are_listed_whole_in_pages_that_fit() {
+    let events: Vec<_> = (0..60).map(large_event).collect();
+    let names: Vec<_> = events.iter().map(|view| format!("events/{}", view.event.id)).collect();
+    let server = start(Arc::new(StuckStore { events, ..Default::default() }), config()).await;
+    for page_size in [0, 3, 1_000] {
+        let (mut listed, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = v1::ListEventsRequest { page_size, page_token };
+            let page = server.inventory().list_events(request).await.expect("a page").into_inner();
+            assert!(page.encoded_len() < CLIENT_BYTES_MAX, "{} bytes", page.encoded_len());
+            assert!(
+                !page.events.is_empty()
+                    && (page_size == 0 || page.events.len() <= usize::try_from(page_size).expect("small"))
+            );
+            listed.extend(page.events.into_iter().map(|event| event.name));
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(listed, names, "pages of {page_size}");
+    }
+}
+
+#[tokio::test]
+async fn changes_are_listed_and_watched_without_gaps_in_answers_that_fit() {
+    let journal: Vec<_> = (1..=700).map(large_change).collect();
+    let server = start(Arc::new(StuckStore { journal, ..Default::default() }), config()).await;
+    let parent = || "events/gala".to_owned();
+
+    let (mut listed, mut from_seq) = (Vec::new(), 0);
+    loop {
+        let request = v1::ListChangesRequest { parent: parent(), from_seq, page_size: 10_000 };
+        let page = server.admin().list_changes(request).await.expect("a page").into_inner();
+        assert!(page.encoded_len() < CLIENT_BYTES_MAX, "{} bytes", page.encoded_len());
+        listed.extend(page.changes.into_iter().map(|change| change.seq));
+        from_seq = page.next_from_seq;
+        if from_seq == 0 {
+            break;
+        }
+    }
+    assert_eq!(listed, (1..=700).collect::<Vec<_>>());
+
+    let request = v1::WatchChangesRequest { parent: parent(), from_seq: 5 };
+    let mut stream = server.admin().watch_changes(request).await.expect("a stream").into_inner();
+    let mut watched = Vec::new();
+    while watched.last() != Some(&700) {
+        let answer = stream.message().await.expect("a message").expect("no end");
+        assert!(answer.encoded_len() < CLIENT_BYTES_MAX && !answer.changes.is_empty());
+        watched.extend(answer.changes.into_iter().map(|change| change.seq));
+    }
+    assert_eq!(watched, (5..=700).collect::<Vec<_>>());
+}

@@ -28,7 +28,7 @@ const CALLER_KEY: &str = "boxoffice-owner";
 #[derive(clap::Args)]
 pub(crate) struct ServerArgs {
     /// The server's URL
-    #[arg(long, global = true, value_name = "URL", env = "BOXOFFICE_SERVER", default_value = SERVER_DEFAULT)]
+    #[arg(long, global = true, value_name = "URL", env = "BOXOFFICE_SERVER", hide_env_values = true, default_value = SERVER_DEFAULT)]
     pub(crate) server: String,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct ServerArgs {
 #[derive(clap::Args)]
 pub(crate) struct BuyerArgs {
     /// Who buys
-    #[arg(long, value_name = "NAME", env = "BOXOFFICE_OWNER")]
+    #[arg(long, value_name = "NAME", env = "BOXOFFICE_OWNER", hide_env_values = true)]
     pub(crate) owner: String,
     /// Answer for programs
     #[arg(long)]

@@ -154,7 +154,10 @@ impl Failure {
 impl Refused {
     fn as_text(&self) -> String {
         let name = if self.reason.is_empty() { self.code } else { &self.reason };
-        let fields = self.fields.iter().map(|bad| format!("{}: {}", bad.field, bad.description));
+        // A message that is about one field says all there is to say.
+        let told = |bad: &Field| self.fields.len() == 1 && self.message == format!("{} {}", bad.field, bad.description);
+        let fields = self.fields.iter().filter(|bad| !told(bad));
+        let fields = fields.map(|bad| format!("{}: {}", bad.field, bad.description));
         let next = self.metadata.get("next_expire_time").map(|time| format!("the next hold lapses at {time}"));
         let retry = self.retry_after_seconds.map(|seconds| format!("try again in {seconds} s"));
         let conflict = self.conflict.iter().flat_map(|c| c.as_table().lines().map(str::to_owned).collect::<Vec<_>>());

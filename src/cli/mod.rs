@@ -33,8 +33,8 @@ With --json, answers go to stdout and errors to stderr, each as one JSON value."
 ///
 /// Start a server with `boxoffice serve --dev`; it prints what to type next.
 #[derive(Parser)]
-#[command(name = "boxoffice", version, after_help = EXIT_CODES, max_term_width = 100)]
-#[command(arg_required_else_help = true, disable_help_subcommand = true, propagate_version = true)]
+#[command(name = "boxoffice", version, after_help = EXIT_CODES)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -50,6 +50,12 @@ pub(crate) fn sized_allocation(text: &str) -> Result<(String, i32), String> {
     Ok((id.to_owned(), capacity))
 }
 
+/// An etag as it is shown. Shells eat its quotes, so they may be left out.
+pub(crate) fn etag(text: &str) -> Result<String, String> {
+    let bare = text.trim_matches('"');
+    if bare.is_empty() { Err("must be an etag, as `show` tells it".to_owned()) } else { Ok(format!("\"{bare}\"")) }
+}
+
 /// The last part of a resource name.
 pub(crate) fn last_segment(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
@@ -75,6 +81,13 @@ mod tests {
         for bad in ["", "0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71", "events//reservations/x", "events/demo/allocations/x"] {
             assert!(reservation(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_etag_may_lack_its_quotes() {
+        assert_eq!(etag("3"), Ok("\"3\"".to_owned()));
+        assert_eq!(etag("\"3\""), Ok("\"3\"".to_owned()));
+        assert!(etag("").is_err());
     }
 
     #[test]

@@ -20,14 +20,21 @@ pub(crate) struct Args {
     reason: String,
 }
 
+impl Args {
+    /// The reservation's full name.
+    pub(super) fn name(&self) -> Result<String, Failure> {
+        let own = format!("{}/reservations/", self.event);
+        let id = self.reservation.strip_prefix(&own).unwrap_or(&self.reservation);
+        if id.contains('/') {
+            return Err(Failure::Usage(format!("{id} is not a reservation of {}", self.event)));
+        }
+        Ok(format!("{own}{id}"))
+    }
+}
+
 /// Runs it.
 pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
-    let own = format!("{}/reservations/", args.event);
-    let id = args.reservation.strip_prefix(&own).unwrap_or(&args.reservation);
-    if id.contains('/') {
-        return Err(Failure::Usage(format!("{id} is not a reservation of {}", args.event)));
-    }
-    let request = ForceReleaseReservationRequest { name: format!("{own}{id}"), reason: args.reason };
+    let request = ForceReleaseReservationRequest { name: args.name()?, reason: args.reason };
     let view = ReservationView::from(session.admin().force_release_reservation(request).await?.into_inner());
     session.output.show(&view, || view.as_text())
 }

@@ -23,7 +23,14 @@ use super::failure::Failure;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Who does it, for the journal
-    #[arg(long, global = true, value_name = "NAME", env = "BOXOFFICE_ACTOR", default_value = "operator")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "BOXOFFICE_ACTOR",
+        hide_env_values = true,
+        default_value = "operator"
+    )]
     actor: String,
     /// Answer for programs
     #[arg(long, global = true)]
@@ -70,9 +77,12 @@ enum Command {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
-    // Whatever must be asked of the person is asked before anything is done.
+    // What can be found out or asked without a server is, before anything is done.
     if let Command::Cancel(cancel) = &args.command {
         cancel.make_sure()?;
+    }
+    if let Command::ForceRelease(release) = &args.command {
+        release.name()?;
     }
     let session = Session::open(&args.server.server, ("--actor", &args.actor), args.json).await?;
     let session = &session;

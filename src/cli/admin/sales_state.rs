@@ -19,8 +19,8 @@ pub(crate) struct Args {
     #[arg(value_parser = values::event)]
     event: String,
     /// The etag that was read: refuse if somebody has changed the event since [default: overwrite]
-    #[arg(long, default_value = "", hide_default_value = true)]
-    etag: String,
+    #[arg(long, value_parser = values::etag)]
+    etag: Option<String>,
 }
 
 /// Options of `cancel`.
@@ -60,10 +60,11 @@ impl CancelArgs {
 
 /// Runs it.
 pub(super) async fn run(args: Args, state: SalesState, session: &Session) -> Result<(), Failure> {
+    let etag = args.etag.unwrap_or_default();
     let name = state.as_str_name();
     let wanted = name.strip_prefix("SALES_STATE_").unwrap_or(name);
-    let yours = vec![("sales_state", json!(wanted)), ("etag", json!(args.etag))];
-    let event = Event { name: args.event, sales_state: state.into(), etag: args.etag, ..Default::default() };
+    let yours = vec![("sales_state", json!(wanted)), ("etag", json!(etag))];
+    let event = Event { name: args.event, sales_state: state.into(), etag, ..Default::default() };
     let request = UpdateEventRequest { event: Some(event), update_mask: mask("sales_state") };
     let answer = session.admin().update_event(request).await.map_err(|status| refused_edit(status, yours))?;
     let view = EventView::from(answer.into_inner());

@@ -25,19 +25,20 @@ pub(crate) struct Args {
     #[arg(long)]
     drain: bool,
     /// The etag that was read: refuse if somebody has changed the allocation since [default: overwrite]
-    #[arg(long, default_value = "", hide_default_value = true)]
-    etag: String,
+    #[arg(long, value_parser = values::etag)]
+    etag: Option<String>,
 }
 
 /// Runs it.
 pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
-    let yours = vec![("capacity", json!(args.capacity)), ("etag", json!(args.etag))];
+    let etag = args.etag.unwrap_or_default();
+    let yours = vec![("capacity", json!(args.capacity)), ("etag", json!(etag))];
     let mode = if args.drain { CapacityMode::Drain } else { CapacityMode::Strict };
     let request = UpdateAllocationRequest {
         allocation: Some(Allocation {
             name: values::allocation_of(&args.event, &args.allocation),
             capacity: args.capacity,
-            etag: args.etag,
+            etag,
             ..Default::default()
         }),
         update_mask: mask("capacity"),

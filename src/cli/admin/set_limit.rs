@@ -23,19 +23,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID")]
     allocation: Option<String>,
     /// The etag that was read: refuse if somebody has changed it since [default: overwrite]
-    #[arg(long, default_value = "", hide_default_value = true)]
-    etag: String,
+    #[arg(long, value_parser = values::etag)]
+    etag: Option<String>,
 }
 
 /// Runs it.
 pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
-    let yours = vec![("limit_per_owner", json!(args.limit)), ("etag", json!(args.etag))];
+    let etag = args.etag.unwrap_or_default();
+    let yours = vec![("limit_per_owner", json!(args.limit)), ("etag", json!(etag))];
     let update_mask = mask("limit_per_owner");
     if let Some(id) = args.allocation {
         let allocation = Allocation {
             name: values::allocation_of(&args.event, &id),
             limit_per_owner: args.limit,
-            etag: args.etag,
+            etag,
             ..Default::default()
         };
         let capacity_mode = CapacityMode::Unspecified.into();
@@ -44,7 +45,7 @@ pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
         let view = AllocationView::from(answer.into_inner());
         return session.output.show(&view, || allocation_table([&view]));
     }
-    let event = Event { name: args.event, limit_per_owner: args.limit, etag: args.etag, ..Default::default() };
+    let event = Event { name: args.event, limit_per_owner: args.limit, etag, ..Default::default() };
     let request = UpdateEventRequest { event: Some(event), update_mask };
     let answer = session.admin().update_event(request).await.map_err(|status| refused_edit(status, yours))?;
     let view = EventView::from(answer.into_inner());

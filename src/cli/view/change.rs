@@ -70,7 +70,10 @@ impl ChangeView {
         if let Some(event) = &self.event {
             parts.push(format!("{} {}", event.sales_state, event.display_name));
         }
-        if let Some(allocation) = &self.allocation {
+        // The counts name the allocation as well.
+        if let Some(allocation) =
+            self.allocation.as_ref().filter(|a| self.deltas.is_empty() || !a.display_name.is_empty())
+        {
             parts.push(format!("{} {}", allocation.id, allocation.display_name).trim_end().to_owned());
         }
         for delta in &self.deltas {

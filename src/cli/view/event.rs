@@ -4,7 +4,7 @@ use boxoffice_proto::v1;
 use serde::Serialize;
 use serde_json::Number;
 
-use super::{enum_name, limit, moment, seconds, span, time};
+use super::{enum_name, limit, moment, seconds, span, time, to_the_second};
 use crate::cli::output::{bar, printable, table};
 use crate::cli::values::last_segment;
 
@@ -85,10 +85,7 @@ impl EventView {
     pub(crate) fn as_text(&self) -> String {
         let facts = [
             ("state", self.sales_state.clone()),
-            (
-                "on sale",
-                format!("from {} until {}", moment(self.on_sale_time.as_ref()), moment(self.off_sale_time.as_ref())),
-            ),
+            ("on sale", self.window()),
             (
                 "holds last",
                 format!(
@@ -116,6 +113,15 @@ impl EventView {
             allocation_table(&self.allocations)
         });
         text
+    }
+
+    fn window(&self) -> String {
+        match (self.on_sale_time.as_deref().map(to_the_second), self.off_sale_time.as_deref().map(to_the_second)) {
+            (None, None) => "at any time".to_owned(),
+            (Some(from), None) => format!("from {from}"),
+            (None, Some(until)) => format!("until {until}"),
+            (Some(from), Some(until)) => format!("from {from} until {until}"),
+        }
     }
 
     /// Units over all allocations: capacity, sold, held, available.

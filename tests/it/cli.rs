@@ -1,0 +1,93 @@
+//! The command line, seen from outside: help, usage errors and exit codes.
+
+use std::process::{Command, Output, Stdio};
+
+/// Nothing listens there: the port is reserved for a service that nobody runs, and not one that is given out.
+const NO_SERVER: &str = "http://127.0.0.1:1";
+
+pub(crate) fn boxoffice(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_boxoffice"));
+    for variable in ["BOXOFFICE_SERVER", "BOXOFFICE_OWNER", "BOXOFFICE_ACTOR", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+    command.args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn help_names_the_commands_and_the_exit_codes() {
+    let output = boxoffice(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    let help = String::from_utf8(output.stdout).unwrap();
+    for part in ["serve", "buy", "confirm", "release", "reservations", "admin", "Exit codes:"] {
+        assert!(help.contains(part), "{part} is not in\n{help}");
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_names_the_argument() {
+    let reservation = "events/demo/reservations/0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71";
+    let cases: &[(&[&str], &str)] = &[
+        (&["sell"], "'sell'"),
+        (&["serve"], "--dev"),
+        (&["serve", "--dev", "--listen", "0.0.0.0:50051"], "--listen"),
+        (&["serve", "--dev", "--sweep-interval", "often"], "--sweep-interval"),
+        (&["buy", "demo", "floor", "2"], "--owner"),
+        (&["buy", "demo", "floor", "0", "--owner", "alice"], "<QUANTITY>"),
+        (&["buy", "demo", "floor", "2", "--owner", "alice", "--id", "first"], "--id"),
+        (&["buy", "demo", "floor", "2", "--owner", "alice", "--ttl", "10"], "--ttl"),
+        (&["buy", "demo", "floor", "2", "--owner", "al ice"], "--owner"),
+        (&["confirm", "demo", "--owner", "alice", "--order-ref", "o-1"], "<RESERVATION>"),
+        (&["confirm", reservation, "--owner", "alice"], "--order-ref"),
+        (&["admin", "--actor", "", "list"], "--actor"),
+        (&["admin", "list", "--server", "https://127.0.0.1:1"], "--server"),
+        (&["admin", "create-event", "gala", "--allocation", "floor"], "--allocation"),
+        (&["admin", "create-event", "gala", "--on-sale-at", "2027-03-01T20:00:00"], "--on-sale-at"),
+        (&["admin", "set-capacity", "demo", "floor", "-1"], "'-1'"),
+        (&["admin", "force-release", "demo", "events/gala/reservations/x", "--reason", "typo"], "events/gala"),
+        (&["admin", "cancel", "demo"], "--yes"),
+    ];
+    for (arguments, named) in cases {
+        let mut arguments = arguments.to_vec();
+        // What is found out before connecting must be found out without a server.
+        if !arguments.contains(&"serve") && !arguments.contains(&"--server") && arguments[0] != "sell" {
+            arguments.extend(["--server", NO_SERVER]);
+        }
+        let output = boxoffice(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(named), "{arguments:?}: {}", stderr(&output));
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_exits_with_3_and_says_where_it_was_sought() {
+    let reservation = "events/demo/reservations/0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71";
+    let cases: &[&[&str]] = &[
+        &["buy", "demo", "floor", "2", "--owner", "alice"],
+        &["confirm", reservation, "--owner", "alice", "--order-ref", "o-1"],
+        &["release", reservation, "--owner", "alice"],
+        &["reservations", "demo", "--owner", "alice"],
+        &["admin", "list"],
+        &["admin", "audit", "demo"],
+        &["admin", "cancel", "demo", "--yes"],
+        &["admin", "changes", "demo", "--follow"],
+    ];
+    for arguments in cases {
+        let output = boxoffice(&[*arguments, &["--server", NO_SERVER]].concat());
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).starts_with(&format!("error: cannot reach the server at {NO_SERVER}: ")));
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn with_json_the_error_is_one_json_object_on_stderr() {
+    let output = boxoffice(&["admin", "list", "--json", "--server", NO_SERVER]);
+    assert_eq!(output.status.code(), Some(3));
+    let error: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
+    assert_eq!(error["error"]["code"], "UNREACHABLE");
+}

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::report::latency_histogram;
 
 /// Not measured, at the beginning of each turn: connections open, caches fill.
-const WARM_UP: Duration = Duration::from_millis(300);
+pub const WARM_UP: Duration = Duration::from_millis(300);
 
 /// What one task of a turn does over and over.
 pub trait Work: Send + 'static {

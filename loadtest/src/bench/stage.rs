@@ -102,6 +102,8 @@ pub struct Stage {
 
 /// How many confirmations a second the first stock is made for.
 const CONFIRM_RATE_GUESS: f64 = 40_000.0;
+/// How much more than that, so that a faster turn does not run out of holds.
+const STOCK_RESERVE: f64 = 1.4;
 
 impl Stage {
     /// Starts the server and puts the events on sale.
@@ -206,7 +208,7 @@ impl Stage {
     }
 
     async fn confirm_turn(&mut self, in_flight: usize) -> Result<Measured> {
-        let stock = self.confirm_rate * (self.length.as_secs_f64() + 1.0) * 1.5;
+        let stock = self.confirm_rate * (self.length + driver::WARM_UP).as_secs_f64() * STOCK_RESERVE;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive count, far below 2^52")]
         let mut stock = self.fill(stock as u64, |_| {}).await?;
         let share = stock.len() / in_flight.max(1);

@@ -1,0 +1,97 @@
+//! Whole scenarios.
+
+use std::ffi::OsString;
+
+use loadtest::cli::{self, Scenario};
+use loadtest::report::Report;
+use loadtest::{bench, growth, sale};
+
+use crate::fake::{Bug, start};
+
+/// Small sales, so that all run in seconds.
+const SALE: &str = "sale --tickets 600 --buyers 1500 --seconds 2 --hold-seconds 1 --concurrency 64 --drain-seconds 3";
+
+async fn run(url: &str, line: &str) -> Report {
+    let words = format!("loadtest {line} --target {url}");
+    match cli::parse(words.split(' ').map(OsString::from)).scenario {
+        Scenario::Sale(args) => sale::run(&args).await.unwrap(),
+        Scenario::Bench(args) => bench::run(&args).await.unwrap(),
+        Scenario::Growth(args) => growth::run(&args).await.unwrap(),
+    }
+}
+
+async fn sale_with(bug: Option<Bug>) -> Report {
+    run(&start(bug).await, SALE).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_honest_server_passes_the_sale() {
+    let report = sale_with(None).await;
+    assert!(report.passed, "{:#?}", report.violations);
+    assert_eq!((report.audit.capacity, report.audit.sold), (600, 600));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_racy_server_is_caught_overselling() {
+    let report = sale_with(Some(Bug::ChecksBeforeItActs)).await;
+    assert!(!report.passed && report.audit.oversold > 0, "{:#?}", report.audit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_forgets_what_it_confirmed_is_caught() {
+    let report = sale_with(Some(Bug::ForgetsConfirmations)).await;
+    assert!(!report.passed && report.audit.lost > 0, "{:#?}", report.audit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_remembers_sold_out_for_too_long_is_caught() {
+    let report = sale_with(Some(Bug::RemembersSoldOut)).await;
+    assert!(!report.passed && report.audit.false_sold_out > 0, "{:#?}", report.audit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_never_reclaims_is_caught() {
+    let report = sale_with(Some(Bug::NeverReclaims)).await;
+    assert!(!report.passed && report.audit.leaked > 0, "{:#?}", report.audit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_shows_reservations_to_others_is_caught() {
+    let report = sale_with(Some(Bug::ShowsEverybody)).await;
+    assert!(!report.passed && report.audit.disclosed > 0, "{:#?}", report.audit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_retries_for_new_requests_is_caught() {
+    let report = sale_with(Some(Bug::GrantsRetriesAnew)).await;
+    assert!(!report.passed && report.audit.duplicated > 0, "{:#?}", report.audit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_benchmark_measures_every_call_and_counts_what_it_made() {
+    let report = run(&start(None).await, "bench --turns 1 --seconds 0.2").await;
+    assert!(report.passed, "{}", report.summary);
+    let names: Vec<_> = report.measurements.iter().map(|m| format!("{}@{}", m.name, m.in_flight)).collect();
+    assert_eq!(
+        names.join(" "),
+        "empty@64 reserve@64 empty@256 reserve@256 batch_reserve@8 refuse@64 refuse@256 \
+        confirm@64 empty@1 reserve@1"
+    );
+    assert!(report.measurements.iter().all(|m| m.rate_per_s > 0.0 && m.ratio_to_empty > 0.0 && m.latency_us.max > 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_benchmark_catches_a_server_that_forgets() {
+    let server = start(Some(Bug::ForgetsConfirmations)).await;
+    let report = run(&server, "bench --turns 1 --seconds 0.2 --only confirm@64").await;
+    assert!(!report.passed && report.audit.lost > 0, "{}", report.summary);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn growth_makes_its_reservations_and_its_events() {
+    let line = "growth --reservations 5000 --events 70 --turns 1 --seconds 0.2";
+    let report = run(&start(None).await, line).await;
+    assert!(report.passed, "{}", report.summary);
+    let names: Vec<_> = report.measurements.iter().map(|m| m.name.as_str()).collect();
+    assert_eq!(names, ["reserve_at_start", "reserve_grown", "reserve_spread"]);
+}

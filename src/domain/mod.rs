@@ -3,6 +3,8 @@
 //! [`decide`] takes the exact, locked state of one event ([`Snapshot`]) and the commands that wait for it, and returns
 //! an [`Outcome`] for each and the [`Changes`] to write. [`Ledger`] replays a journal and gives the same counts.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod audit;
 mod change;
 mod command;

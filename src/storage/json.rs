@@ -127,7 +127,8 @@ pub(super) fn push_changes(out: &mut String, entry: &JournalEntry) {
         push_text(out, name);
         out.push(':');
     };
-    let counts: [(&str, fn(&Delta) -> i64); 3] =
+    type Count = fn(&Delta) -> i64;
+    let counts: [(&str, Count); 3] =
         [("capacity", |delta| delta.capacity), ("held", |delta| delta.held), ("sold", |delta| delta.sold)];
     for (name, count) in counts {
         if entry.deltas.iter().any(|delta| count(delta) != 0) {

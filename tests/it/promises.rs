@@ -4,9 +4,7 @@ use boxoffice_proto::v1;
 use boxoffice_proto::v1::reservation::State;
 use tonic::Code;
 
-use crate::support::{
-    assert_audit_is_clean, by, confirm, event, get, name, new_id, reason, server_with_event, wants,
-};
+use crate::support::{assert_audit_is_clean, by, confirm, event, get, name, new_id, reason, server_with_event, wants};
 
 #[tokio::test]
 async fn a_second_owner_learns_nothing_of_a_reservation_id() {

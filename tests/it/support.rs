@@ -1,233 +1,166 @@
-//! Servers to test, and what a test needs to talk to them.
+//! Starts the real server and speaks to it.
 
-use std::future::pending;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
-use async_trait::async_trait;
-use boxoffice::domain::{
-    Changes, Event, EventConfig, EventId, EventView, HOLD_TTL_DEFAULT, HOLD_TTL_LIFETIME_DEFAULT, JournalEntry,
-    OwnerId, OwnerUnits, Reservation, ReservationId, SalesState, Seq, Snapshot, Timestamp, Wanted,
-};
-use boxoffice::engine::{Engine, EngineConfig};
-use boxoffice::grpc::{Authentication, OWNER_KEY};
-use boxoffice::server::{ServeError, Server, ServerConfig};
-use boxoffice::storage::{AuditReader, LaneConnection, LanePlan, Loaded, Page, Result, Store};
+use boxoffice_proto::v1;
 use boxoffice_proto::v1::admin_service_client::AdminServiceClient;
 use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-use tonic::transport::Channel;
+use tempfile::TempDir;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
 
-/// The one event of a [`StuckStore`].
-pub(crate) const EVENT: &str = "gala";
-/// The time of a [`StuckStore`], which does not go by.
-pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_000_000);
+/// A client of the buyers' service.
+pub(crate) type Inventory = InventoryServiceClient<Channel>;
 
-/// A store with made-up contents to read, whose lanes count the batches that reach them and never finish one.
-#[derive(Default)]
-pub(crate) struct StuckStore {
-    pub(crate) batches: Arc<AtomicUsize>,
-    /// Events that are listed, in order of their ids. ([`EVENT`] can be read besides.)
-    pub(crate) events: Vec<EventView>,
-    /// The journal of [`EVENT`].
-    pub(crate) journal: Vec<JournalEntry>,
-    /// The reservations of [`EVENT`].
-    pub(crate) reservations: Vec<Reservation>,
+/// A client of the operators' service.
+pub(crate) type Admin = AdminServiceClient<Channel>;
+
+/// A server process on a data directory. Killed with SIGKILL when dropped.
+pub(crate) struct Server {
+    child: Child,
+    url: String,
 }
 
-/// An event without allocations.
-pub(crate) fn event(id: &EventId) -> EventView {
-    let config = EventConfig {
-        display_name: "Gala".to_owned(),
-        sales_state: SalesState::OnSale,
-        on_sale_at: None,
-        off_sale_at: None,
-        hold_ttl_default: HOLD_TTL_DEFAULT,
-        hold_ttl_max: HOLD_TTL_LIFETIME_DEFAULT,
-        limit_per_owner: None,
-    };
-    let event = Event {
-        id: id.clone(),
-        config,
-        last_seq: 1,
-        version: 1,
-        allocation_count: 0,
-        has_allocation_limits: false,
-        created_at: Timestamp::from_micros(1),
-    };
-    EventView { event, allocations: Vec::new(), read_at: Timestamp::from_micros(1) }
-}
-
-struct StuckLane(Arc<AtomicUsize>);
-
-#[async_trait]
-impl Store for StuckStore {
-    fn name(&self) -> &'static str {
-        "stuck"
+impl Server {
+    /// Starts the binary and waits until it says that it listens.
+    pub(crate) fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
     }
 
-    fn lane_plan(&self) -> LanePlan {
-        LanePlan { lanes: 1, events_per_batch_max: 1 }
+    pub(crate) fn start_with(data: &Path, more: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_boxoffice"))
+            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the binary starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let url = loop {
+            let line = lines.next().expect("the server says where it listens before it ends").expect("stdout is text");
+            if let Some(url) = line.strip_prefix("listening on ") {
+                break url.to_owned();
+            }
+        };
+        // What it prints later must not fill the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, url }
     }
 
-    async fn open_lane(&self) -> Result<Box<dyn LaneConnection>> {
-        Ok(Box::new(StuckLane(Arc::clone(&self.batches))))
+    /// Ends it without warning, as a power cut would end the process.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it can be waited for");
     }
 
-    async fn now(&self) -> Result<Timestamp> {
-        Ok(NOW)
+    pub(crate) fn channel(&self) -> Channel {
+        Endpoint::from_shared(self.url.clone()).expect("a valid url").connect_lazy()
     }
 
-    async fn event(&self, id: &EventId) -> Result<Option<EventView>> {
-        Ok((id.as_str() == EVENT).then(|| event(id)))
+    pub(crate) fn inventory(&self) -> Inventory {
+        InventoryServiceClient::new(self.channel())
     }
 
-    async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Page<EventView, EventId>> {
-        let rest = self.events.iter().filter(|view| after.is_none_or(|after| view.event.id > *after));
-        let items: Vec<_> = rest.clone().take(limit).cloned().collect();
-        let next = items.last().filter(|_| rest.count() > limit).map(|view| view.event.id.clone());
-        Ok(Page { items, next })
-    }
-
-    async fn last_seq(&self, event: &EventId) -> Result<Option<Seq>> {
-        let newest = self.journal.last().map_or(1, |entry| entry.seq);
-        Ok((event.as_str() == EVENT).then_some(newest))
-    }
-
-    async fn reservation(&self, _event: &EventId, id: &ReservationId) -> Result<Option<Reservation>> {
-        Ok(self.reservations.iter().find(|reservation| reservation.id == *id).cloned())
-    }
-
-    async fn reservations(
-        &self,
-        _event: &EventId,
-        _after: Option<&ReservationId>,
-        _limit: usize,
-    ) -> Result<Page<Reservation, ReservationId>> {
-        Ok(Page { items: self.reservations.clone(), next: None })
-    }
-
-    async fn reservations_of(
-        &self,
-        _event: &EventId,
-        owner: &OwnerId,
-        _after: Seq,
-        _limit: usize,
-    ) -> Result<Page<Reservation, Seq>> {
-        let items = self.reservations.iter().filter(|reservation| reservation.owner == *owner).cloned().collect();
-        Ok(Page { items, next: None })
-    }
-
-    async fn journal(&self, _event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {
-        Ok(self.journal.iter().filter(|entry| entry.seq >= from).take(limit).cloned().collect())
-    }
-
-    async fn events_with_expired_holds(&self, _now: Timestamp, _limit: usize) -> Result<Vec<EventId>> {
-        Ok(Vec::new())
-    }
-
-    async fn audit_reader(&self, _event: &EventId) -> Result<Option<Box<dyn AuditReader>>> {
-        Ok(None)
-    }
-
-    async fn close(&self) {}
-}
-
-#[async_trait]
-impl LaneConnection for StuckLane {
-    async fn begin(&mut self, _wanted: &[Wanted]) -> Result<Loaded> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        pending().await
-    }
-
-    async fn load_expired(&mut self, _snapshot: &mut Snapshot, _now: Timestamp, _limit: usize) -> Result<()> {
-        pending().await
-    }
-
-    async fn load_journal(&mut self, _event: &EventId, _from: Seq, _limit: usize) -> Result<Vec<JournalEntry>> {
-        pending().await
-    }
-
-    async fn load_usage(&mut self, _event: &EventId, _owner: &OwnerId) -> Result<OwnerUnits> {
-        pending().await
-    }
-
-    async fn commit(&mut self, _changes: &[Changes]) -> Result<()> {
-        pending().await
-    }
-
-    async fn rollback(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    async fn upkeep(&mut self) -> Result<bool> {
-        Ok(false)
+    pub(crate) fn admin(&self) -> Admin {
+        AdminServiceClient::new(self.channel())
     }
 }
 
-/// A server in this process, on a free port.
-pub(crate) struct Running {
-    pub(crate) address: SocketAddr,
-    pub(crate) channel: Channel,
-    stop: Option<oneshot::Sender<()>>,
-    served: JoinHandle<std::result::Result<(), ServeError>>,
-}
-
-/// The usual bounds, on a free port of this machine.
-pub(crate) fn config() -> ServerConfig {
-    let listen = "127.0.0.1:0".parse().expect("an address");
-    ServerConfig { drain_max: Duration::from_secs(5), ..ServerConfig::new(listen, Authentication::Dev) }
-}
-
-/// Starts a server over `store`.
-pub(crate) async fn start(store: Arc<dyn Store>, config: ServerConfig) -> Running {
-    let no_sweeper = EngineConfig { sweep_interval: Duration::ZERO, ..EngineConfig::default() };
-    let engine = Engine::start(store, no_sweeper).await.expect("the engine starts");
-    let server = Server::bind(config, engine).await.expect("a free port");
-    let address = server.local_addr();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let served = tokio::spawn(server.serve(async {
-        // A test that ends without stopping its server drops the sender, which stops it as well.
-        let _ = stopped.await;
-    }));
-    let channel =
-        Channel::from_shared(format!("http://{address}")).expect("an address").connect().await.expect("a connection");
-    Running { address, channel, stop: Some(stop), served }
-}
-
-impl Running {
-    pub(crate) fn inventory(&self) -> InventoryServiceClient<Channel> {
-        InventoryServiceClient::new(self.channel.clone())
-    }
-
-    pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {
-        AdminServiceClient::new(self.channel.clone())
-    }
-
-    /// Tells the server to stop, and does not wait for it.
-    pub(crate) fn begin_to_stop(&mut self) {
-        self.stop.take().expect("stopped once").send(()).expect("the server runs");
-    }
-
-    /// Waits until the server has stopped.
-    pub(crate) async fn stopped(self) {
-        self.served.await.expect("no panic").expect("an orderly end");
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
-/// A request of an owner.
+/// A fresh server with one event on sale.
+pub(crate) async fn server_with_event(event: v1::Event, allocations: &[(&str, i32)]) -> (TempDir, Server) {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(data.path());
+    create_event(&server, event, allocations).await;
+    (data, server)
+}
+
+/// Creates the event `sale` with allocations.
+pub(crate) async fn create_event(server: &Server, event: v1::Event, allocations: &[(&str, i32)]) {
+    let mut admin = server.admin();
+    let event = v1::Event { sales_state: v1::SalesState::OnSale.into(), ..event };
+    let request = v1::CreateEventRequest { event_id: "sale".to_owned(), event: Some(event) };
+    admin.create_event(request).await.expect("the event is created");
+    for (id, capacity) in allocations {
+        let allocation = v1::Allocation { capacity: *capacity, ..v1::Allocation::default() };
+        let request = v1::CreateAllocationRequest {
+            parent: "events/sale".to_owned(),
+            allocation_id: (*id).to_owned(),
+            allocation: Some(allocation),
+        };
+        admin.create_allocation(request).await.expect("the allocation is created");
+    }
+}
+
+/// A request in the name of `owner`.
 pub(crate) fn by<T>(owner: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert(OWNER_KEY, owner.parse().expect("a name"));
+    let owner = AsciiMetadataValue::try_from(owner).expect("an owner is ASCII");
+    request.metadata_mut().insert("boxoffice-owner", owner);
     request
 }
 
-/// The reason of an error.
+/// A request for units of allocations of `events/sale`.
+pub(crate) fn wants(id: &str, lines: &[(&str, i32)]) -> v1::CreateReservationRequest {
+    let lines = lines.iter().map(|(allocation, quantity)| v1::reservation::Line {
+        allocation: format!("events/sale/allocations/{allocation}"),
+        quantity: *quantity,
+        ..v1::reservation::Line::default()
+    });
+    v1::CreateReservationRequest {
+        parent: "events/sale".to_owned(),
+        reservation_id: id.to_owned(),
+        reservation: Some(v1::Reservation { lines: lines.collect(), ..v1::Reservation::default() }),
+        ..v1::CreateReservationRequest::default()
+    }
+}
+
+/// The name of a reservation of `events/sale`.
+pub(crate) fn name(id: &str) -> String {
+    format!("events/sale/reservations/{id}")
+}
+
+pub(crate) fn get(id: &str) -> v1::GetReservationRequest {
+    v1::GetReservationRequest { name: name(id) }
+}
+
+pub(crate) fn confirm(id: &str, order_ref: &str) -> v1::ConfirmReservationRequest {
+    v1::ConfirmReservationRequest { name: name(id), order_ref: order_ref.to_owned(), ..Default::default() }
+}
+
+/// A new version-7 id.
+#[expect(clippy::disallowed_methods, reason = "tests are clients, and clients choose ids")]
+pub(crate) fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+/// The reason in an error.
 pub(crate) fn reason(status: &Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+/// The event `sale`, read from the database.
+pub(crate) async fn event(server: &Server) -> v1::Event {
+    let request = v1::GetEventRequest { name: "events/sale".to_owned(), consistency: v1::Consistency::Strong.into() };
+    server.inventory().get_event(request).await.expect("the event is there").into_inner()
+}
+
+/// Fails unless the server's own audit finds that journal, counts and reservations agree.
+pub(crate) async fn assert_audit_is_clean(server: &Server) -> v1::AuditEventResponse {
+    let request = v1::AuditEventRequest { name: "events/sale".to_owned() };
+    let report = server.admin().audit_event(request).await.expect("the audit runs").into_inner();
+    assert_eq!(report.differences, [], "journal and tables must agree");
+    report
 }

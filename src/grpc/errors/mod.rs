@@ -2,6 +2,8 @@
 //!
 //! Messages are short and, where they can be, always the same: a repeated header costs HTTP/2 next to nothing.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod refusal;
 #[cfg(test)]
 mod tests;

@@ -54,10 +54,15 @@ impl<'r> Columns<'r> {
         self.next += 1;
         match self.row {
             Source::Row(row) => row.try_get(at).map_err(store_error),
-            Source::Json(row) => match Self::value(row, at)? {
-                Value::Null => Ok(None),
-                value => value.as_i64().map(Some).ok_or_else(|| corrupt("number", &value.to_string())),
-            },
+            Source::Json(row) => {
+                let value = Self::value(row, at)?;
+                let number = value.as_i64();
+                if number.is_some() || value.is_null() {
+                    Ok(number)
+                } else {
+                    Err(corrupt("number", &value.to_string()))
+                }
+            }
         }
     }
 
@@ -66,10 +71,11 @@ impl<'r> Columns<'r> {
         self.next += 1;
         match self.row {
             Source::Row(row) => row.try_get(at).map_err(store_error),
-            Source::Json(row) => match Self::value(row, at)? {
-                Value::Null => Ok(None),
-                value => value.as_str().map(Some).ok_or_else(|| corrupt("text", &value.to_string())),
-            },
+            Source::Json(row) => {
+                let value = Self::value(row, at)?;
+                let text = value.as_str();
+                if text.is_some() || value.is_null() { Ok(text) } else { Err(corrupt("text", &value.to_string())) }
+            }
         }
     }
 

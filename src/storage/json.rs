@@ -14,6 +14,8 @@ use crate::domain::{
 
 use super::{Result, StoreError};
 
+/// One of the counts that a delta adds to.
+type Count = fn(&Delta) -> i64;
 /// Units by allocation: `{"ga":2}`.
 type Units = BTreeMap<String, i64>;
 
@@ -127,7 +129,6 @@ pub(super) fn push_changes(out: &mut String, entry: &JournalEntry) {
         push_text(out, name);
         out.push(':');
     };
-    type Count = fn(&Delta) -> i64;
     let counts: [(&str, Count); 3] =
         [("capacity", |delta| delta.capacity), ("held", |delta| delta.held), ("sold", |delta| delta.sold)];
     for (name, count) in counts {

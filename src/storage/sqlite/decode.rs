@@ -1,5 +1,6 @@
 //! Rows to values of the domain.
 
+use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -15,41 +16,83 @@ const EVENT_COLUMNS: usize = 13;
 
 /// Reads a row's columns one after another, in the order in which the query names them.
 pub(super) struct Columns<'r> {
-    row: &'r SqliteRow,
+    row: Source<'r>,
     next: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'r> {
+    Row(&'r SqliteRow),
+    Json(&'r [Value]),
+}
+
+/// Rows that come as one JSON text. A row of its own costs a waking of the thread that waits for it.
+pub(super) type Table = Vec<Vec<Value>>;
+
+/// Reads the table that is the one value of the one row of a statement.
+pub(super) fn table(rows: &[SqliteRow]) -> Result<Table> {
+    let Some(row) = rows.first() else { return Err(StoreError::Corrupt("a statement without its row".to_owned())) };
+    let text = Columns::of(row).text()?;
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(format!("a table: {error}")))
 }
 
 impl<'r> Columns<'r> {
     pub(super) const fn of(row: &'r SqliteRow) -> Self {
-        Self { row, next: 0 }
+        Self { row: Source::Row(row), next: 0 }
     }
 
-    fn take<T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>>(&mut self) -> Result<T> {
-        let value = self.row.try_get(self.next).map_err(store_error)?;
-        self.next += 1;
-        Ok(value)
+    pub(super) const fn of_json(row: &'r [Value]) -> Self {
+        Self { row: Source::Json(row), next: 0 }
     }
 
-    pub(super) fn int(&mut self) -> Result<i64> {
-        self.take()
+    fn value(row: &'r [Value], at: usize) -> Result<&'r Value> {
+        row.get(at).ok_or_else(|| StoreError::Corrupt(format!("a row without column {at}")))
     }
 
     pub(super) fn opt_int(&mut self) -> Result<Option<i64>> {
-        self.take()
-    }
-
-    pub(super) fn text(&mut self) -> Result<&'r str> {
-        self.take()
+        let at = self.next;
+        self.next += 1;
+        match self.row {
+            Source::Row(row) => row.try_get(at).map_err(store_error),
+            Source::Json(row) => {
+                let value = Self::value(row, at)?;
+                let number = value.as_i64();
+                if number.is_some() || value.is_null() {
+                    Ok(number)
+                } else {
+                    Err(corrupt("number", &value.to_string()))
+                }
+            }
+        }
     }
 
     pub(super) fn opt_text(&mut self) -> Result<Option<&'r str>> {
-        self.take()
+        let at = self.next;
+        self.next += 1;
+        match self.row {
+            Source::Row(row) => row.try_get(at).map_err(store_error),
+            Source::Json(row) => {
+                let value = Self::value(row, at)?;
+                let text = value.as_str();
+                if text.is_some() || value.is_null() { Ok(text) } else { Err(corrupt("text", &value.to_string())) }
+            }
+        }
+    }
+
+    pub(super) fn int(&mut self) -> Result<i64> {
+        let at = self.next;
+        self.opt_int()?.ok_or_else(|| corrupt("number", &format!("nothing in column {at}")))
+    }
+
+    pub(super) fn text(&mut self) -> Result<&'r str> {
+        let at = self.next;
+        self.opt_text()?.ok_or_else(|| corrupt("text", &format!("nothing in column {at}")))
     }
 
     /// The place in a list that a JSON parameter carried along.
     pub(super) fn index(&mut self) -> Result<usize> {
         let index = self.int()?;
-        usize::try_from(index).map_err(|_| corrupt("an index", &index.to_string()))
+        usize::try_from(index).map_err(|_| corrupt("index", &index.to_string()))
     }
 
     fn time(&mut self) -> Result<Timestamp> {
@@ -175,7 +218,7 @@ pub(super) fn event_views(rows: &[SqliteRow], read_at: Timestamp) -> Result<Vec<
     for row in rows {
         let id = Columns::of(row).text()?;
         if let Some(view) = views.last_mut().filter(|view| view.event.id.as_str() == id) {
-            let mut columns = Columns { row, next: EVENT_COLUMNS };
+            let mut columns = Columns { row: Source::Row(row), next: EVENT_COLUMNS };
             view.allocations.push(columns.allocation()?);
         } else {
             let mut columns = Columns::of(row);

@@ -21,25 +21,25 @@ pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
 
 /// The error that lies under sqlx's wrapper, whose message only repeats it.
 pub(super) fn unwrapped(error: sqlx::Error) -> BoxError {
-    match error {
-        sqlx::Error::Database(inner) => inner.into_error(),
-        sqlx::Error::Io(inner) => Box::new(inner),
-        other => Box::new(other),
+    if let sqlx::Error::Database(inner) = error {
+        inner.into_error()
+    } else if let sqlx::Error::Io(inner) = error {
+        Box::new(inner)
+    } else {
+        Box::new(error)
     }
 }
 
 /// Tells whether to try again, to report that the database is away, or that it holds nonsense.
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
+    let undecodable = matches!(
+        error,
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnIndexOutOfBounds { .. }
+    );
     match primary_code(&error) {
         Some(code::BUSY | code::LOCKED) => StoreError::Retry(unwrapped(error)),
         Some(code::CORRUPT | code::NOTADB | code::CONSTRAINT) => StoreError::Corrupt(unwrapped(error).to_string()),
-        Some(_) => StoreError::Unavailable(unwrapped(error)),
-        None => match error {
-            sqlx::Error::ColumnDecode { .. }
-            | sqlx::Error::Decode(_)
-            | sqlx::Error::RowNotFound
-            | sqlx::Error::ColumnIndexOutOfBounds { .. } => StoreError::Corrupt(error.to_string()),
-            other => StoreError::Unavailable(unwrapped(other)),
-        },
+        None if undecodable => StoreError::Corrupt(error.to_string()),
+        _ => StoreError::Unavailable(unwrapped(error)),
     }
 }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::Shared;
-use super::decode::Columns;
+use super::decode::{Columns, Table, table};
 use super::error::{code, primary_code, store_error};
 use super::owner_index::OwnerIndexer;
 use super::queries;
@@ -79,6 +80,10 @@ impl Lane {
         script::run(self.connection()?, script).await.map_err(|failed| store_error(failed.source))
     }
 
+    async fn table(&mut self, query: Query) -> Result<Table> {
+        table(&self.rows(query).await?)
+    }
+
     async fn rows(&mut self, query: Query) -> Result<Vec<SqliteRow>> {
         query.fetch_all(self.connection()?).await.map_err(store_error)
     }
@@ -92,8 +97,8 @@ impl Lane {
         let [_, events, allocations] = ran.as_slice() else {
             return Err(StoreError::Corrupt("a script ran in part".to_owned()));
         };
-        let located = self.take_events(&events.rows, &mut snapshots)?;
-        take_allocations(&allocations.rows, &mut snapshots)?;
+        let located = self.take_events(&table(&events.rows)?, &mut snapshots)?;
+        take_allocations(&table(&allocations.rows)?, &mut snapshots)?;
         for snapshot in &mut snapshots {
             snapshot.more_expired = snapshot.earliest_expiry.is_some_and(|expiry| expiry <= now);
         }
@@ -104,11 +109,11 @@ impl Lane {
         Ok(Loaded { now, snapshots })
     }
 
-    fn take_events(&mut self, rows: &[SqliteRow], snapshots: &mut [Snapshot]) -> Result<HashMap<usize, Located>> {
+    fn take_events(&mut self, rows: &[Vec<Value>], snapshots: &mut [Snapshot]) -> Result<HashMap<usize, Located>> {
         self.owner_indexed.clear();
         let mut located = HashMap::with_capacity(rows.len());
         for row in rows {
-            let mut columns = Columns::of(row);
+            let mut columns = Columns::of_json(row);
             let index = columns.index()?;
             let snapshot = at(snapshots, index)?;
             let event = columns.event()?;
@@ -143,9 +148,9 @@ impl Lane {
         if keys.is_empty() {
             return Ok(());
         }
-        let rows = self.rows(sqlx::query(queries::LOAD_RESERVATIONS).bind(keys.finish())).await?;
+        let rows = self.table(sqlx::query(queries::LOAD_RESERVATIONS).bind(keys.finish())).await?;
         for row in &rows {
-            let mut columns = Columns::of(row);
+            let mut columns = Columns::of_json(row);
             let snapshot = at(snapshots, columns.index()?)?;
             let reservation = columns.reservation()?;
             snapshot.reservations.insert(reservation.id, reservation);
@@ -167,10 +172,10 @@ impl Lane {
         }
         // One more than wanted tells whether there are more.
         let fetch = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let rows = self.rows(sqlx::query(queries::LOAD_EXPIRED).bind(keys.finish()).bind(fetch)).await?;
+        let rows = self.table(sqlx::query(queries::LOAD_EXPIRED).bind(keys.finish()).bind(fetch)).await?;
         let mut found: BTreeMap<usize, Vec<Reservation>> = BTreeMap::new();
         for row in &rows {
-            let mut columns = Columns::of(row);
+            let mut columns = Columns::of_json(row);
             found.entry(columns.index()?).or_default().push(columns.reservation()?);
         }
         for (index, snapshot) in of.iter_mut().enumerate().filter(|(_, snapshot)| snapshot.more_expired) {
@@ -198,9 +203,9 @@ impl Lane {
         if keys.is_empty() {
             return Ok(());
         }
-        let rows = self.rows(sqlx::query(queries::LOAD_ALLOCATIONS).bind(keys.finish())).await?;
+        let rows = self.table(sqlx::query(queries::LOAD_ALLOCATIONS).bind(keys.finish())).await?;
         for row in &rows {
-            let mut columns = Columns::of(row);
+            let mut columns = Columns::of_json(row);
             let index = columns.index()?;
             let snapshot = snapshots.get_mut(index).ok_or_else(|| no_such_index(index))?;
             let allocation = columns.allocation()?;
@@ -381,9 +386,9 @@ fn allocation_keys(wanted: &[Wanted]) -> String {
     keys.finish()
 }
 
-fn take_allocations(rows: &[SqliteRow], snapshots: &mut [Snapshot]) -> Result<()> {
+fn take_allocations(rows: &[Vec<Value>], snapshots: &mut [Snapshot]) -> Result<()> {
     for row in rows {
-        let mut columns = Columns::of(row);
+        let mut columns = Columns::of_json(row);
         let snapshot = at(snapshots, columns.index()?)?;
         let allocation = columns.allocation()?;
         snapshot.allocations.insert(allocation.id.clone(), allocation);

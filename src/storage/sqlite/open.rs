@@ -117,10 +117,10 @@ impl OpenError {
     }
 
     fn of_migration(file: &Path, error: MigrateError) -> Self {
-        match error {
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Self::of(file, error),
-            other => Self::Other { file: file.to_owned(), source: Box::new(other) },
+        if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = error {
+            return Self::of(file, error);
         }
+        Self::Other { file: file.to_owned(), source: Box::new(error) }
     }
 }
 

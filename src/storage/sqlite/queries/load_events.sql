@@ -1,10 +1,11 @@
--- Rows: one for each wanted event that exists. ?: JSON, ["event", …]
+-- Rows: one, a JSON array with an array for each wanted event that exists. ?: JSON, ["event", …]
 -- Lock: runs under the write lock.
 -- Safe: reads by primary key; the earliest expiry and the greatest reservation id are one seek each.
-SELECT w.key, e.id, e.display_name, e.sales_state, e.on_sale_at, e.off_sale_at, e.hold_ttl_default, e.hold_ttl_max,
-       e.limit_per_owner, e.last_seq, e.version, e.allocation_count, e.has_allocation_limits, e.created_at,
-       e.owner_indexed_seq,
-       (SELECT h.expires_at FROM reservations AS h WHERE h.event_id = e.id AND h.state = 'HELD'
-         ORDER BY h.expires_at LIMIT 1) AS earliest_expiry,
-       (SELECT r.id FROM reservations AS r WHERE r.event_id = e.id ORDER BY r.id DESC LIMIT 1) AS greatest_id
+SELECT json_group_array(json_array(
+           w.key, e.id, e.display_name, e.sales_state, e.on_sale_at, e.off_sale_at, e.hold_ttl_default, e.hold_ttl_max,
+           e.limit_per_owner, e.last_seq, e.version, e.allocation_count, e.has_allocation_limits, e.created_at,
+           e.owner_indexed_seq,
+           (SELECT h.expires_at FROM reservations AS h WHERE h.event_id = e.id AND h.state = 'HELD'
+             ORDER BY h.expires_at LIMIT 1),
+           (SELECT r.id FROM reservations AS r WHERE r.event_id = e.id ORDER BY r.id DESC LIMIT 1)))
   FROM json_each(?) AS w CROSS JOIN events AS e ON e.id = w.value;

@@ -21,7 +21,7 @@ const IN_FLIGHT: usize = 64;
 const RATIO_AFTER_MIN: f64 = 0.8;
 /// The rate over many events is at least so much of the rate of a single one.
 const RATIO_SPREAD_MIN: f64 = 0.6;
-/// The server never has more memory than this.
+/// The server never has more memory than this, its audit of the grown event included.
 const MEMORY_MAX_BYTES: u64 = 300_000_000;
 /// Tickets of each of the many events.
 const SPREAD_CAPACITY: i32 = 1_000_000;
@@ -34,16 +34,16 @@ const CREATIONS_IN_FLIGHT: usize = 64;
 /// Where it cannot be measured: no server, or a call that fails.
 pub async fn run(args: &GrowthArgs) -> Result<Report> {
     let mut stage = Stage::set_up(&args.common, &args.pace).await?;
-    let start = measure(&mut stage, &args.pace, What::Reserve).await?;
+    let [start] = measure(&mut stage, &args.pace, [What::Reserve]).await?;
     let bar = bar::new(args.reservations);
     stage.fill_and_forget(args.reservations, |made| bar.set_position(made)).await?;
     bar.finish_and_clear();
-    let grown = measure(&mut stage, &args.pace, What::Reserve).await?;
+    let [grown] = measure(&mut stage, &args.pace, [What::Reserve]).await?;
     stage.spread = Arc::new(create_events(&stage, args).await?);
-    let spread = measure(&mut stage, &args.pace, What::ReserveSpread).await?;
-    let ratios = (grown.rate_per_s / start.rate_per_s, spread.rate_per_s / grown.rate_per_s);
-    let measurements = with_targets(start, grown, spread, ratios, &stage);
+    let [single, spread] = measure(&mut stage, &args.pace, [What::Reserve, What::ReserveSpread]).await?;
+    let ratios = (grown.rate_per_s / start.rate_per_s, spread.rate_per_s / single.rate_per_s);
     let (audit, faults) = stage.audit().await.map_err(|error| stage.server.explain(error))?;
+    let measurements = with_targets([start, grown, single, spread], ratios, &stage);
     let mut report = report("growth", &args.pace, &stage, measurements, audit, &faults);
     report.facts.extend([
         ("reservations_between", json!(args.reservations)),
@@ -54,44 +54,51 @@ pub async fn run(args: &GrowthArgs) -> Result<Report> {
     Ok(report)
 }
 
-/// The median of some turns, each beside a turn of the empty call.
-async fn measure(stage: &mut Stage, pace: &Pace, what: What) -> Result<Measurement> {
-    let bar = bar::new(u64::from(pace.turns));
-    let (mut empty, mut turns): (Vec<Measured>, Vec<Measured>) = (Vec::new(), Vec::new());
+/// The medians of some turns, in each of which the empty call comes first.
+async fn measure<const N: usize>(stage: &mut Stage, pace: &Pace, whats: [What; N]) -> Result<[Measurement; N]> {
+    let bar = bar::new(u64::from(pace.turns) * N as u64);
+    let mut empty_rates = Vec::new();
+    let mut turns: [Vec<Measured>; N] = std::array::from_fn(|_| Vec::new());
     for _ in 0..pace.turns {
-        bar.set_message(format!("{} at {IN_FLIGHT} in flight", what.as_str()));
-        empty.push(stage.measure(What::Empty, IN_FLIGHT).await?);
-        turns.push(stage.measure(what, IN_FLIGHT).await?);
-        bar.inc(1);
+        empty_rates.push(stage.measure(What::Empty, IN_FLIGHT).await?.turn.rate());
+        for (what, turns) in whats.into_iter().zip(&mut turns) {
+            bar.set_message(format!("{} at {IN_FLIGHT} in flight", what.as_str()));
+            turns.push(stage.measure(what, IN_FLIGHT).await?);
+            bar.inc(1);
+        }
     }
     bar.finish_and_clear();
-    let rates: Vec<_> = empty.iter().map(|measured| measured.turn.rate()).collect();
-    Ok(table::measurement(what, IN_FLIGHT, &turns, Some(table::median(&rates))))
+    let empty = table::median(&empty_rates);
+    let mut whats = whats.into_iter();
+    Ok(turns.map(|turns| table::measurement(whats.next().unwrap_or(What::Reserve), IN_FLIGHT, &turns, Some(empty))))
 }
 
 /// The targets of this scenario in place of those of the benchmark.
 fn with_targets(
-    mut start: Measurement,
-    mut grown: Measurement,
-    mut spread: Measurement,
+    [start, grown, single, spread]: [Measurement; 4],
     (after, over_events): (f64, f64),
     stage: &Stage,
 ) -> Vec<Measurement> {
+    let named = |measurement: Measurement, name: &str, targets| {
+        let name = name.to_owned();
+        Measurement { name, targets, ..measurement }
+    };
     let ratio = |ratio: f64, least: f64, of: &str| Target {
         text: format!("{ratio:.2}, at least {least:.2}, of {of}"),
         met: ratio >= least,
     };
-    start.name = "reserve_at_start".to_owned();
-    start.targets.clear();
-    grown.name = "reserve_grown".to_owned();
-    grown.targets = vec![ratio(after, RATIO_AFTER_MIN, "the start")];
-    spread.targets = vec![ratio(over_events, RATIO_SPREAD_MIN, "one event")];
-    if let Some(usage) = stage.server.usage() {
+    let memory = stage.server.usage().map(|usage| {
         let (peak, most) = (usage.memory_peak_bytes, MEMORY_MAX_BYTES);
         let text = format!("server memory {} MB, under {} MB", peak / 1_000_000, most / 1_000_000);
-        spread.targets.push(Target { text, met: peak < most });
-    }
-    vec![start, grown, spread]
+        Target { text, met: peak < most }
+    });
+    let over_events = ratio(over_events, RATIO_SPREAD_MIN, "one event");
+    vec![
+        named(start, "reserve_at_start", Vec::new()),
+        named(grown, "reserve_grown", vec![ratio(after, RATIO_AFTER_MIN, "the start")]),
+        named(single, "reserve_one_of_many", Vec::new()),
+        named(spread, "reserve_spread", std::iter::once(over_events).chain(memory).collect()),
+    ]
 }
 
 async fn create_events(stage: &Stage, args: &GrowthArgs) -> Result<Vec<SaleEvent>> {

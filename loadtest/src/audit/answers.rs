@@ -54,9 +54,13 @@ impl Judge<'_> {
 
     /// What the reservation can have been while the call ran.
     fn candidates(&self, call: &Call) -> Vec<Option<View>> {
+        self.candidates_of(self.story(call), call)
+    }
+
+    fn candidates_of(&self, story: Option<&Story>, call: &Call) -> Vec<Option<View>> {
         let tolerance = if call.ask.action == Action::Get { READ_TOLERANCE } else { CLOCK_TOLERANCE };
         let (from, to) = (call.start - tolerance, call.end + CLOCK_TOLERANCE);
-        self.story(call).map_or_else(|| vec![None], |story| story.between(from, to))
+        story.map_or_else(|| vec![None], |story| story.between(from, to))
     }
 
     fn untrue_view(&self, call: &Call, view: &View) -> Option<Fault> {
@@ -77,7 +81,18 @@ impl Judge<'_> {
             let owner = owner_name(call.ask.owner);
             Some((key, format!("{owner} was refused, {}, but {why}", reason.as_str())))
         };
-        let was = |state| self.candidates(call).iter().flatten().any(|view| view.state == state);
+        // A refusal to replace a hold speaks of that hold, not of the new one, which isn't there.
+        let about = match &call.ask.action {
+            Action::Reserve { replaces: Some(replaced), .. } => self.ledger.stories.get(replaced),
+            Action::Reserve { .. }
+            | Action::Extend { .. }
+            | Action::Confirm { .. }
+            | Action::Release
+            | Action::Cancel { .. }
+            | Action::Get => self.story(call),
+        };
+        let candidates = || self.candidates_of(about, call);
+        let was = |state| candidates().iter().flatten().any(|view| view.state == state);
         let ended_as = |state| {
             if was(state) { None } else { fault(Key::WrongAnswer, "the reservation was not so at that time") }
         };
@@ -93,7 +108,7 @@ impl Judge<'_> {
             Reason::AlreadyCancelled => ended_as(State::Cancelled),
             Reason::AlreadyConfirmed => ended_as(State::Confirmed),
             Reason::NotConfirmed => ended_as(State::Held),
-            Reason::ReservationNotFound if self.candidates(call).contains(&None) => None,
+            Reason::ReservationNotFound if candidates().contains(&None) => None,
             Reason::ReservationNotFound => fault(Key::Lost, "the journal has it"),
             Reason::ReservationIdReused => fault(Key::WrongAnswer, "it is the same owner and the same request"),
             Reason::SalesNotOpen => fault(Key::WrongAnswer, "the event was on sale"),

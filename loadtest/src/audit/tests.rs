@@ -360,3 +360,17 @@ fn a_refusal_that_contradicts_the_reservation_is_wrong() {
     let gone = call(11_500, 2, confirm(2), Told::Refused(Reason::ReservationNotFound));
     assert_caught(&with_call(gone), Key::Lost, 1, "the journal has it");
 }
+
+#[test]
+fn a_refusal_to_replace_speaks_of_the_hold_to_be_replaced() {
+    let replace = |replaced, reason| {
+        let action = Action::Reserve { quantity: 1, up_to: false, replaces: Some(id(replaced)), sell_as: None };
+        let mut call = call(30_000, 1, action, Told::Refused(reason));
+        call.ask.reservation = id(41);
+        with_call(call)
+    };
+    assert_clean(&replace(1, Reason::AlreadyConfirmed));
+    assert_caught(&replace(2, Reason::AlreadyConfirmed), Key::WrongAnswer, 1, "was not so at that time");
+    assert_clean(&replace(42, Reason::ReservationNotFound));
+    assert_caught(&replace(2, Reason::ReservationNotFound), Key::Lost, 1, "the journal has it");
+}

@@ -62,7 +62,7 @@ impl Server {
     /// Adds what its log ends with to an error.
     pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         match self {
-            Self::Child(child) => error.context(child.log_tail()),
+            Self::Child(child) => anyhow::anyhow!("{error:#}; {}", child.log_tail()),
             Self::Running { .. } => error,
         }
     }

@@ -120,7 +120,7 @@ async fn launch(binary: &Path, directory: &Path, listen: &str) -> Result<(tokio:
     let address = timeout(START_TIMEOUT, listening_address(&mut lines))
         .await
         .unwrap_or_else(|_| Err(anyhow!("the server did not say within {START_TIMEOUT:?} that it is listening")))
-        .with_context(|| log_tail(directory))?;
+        .map_err(|error| anyhow!("{error:#}; {}", log_tail(directory)))?;
     // Whatever else it prints is read and dropped, or the pipe would fill up and block it.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     Ok((process, address))

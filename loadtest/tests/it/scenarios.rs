@@ -93,5 +93,5 @@ async fn growth_makes_its_reservations_and_its_events() {
     let report = run(&start(None).await, line).await;
     assert!(report.passed, "{}", report.summary);
     let names: Vec<_> = report.measurements.iter().map(|m| m.name.as_str()).collect();
-    assert_eq!(names, ["reserve_at_start", "reserve_grown", "reserve_spread"]);
+    assert_eq!(names, ["reserve_at_start", "reserve_grown", "reserve_one_of_many", "reserve_spread"]);
 }

@@ -1,6 +1,7 @@
 -- The inventory. Every key is led by the event. Times are microseconds since the epoch, in UTC.
--- Rows of one event lie together, and what a sale writes lies in the order of writing: a table without a rowid is one
--- tree, in the order of its primary key.
+-- What a sale writes lies in the order of writing, of all events together (SQLite appends to a table with a rowid at little
+-- cost); only the small entries of its indexes lie by event. The other tables are one tree each, in the order of their
+-- primary keys.
 
 -- Marks the file as Boxoffice's ("BxOf"), so that no other program's database is taken for one.
 PRAGMA application_id = 1115180902;
@@ -50,7 +51,7 @@ CREATE TABLE reservations (
     fingerprint INTEGER NOT NULL, -- of the request
     order_ref   TEXT,
     PRIMARY KEY (event_id, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX reservations_held_by_expiry ON reservations (event_id, expires_at) WHERE state = 'HELD';
 
@@ -68,7 +69,7 @@ CREATE TABLE journal (
     owner          TEXT,
     changes        TEXT    NOT NULL, -- what was added to the counts, and more: {"held":{"ga":2},"expires_at":…}
     PRIMARY KEY (event_id, seq)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Where the reservations of an owner begin in the journal. An index that is kept up with each reservation would dirty
 -- a page of its own for each; so it is written later and in sorted runs, each after the former: a run covers the journal

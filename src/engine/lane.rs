@@ -119,13 +119,21 @@ impl LaneEnd {
         };
         let mut commands = first.commands.len();
         let mut batch = vec![first];
-        while commands < self.commands_max
-            && let Ok(job) = self.jobs.try_recv()
-        {
-            commands += job.commands.len();
-            batch.push(job);
+        loop {
+            let before = commands;
+            while commands < self.commands_max
+                && let Ok(job) = self.jobs.try_recv()
+            {
+                commands += job.commands.len();
+                batch.push(job);
+            }
+            if commands == before || commands >= self.commands_max {
+                return Some(batch);
+            }
+            // Requests that have arrived and are being read join this batch rather than wait for the next: whoever is ready
+            // to run goes first, as long as that brings more.
+            tokio::task::yield_now().await;
         }
-        Some(batch)
     }
 
     async fn wait(&mut self) -> Option<Job> {

@@ -14,7 +14,7 @@ use super::decode::{Columns, Table, table};
 use super::error::{code, primary_code, store_error};
 use super::owner_index::OwnerIndexer;
 use super::queries;
-use super::script::{self, Failed, Query, Ran};
+use super::script::{self, Query, Ran};
 use super::write::{Rows, Writes};
 use crate::domain::{
     AllocationId, Changes, EventId, JournalEntry, OwnerId, OwnerUnits, Reservation, ReservationId, Seq, Snapshot,
@@ -235,12 +235,14 @@ impl Lane {
 
     async fn try_commit(&mut self, changes: &[Changes]) -> Result<()> {
         let Writes { edits, sales } = Writes::of(changes)?;
-        for (sql, statements) in [(queries::WRITE_EDITS, edits.as_slice()), (queries::WRITE_SALES, sales.as_slice())] {
-            if statements.iter().any(|rows| rows.count > 0) {
-                self.write(sql, statements).await?;
-            }
+        if edits.iter().any(|rows| rows.count > 0) {
+            self.write_edits(&edits).await?;
         }
-        sqlx::query(queries::COMMIT).execute(self.connection()?).await.map_err(store_error)?;
+        if sales.iter().any(|rows| rows.count > 0) {
+            self.write_sales_and_commit(&sales).await?;
+        } else {
+            sqlx::query(queries::COMMIT).execute(self.connection()?).await.map_err(store_error)?;
+        }
         for event in changes.iter().filter_map(|change| change.event.as_ref()) {
             let indexed = self.owner_indexed.get(&event.after.id).copied().unwrap_or(0);
             self.indexer.note(&event.after.id, indexed, event.after.last_seq);
@@ -248,10 +250,12 @@ impl Lane {
         Ok(())
     }
 
-    /// Runs the statements of a script, each with its rows, and counts what they met.
-    async fn write(&mut self, sql: &'static str, statements: &[Rows]) -> Result<()> {
-        let script = statements.iter().fold(sqlx::query(sql), |script, rows| script.bind(rows.json.clone()));
-        let ran = script::run(self.connection()?, script).await.map_err(|failed| refused(failed, statements))?;
+    /// Runs the statements of people's edits, each with its rows, and counts what they met.
+    async fn write_edits(&mut self, statements: &[Rows]) -> Result<()> {
+        let script =
+            statements.iter().fold(sqlx::query(queries::WRITE_EDITS), |script, rows| script.bind(rows.json.clone()));
+        let ran = script::run(self.connection()?, script).await;
+        let ran = ran.map_err(|failed| refused(failed.source, statements.get(failed.ran.len())))?;
         for (index, rows) in statements.iter().enumerate() {
             let actual = ran.get(index).map_or(0, |ran| ran.changed);
             if actual != rows.count {
@@ -260,16 +264,34 @@ impl Lane {
         }
         Ok(())
     }
+
+    /// Runs the statements of a sale, each with its rows and followed by its guard, and commits.
+    async fn write_sales_and_commit(&mut self, statements: &[Rows]) -> Result<()> {
+        let script = statements.iter().fold(sqlx::query(queries::WRITE_SALES_AND_COMMIT), |script, rows| {
+            script.bind(rows.json.clone()).bind(rows.count.cast_signed())
+        });
+        let ran = script::run(self.connection()?, script).await;
+        ran.map(drop).map_err(|failed| {
+            let rows = statements.get(failed.ran.len() / 2);
+            match (rows, failed.ran.last()) {
+                // It was the guard that failed: the statement before it met another number of rows.
+                (Some(rows), Some(met)) if failed.ran.len() % 2 == 1 && met.changed != rows.count => {
+                    StoreError::Guard { what: rows.what, expected: rows.count, actual: met.changed }
+                }
+                _ => refused(failed.source, rows),
+            }
+        })
+    }
 }
 
 /// A key that exists already, or a CHECK that fails, is a guard like any other: the statement then met no rows.
-fn refused(failed: Failed, statements: &[Rows]) -> StoreError {
-    match (primary_code(&failed.source), statements.get(failed.statement)) {
+fn refused(error: sqlx::Error, rows: Option<&Rows>) -> StoreError {
+    match (primary_code(&error), rows) {
         (Some(code::CONSTRAINT), Some(rows)) => {
-            tracing::error!(error = %failed.source, "the database refused {}", rows.what);
+            tracing::error!(%error, "the database refused {}", rows.what);
             StoreError::Guard { what: rows.what, expected: rows.count, actual: 0 }
         }
-        _ => store_error(failed.source),
+        _ => store_error(error),
     }
 }
 

@@ -14,9 +14,20 @@ pub(super) const LOAD_USAGE: &str = sql!("load_usage");
 
 /// What people do: in the order of `write::Edits`.
 pub(super) const WRITE_EDITS: &str = sql!("events_insert", "events_edit", "allocations_insert", "allocations_edit");
-/// What a sale does: in the order of `write::Sales`.
-pub(super) const WRITE_SALES: &str =
-    sql!("events_advance", "allocations_count", "reservations_insert", "reservations_update", "journal_insert");
+/// What a sale does, in the order of `write::Sales`, each statement with its guard; and the commit, in the same hand-over.
+pub(super) const WRITE_SALES_AND_COMMIT: &str = sql!(
+    "events_advance",
+    "guard",
+    "allocations_count",
+    "guard",
+    "reservations_insert",
+    "guard",
+    "reservations_update",
+    "guard",
+    "journal_insert",
+    "guard",
+    "commit"
+);
 pub(super) const COMMIT: &str = sql!("commit");
 pub(super) const ROLLBACK: &str = sql!("rollback");
 

@@ -15,10 +15,10 @@ pub(super) struct Ran {
     pub(super) changed: u64,
 }
 
-/// A statement of a script failed; those before it were run.
+/// A statement of a script failed.
 pub(super) struct Failed {
-    /// Which statement, from 0.
-    pub(super) statement: usize,
+    /// What those before it came to.
+    pub(super) ran: Vec<Ran>,
     pub(super) source: sqlx::Error,
 }
 
@@ -35,7 +35,7 @@ pub(super) async fn run(connection: &mut SqliteConnection, script: Query) -> Res
                 finished.push(std::mem::take(&mut current));
             }
             Ok(None) => return Ok(finished),
-            Err(source) => return Err(Failed { statement: finished.len(), source }),
+            Err(source) => return Err(Failed { ran: finished, source }),
         }
     }
 }

@@ -53,7 +53,7 @@ CREATE TABLE reservations (
     PRIMARY KEY (event_id, id)
 ) STRICT;
 
-CREATE INDEX reservations_held_by_expiry ON reservations (event_id, expires_at) WHERE state = 'HELD';
+CREATE INDEX reservations_held_by_expiry ON reservations (event_id, expires_at, id) WHERE state = 'HELD';
 
 -- What happened, in order, without gaps. Only ever appended to.
 CREATE TABLE journal (

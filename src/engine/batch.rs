@@ -196,6 +196,7 @@ impl Batcher {
                     let loaded = snapshot.expired.len();
                     connection.load_expired(&mut snapshot, now, bite).await?;
                     if snapshot.expired.len() == loaded {
+                        connection.rollback().await?;
                         return Err(StoreError::Corrupt("expired holds that cannot be loaded".to_owned()));
                     }
                     bite = (bite * 2).min(EXPIRED_BITE_MAX);

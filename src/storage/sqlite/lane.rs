@@ -7,13 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::Shared;
 use super::decode::{Columns, Table, table};
 use super::error::{code, primary_code, store_error};
 use super::owner_index::OwnerIndexer;
 use super::queries;
+use super::remembered::{Known, Remembered};
 use super::script::{self, Query, Ran};
 use super::write::{Rows, Writes};
 use crate::domain::{
@@ -34,18 +35,32 @@ pub(super) struct Lane {
     /// How far the owner index reaches, of the events of the present transaction.
     owner_indexed: HashMap<EventId, Seq>,
     indexer: OwnerIndexer,
+    remembered: Remembered,
+    /// What the present transaction loaded.
+    loaded: Vec<Known>,
+    /// What the present batch took from memory and the database has not confirmed: each event's `last_seq`. While this is not
+    /// empty, no transaction has begun.
+    unconfirmed: Vec<(EventId, Seq)>,
 }
 
 /// What was read of an event's row, beside the snapshot.
 struct Located {
-    greatest_id: Option<String>,
+    greatest_id: Option<ReservationId>,
 }
 
 impl Lane {
     pub(super) async fn open(shared: Arc<Shared>) -> Result<Self> {
         let mut connection = shared.connect_writer().await.map_err(store_error)?;
         let indexer = OwnerIndexer::resume(&mut connection).await?;
-        Ok(Self { shared, connection: Some(connection), owner_indexed: HashMap::new(), indexer })
+        Ok(Self {
+            shared,
+            connection: Some(connection),
+            owner_indexed: HashMap::new(),
+            indexer,
+            remembered: Remembered::default(),
+            loaded: Vec::new(),
+            unconfirmed: Vec::new(),
+        })
     }
 
     fn connection(&mut self) -> Result<&mut SqliteConnection> {
@@ -63,6 +78,9 @@ impl Lane {
     /// Passes the result on; before an error it ends the transaction.
     async fn settle<T>(&mut self, result: Result<T>) -> Result<T> {
         let Err(error) = &result else { return result };
+        self.remembered.forget();
+        self.loaded.clear();
+        self.unconfirmed.clear();
         let broken = matches!(error, StoreError::Retry(_) | StoreError::Unavailable(_));
         if let Some(mut connection) = self.connection.take() {
             // Where SQLite rolled back by itself, or the connection is gone, there is nothing left to undo.
@@ -90,6 +108,13 @@ impl Lane {
 
     async fn try_begin(&mut self, wanted: &[Wanted]) -> Result<Loaded> {
         self.connected().await?;
+        self.loaded.clear();
+        let now = (self.shared.clock)();
+        if let Some(snapshots) = self.remembered.snapshots(wanted, now) {
+            let events = snapshots.iter().filter_map(|snapshot| snapshot.event.as_ref());
+            self.unconfirmed = events.map(|event| (event.id.clone(), event.last_seq)).collect();
+            return Ok(Loaded { now, snapshots });
+        }
         let script = sqlx::query(queries::BEGIN_AND_LOAD).bind(event_keys(wanted)).bind(allocation_keys(wanted));
         let ran = self.run(script).await?;
         let now = (self.shared.clock)();
@@ -102,6 +127,7 @@ impl Lane {
         for snapshot in &mut snapshots {
             snapshot.more_expired = snapshot.earliest_expiry.is_some_and(|expiry| expiry <= now);
         }
+        self.loaded = known(&snapshots, &located);
         self.load_reservations(wanted, &located, &mut snapshots).await?;
         let expired = wanted.iter().zip(&mut snapshots).filter(|(wanted, _)| wanted.expired);
         self.load_expired_of(expired.map(|(_, snapshot)| snapshot).collect(), now, EXPIRED_AT_BEGIN_MAX).await?;
@@ -110,7 +136,6 @@ impl Lane {
     }
 
     fn take_events(&mut self, rows: &[Vec<Value>], snapshots: &mut [Snapshot]) -> Result<HashMap<usize, Located>> {
-        self.owner_indexed.clear();
         let mut located = HashMap::with_capacity(rows.len());
         for row in rows {
             let mut columns = Columns::of_json(row);
@@ -120,7 +145,10 @@ impl Lane {
             self.owner_indexed.insert(event.id.clone(), columns.int()?);
             snapshot.earliest_expiry = columns.opt_int()?.map(Timestamp::from_micros);
             snapshot.event = Some(event);
-            located.insert(index, Located { greatest_id: columns.opt_text()?.map(str::to_owned) });
+            let greatest_id = columns.opt_text()?.map(|text| {
+                ReservationId::new(text).map_err(|error| StoreError::Corrupt(format!("reservation {text} {error}")))
+            });
+            located.insert(index, Located { greatest_id: greatest_id.transpose()? });
         }
         Ok(located)
     }
@@ -135,11 +163,7 @@ impl Lane {
     ) -> Result<()> {
         let mut keys = Keys::new();
         for (index, wanted) in wanted.iter().enumerate() {
-            let Some(greatest) = located.get(&index).and_then(|located| located.greatest_id.as_deref()) else {
-                continue;
-            };
-            let greatest = ReservationId::new(greatest)
-                .map_err(|error| StoreError::Corrupt(format!("reservation {greatest} {error}")))?;
+            let Some(greatest) = located.get(&index).and_then(|located| located.greatest_id) else { continue };
             let ids: BTreeSet<_> = wanted.reservations.iter().filter(|id| **id <= greatest).collect();
             for id in ids {
                 keys.push(index, wanted.event.as_str(), &id.to_string());
@@ -215,12 +239,14 @@ impl Lane {
     }
 
     async fn try_load_journal(&mut self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {
+        self.confirm(queries::BEGIN_AT_SEQ).await?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let query = sqlx::query(queries::JOURNAL).bind(event.as_str().to_owned()).bind(from).bind(limit);
         self.rows(query).await?.iter().map(|row| Columns::of(row).journal_entry()).collect()
     }
 
     async fn try_load_usage(&mut self, event: &EventId, owner: &OwnerId) -> Result<OwnerUnits> {
+        self.confirm(queries::BEGIN_AT_SEQ).await?;
         let query = sqlx::query(queries::LOAD_USAGE).bind(event.as_str().to_owned()).bind(owner.as_str().to_owned());
         let mut usage = OwnerUnits::new();
         for row in &self.rows(query).await? {
@@ -236,18 +262,39 @@ impl Lane {
     async fn try_commit(&mut self, changes: &[Changes]) -> Result<()> {
         let Writes { edits, sales } = Writes::of(changes)?;
         if edits.iter().any(|rows| rows.count > 0) {
+            self.confirm(queries::BEGIN_AT_SEQ).await?;
             self.write_edits(&edits).await?;
         }
         if sales.iter().any(|rows| rows.count > 0) {
             self.write_sales_and_commit(&sales).await?;
-        } else {
+        } else if self.unconfirmed.is_empty() {
             sqlx::query(queries::COMMIT).execute(self.connection()?).await.map_err(store_error)?;
+        } else {
+            self.confirm(queries::EVENTS_AT_SEQ).await?;
         }
+        self.unconfirmed.clear();
+        let loaded = std::mem::take(&mut self.loaded);
+        self.remembered.committed(loaded, changes);
         for event in changes.iter().filter_map(|change| change.event.as_ref()) {
             let indexed = self.owner_indexed.get(&event.after.id).copied().unwrap_or(0);
             self.indexer.note(&event.after.id, indexed, event.after.last_seq);
         }
         Ok(())
+    }
+
+    /// Has the database confirm what the batch took from memory, by `script`.
+    async fn confirm(&mut self, script: &'static str) -> Result<()> {
+        let events = std::mem::take(&mut self.unconfirmed);
+        if events.is_empty() {
+            return Ok(());
+        }
+        let ran = self.run(sqlx::query(script).bind(seqs_json(&events))).await?;
+        let row = ran.last().and_then(|ran| ran.rows.first());
+        let met = row.map_or(Ok(0), |row| row.try_get::<i64, _>(0)).map_err(store_error)?;
+        match usize::try_from(met) == Ok(events.len()) {
+            true => Ok(()),
+            false => Err(StoreError::Retry("somebody else has changed an event".into())),
+        }
     }
 
     /// Runs the statements of people's edits, each with its rows, and counts what they met.
@@ -267,15 +314,21 @@ impl Lane {
 
     /// Runs the statements of a sale, each with its rows and followed by its guard, and commits.
     async fn write_sales_and_commit(&mut self, statements: &[Rows]) -> Result<()> {
-        let script = statements.iter().fold(sqlx::query(queries::WRITE_SALES_AND_COMMIT), |script, rows| {
-            script.bind(rows.json.clone()).bind(rows.count.cast_signed())
-        });
+        // What was remembered is confirmed by the guards: an event is met only at its last_seq.
+        let (sql, begins) = match self.unconfirmed.is_empty() {
+            true => (queries::WRITE_SALES_WITHIN, 0),
+            false => (queries::WRITE_SALES_AND_COMMIT, 1),
+        };
+        let script = statements
+            .iter()
+            .fold(sqlx::query(sql), |script, rows| script.bind(rows.json.clone()).bind(rows.count.cast_signed()));
         let ran = script::run(self.connection()?, script).await;
         ran.map(drop).map_err(|failed| {
-            let rows = statements.get(failed.ran.len() / 2);
-            match (rows, failed.ran.last()) {
+            let done = failed.ran.get(begins..).unwrap_or_default();
+            let rows = statements.get(done.len() / 2);
+            match (rows, done.last()) {
                 // It was the guard that failed: the statement before it met another number of rows.
-                (Some(rows), Some(met)) if failed.ran.len() % 2 == 1 && met.changed != rows.count => {
+                (Some(rows), Some(met)) if done.len() % 2 == 1 && met.changed != rows.count => {
                     StoreError::Guard { what: rows.what, expected: rows.count, actual: met.changed }
                 }
                 _ => refused(failed.source, rows),
@@ -303,7 +356,10 @@ impl LaneConnection for Lane {
     }
 
     async fn load_expired(&mut self, snapshot: &mut Snapshot, now: Timestamp, limit: usize) -> Result<()> {
-        let mut loaded = self.load_expired_of(vec![&mut *snapshot], now, limit).await;
+        let mut loaded = self.confirm(queries::BEGIN_AT_SEQ).await;
+        if loaded.is_ok() {
+            loaded = self.load_expired_of(vec![&mut *snapshot], now, limit).await;
+        }
         if loaded.is_ok() {
             loaded = self.load_missing_allocations(&mut [snapshot]).await;
         }
@@ -326,7 +382,10 @@ impl LaneConnection for Lane {
     }
 
     async fn rollback(&mut self) -> Result<()> {
+        self.loaded.clear();
+        let began = std::mem::take(&mut self.unconfirmed).is_empty();
         let rolled_back = match self.connection() {
+            Ok(_) if !began => Ok(()),
             Ok(connection) => sqlx::query(queries::ROLLBACK).execute(connection).await.map(drop).map_err(store_error),
             // The transaction ended with its connection.
             Err(_) => Ok(()),
@@ -337,7 +396,7 @@ impl LaneConnection for Lane {
     async fn upkeep(&mut self) -> Result<bool> {
         self.connected().await?;
         let more = match self.connection.as_mut() {
-            Some(connection) => self.indexer.slice(connection).await,
+            Some(connection) => self.indexer.slice(connection, &mut self.remembered).await,
             None => Ok(self.indexer.is_due()),
         };
         self.settle(more).await
@@ -384,6 +443,30 @@ impl Keys {
         self.0.push(']');
         self.0
     }
+}
+
+/// What the batch loaded, to be remembered once it is committed.
+fn known(snapshots: &[Snapshot], located: &HashMap<usize, Located>) -> Vec<Known> {
+    let known = snapshots.iter().enumerate().filter_map(|(index, snapshot)| {
+        Some(Known {
+            event: snapshot.event.clone()?,
+            allocations: snapshot.allocations.clone(),
+            greatest_id: located.get(&index)?.greatest_id,
+            earliest_expiry: snapshot.earliest_expiry,
+        })
+    });
+    known.collect()
+}
+
+fn seqs_json(events: &[(EventId, Seq)]) -> String {
+    let mut json = String::from("[");
+    for (index, (event, seq)) in events.iter().enumerate() {
+        json.push_str(if index == 0 { "[" } else { ",[" });
+        push_text(&mut json, event.as_str());
+        push_display(&mut json, format_args!(",{seq}]"));
+    }
+    json.push(']');
+    json
 }
 
 fn event_keys(wanted: &[Wanted]) -> String {

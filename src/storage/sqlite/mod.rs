@@ -10,6 +10,7 @@ mod lane;
 mod open;
 mod owner_index;
 mod queries;
+mod remembered;
 mod script;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use sqlx::SqliteConnection;
 use super::decode::Columns;
 use super::error::store_error;
 use super::queries;
+use super::remembered::Remembered;
 use super::script;
 use crate::domain::{EventId, OwnerId, Seq};
 use crate::storage::json::{push_display, push_text};
@@ -70,7 +71,11 @@ impl OwnerIndexer {
     }
 
     /// Does one slice; returns whether more is due. After an error the run begins again, from what the database says.
-    pub(super) async fn slice(&mut self, connection: &mut SqliteConnection) -> Result<bool> {
+    pub(super) async fn slice(
+        &mut self,
+        connection: &mut SqliteConnection,
+        remembered: &mut Remembered,
+    ) -> Result<bool> {
         match self.run.take() {
             None => self.run = self.start(connection).await?,
             Some(mut run) if run.read_to < run.to_seq() => {
@@ -78,7 +83,10 @@ impl OwnerIndexer {
                 self.run = Some(run);
             }
             Some(mut run) => {
-                if !run.write(connection).await? {
+                if run.write(connection).await? {
+                    // How far the index reaches has changed: it is loaded with the event again.
+                    remembered.forget_event(&run.event);
+                } else {
                     self.run = Some(run);
                 }
             }

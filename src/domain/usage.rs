@@ -38,8 +38,7 @@ impl<S: BuildHasher> UpperBounds for UsageTable<S> {
 /// Upper bounds of the units of each owner of one event: 9 to 18 bytes for each owner and limit.
 pub struct UsageTable<S = RandomState> {
     hasher: S,
-    /// Fingerprint in the upper 40 bits, units in the lower 24.
-    cells: HashTable<u64>,
+    cells: Cells,
     as_of: Seq,
     /// Whether the event has had a limit, and which allocations have had one: only these are counted.
     event_limited: bool,
@@ -51,8 +50,8 @@ const UNITS_MAX: u64 = (1 << UNITS_BITS) - 1;
 
 impl<S: BuildHasher> UsageTable<S> {
     /// Of an event before its first change. `hasher` must be keyed at random where clients choose owners' names.
-    pub const fn new(hasher: S) -> Self {
-        Self { hasher, cells: HashTable::new(), as_of: 0, event_limited: false, limited: BTreeSet::new() }
+    pub fn new(hasher: S) -> Self {
+        Self { hasher, cells: Cells::new(), as_of: 0, event_limited: false, limited: BTreeSet::new() }
     }
 
     /// The number of the last change that it reflects. It goes back to 0 when a change sets a limit where there was
@@ -73,7 +72,7 @@ impl<S: BuildHasher> UsageTable<S> {
         // Of what was just created, no units were taken before.
         let edited = matches!(entry.kind, JournalKind::EventUpdated | JournalKind::AllocationUpdated);
         if self.sets_new_limit(entry) && edited {
-            self.cells.clear();
+            self.cells = Cells::new();
             self.as_of = 0;
             return;
         }
@@ -94,11 +93,10 @@ impl<S: BuildHasher> UsageTable<S> {
     /// At most how many units the owner has: of one allocation, or (`None`) of the whole event. Only for what has a limit.
     pub fn units_at_most(&self, owner: &OwnerId, allocation: Option<&AllocationId>) -> i64 {
         let print = self.fingerprint(owner, allocation);
-        let cell = self.cells.find(table_hash(print), |cell| cell & !UNITS_MAX == print);
-        cell.map_or(0, |cell| match cell & UNITS_MAX {
+        match self.cells.units(print) {
             UNITS_MAX => i64::MAX,
             units => units.cast_signed(),
-        })
+        }
     }
 
     fn sets_new_limit(&mut self, entry: &JournalEntry) -> bool {
@@ -121,20 +119,74 @@ impl<S: BuildHasher> UsageTable<S> {
 
     fn add(&mut self, owner: &OwnerId, allocation: Option<&AllocationId>, units: i64) {
         let print = self.fingerprint(owner, allocation);
-        match self.cells.find_entry(table_hash(print), |cell| cell & !UNITS_MAX == print) {
+        self.cells.add(print, units);
+    }
+}
+
+/// Cells of a fingerprint (the upper 40 bits) and a number of units (the lower 24). Many cells are spread over parts, so
+/// that when one grows only that part is in memory twice.
+struct Cells {
+    parts: Vec<HashTable<u64>>,
+    len: usize,
+}
+
+/// How many cells there are before they are spread over parts, and over how many.
+const PARTED_FROM: usize = 1 << 15;
+const PARTS: usize = 64;
+
+impl Cells {
+    fn new() -> Self {
+        Self { parts: vec![HashTable::new()], len: 0 }
+    }
+
+    const fn len(&self) -> usize {
+        self.len
+    }
+
+    fn part(&self, print: u64) -> usize {
+        // The upper bits; what the parts' own tables use is spread anew.
+        usize::try_from(print >> 58).map_or(0, |bits| bits % self.parts.len())
+    }
+
+    fn units(&self, print: u64) -> u64 {
+        let cell = self.parts[self.part(print)].find(table_hash(print), |cell| cell & !UNITS_MAX == print);
+        cell.map_or(0, |cell| cell & UNITS_MAX)
+    }
+
+    fn add(&mut self, print: u64, units: i64) {
+        let part = self.part(print);
+        match self.parts[part].find_entry(table_hash(print), |cell| cell & !UNITS_MAX == print) {
             Ok(mut entry) => match *entry.get() & UNITS_MAX {
                 // A saturated cell has lost count and stays at "any number", so that it is never too low.
                 UNITS_MAX => {}
                 old => match old.saturating_add_signed(units).min(UNITS_MAX) {
-                    0 => drop(entry.remove()),
+                    0 => {
+                        entry.remove();
+                        self.len -= 1;
+                    }
                     new => *entry.get_mut() = print | new,
                 },
             },
             Err(_) if units > 0 => {
-                let cell = print | units.unsigned_abs().min(UNITS_MAX);
-                self.cells.insert_unique(table_hash(print), cell, |cell| table_hash(*cell));
+                self.insert(part, print | units.unsigned_abs().min(UNITS_MAX));
+                if self.len == PARTED_FROM && self.parts.len() == 1 {
+                    self.spread();
+                }
             }
             Err(_) => {}
+        }
+    }
+
+    fn insert(&mut self, part: usize, cell: u64) {
+        self.parts[part].insert_unique(table_hash(cell), cell, |cell| table_hash(*cell));
+        self.len += 1;
+    }
+
+    fn spread(&mut self) {
+        let whole = std::mem::replace(&mut self.parts, (0..PARTS).map(|_| HashTable::new()).collect());
+        self.len = 0;
+        for cell in whole.into_iter().flatten() {
+            self.insert(self.part(cell), cell);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use super::fixture::*;
 use super::world::World;
-use crate::domain::{EventConfig, JournalEntry, JournalKind, UsageTable};
+use crate::domain::{Delta, EventConfig, JournalEntry, JournalKind, UsageTable};
 
 /// Maps everything to `values` fingerprints, so that owners share cells.
 #[derive(Clone)]
@@ -150,4 +150,34 @@ fn owners_that_share_a_cell_are_counted_too_high_and_refused_only_in_truth() {
     assert_eq!(world.loads.1, 2);
     assert!(world.one(reserve("ann", 7, &[("a", 1)])).is_err());
     assert_eq!(world.journal.last().unwrap().kind, JournalKind::Reserved);
+}
+
+#[test]
+fn many_owners_are_counted_beyond_the_size_at_which_cells_are_spread() {
+    const OWNERS: i64 = 80_000;
+    let mut table = UsageTable::new(RandomState::new());
+    table.apply(&limited().journal[0]);
+    let mut entry = limited().journal[0].clone();
+    entry.kind = JournalKind::Reserved;
+    entry.event = None;
+    let mut change = |seq: i64, number: i64, held: i64| {
+        entry.seq = seq;
+        entry.reservation = Some((id(1), owner(&format!("owner-{number}"))));
+        entry.deltas = vec![Delta { allocation: allocation("a"), capacity: 0, held, sold: 0 }];
+        table.apply(&entry);
+    };
+    for number in 0..OWNERS {
+        change(2 + number, number, 1 + number % 3);
+    }
+    for number in 0..OWNERS / 2 {
+        change(2 + OWNERS + number, number, -(1 + number % 3));
+    }
+    let told = |number: i64| table.units_at_most(&owner(&format!("owner-{number}")), None);
+    for number in 0..OWNERS {
+        let truth = if number < OWNERS / 2 { 0 } else { 1 + number % 3 };
+        assert!(told(number) >= truth, "owner {number} has {truth} and counts as {}", told(number));
+    }
+    // 40 bits tell these owners apart but for one pair in hundreds of such tables, which may share a cell.
+    let entries = i64::try_from(table.entries()).unwrap();
+    assert!((OWNERS / 2 - 2..=OWNERS / 2).contains(&entries), "{entries} entries for {} owners", OWNERS / 2);
 }

@@ -22,7 +22,7 @@ const APPLICATION_ID: i64 = 0x4278_4F66;
 /// How long a statement waits for a lock that another program holds on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Page cache of the writer, in KiB (negative: that is how SQLite tells KiB from pages).
-const WRITER_CACHE: &str = "-65536";
+const WRITER_CACHE: &str = "-32768";
 /// Page cache of each reader.
 const READER_CACHE: &str = "-4096";
 /// Pages of the write-ahead log after which a commit copies them into the database: 64 MiB. Larger than SQLite's 1,000, because

@@ -65,7 +65,7 @@ Buy from it in another terminal; each answer says what can be done next:
 
 Or with any gRPC client, for example buf:
 
-  npx --yes @bufbuild/buf@1.75.0 curl --http2-prior-knowledge --header 'boxoffice-owner: bob' \\
+  npx --yes @bufbuild/buf@1.75.0 curl --protocol grpc --http2-prior-knowledge --header 'boxoffice-owner: bob' \\
     --data '{{\"parent\": \"events/{EVENT}\", \"reservation_id\": \"0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71\", \
 \"reservation\": {{\"lines\": [{{\"allocation\": \"events/{EVENT}/allocations/{floor}\", \"quantity\": 2}}]}}}}' \\
     http://{address}/boxoffice.v1.InventoryService/CreateReservation
@@ -94,6 +94,7 @@ mod tests {
     #[test]
     fn the_request_to_copy_is_json() {
         let lines = lines_to_copy(SocketAddr::from(([127, 0, 0, 1], 50_051)));
+        assert!(lines.contains("--protocol grpc"), "buf speaks another protocol unless told: {lines}");
         let body = lines.split("--data '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["reservation"]["lines"][0]["quantity"], 2);

@@ -21,7 +21,7 @@ const IN_FLIGHT: usize = 64;
 const RATIO_AFTER_MIN: f64 = 0.8;
 /// The rate over many events is at least so much of the rate of a single one.
 const RATIO_SPREAD_MIN: f64 = 0.6;
-/// The server never has more memory than this, its audit of the grown event included.
+/// The server never has more memory than this while it sells.
 const MEMORY_MAX_BYTES: u64 = 300_000_000;
 /// Tickets of each of the many events.
 const SPREAD_CAPACITY: i32 = 1_000_000;
@@ -42,10 +42,11 @@ pub async fn run(args: &GrowthArgs) -> Result<Report> {
     stage.spread = Arc::new(create_events(&stage, args).await?);
     let [single, spread] = measure(&mut stage, &args.pace, [What::Reserve, What::ReserveSpread]).await?;
     let ratios = (grown.rate_per_s / start.rate_per_s, spread.rate_per_s / single.rate_per_s);
-    let (audit, faults) = stage.audit().await.map_err(|error| stage.server.explain(error))?;
     let measurements = with_targets([start, grown, single, spread], ratios, &stage);
+    let (audit, faults) = stage.audit().await.map_err(|error| stage.server.explain(error))?;
     let mut report = report("growth", &args.pace, &stage, measurements, audit, &faults);
     report.facts.extend([
+        ("journal_replayed", json!(stage.is_replayed())),
         ("reservations_between", json!(args.reservations)),
         ("events", json!(args.events)),
         ("rate_after_to_before", rounded(ratios.0)),

@@ -23,5 +23,5 @@ pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
     if view.agrees {
         return Ok(());
     }
-    Err(Failure::Failed(format!("{} is not as its journal says: {} differences", args.event, view.difference_count)))
+    Err(Failure::Failed(format!("{} is not as its journal says; differences: {}", args.event, view.difference_count)))
 }

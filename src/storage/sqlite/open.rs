@@ -21,6 +21,8 @@ const LOCK_FILE: &str = "boxoffice.lock";
 const APPLICATION_ID: i64 = 0x4278_4F66;
 /// How long a statement waits for a lock that another program holds on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// SQLITE_IOERR_SHMSIZE: there is no room for the index of the write-ahead log.
+const SHM_SIZE: &str = "4874";
 /// Page cache of the writer, in KiB (negative: that is how SQLite tells KiB from pages).
 const WRITER_CACHE: &str = "-32768";
 /// Page cache of each reader.
@@ -112,6 +114,9 @@ impl OpenError {
             Some(code::READONLY) => Self::ReadOnly { file },
             Some(code::BUSY | code::LOCKED) => Self::Locked { file },
             Some(code::FULL) => Self::DiskFull { file },
+            _ if error.as_database_error().and_then(|error| error.code()).as_deref() == Some(SHM_SIZE) => {
+                Self::DiskFull { file }
+            }
             _ => Self::Other { file, source: unwrapped(error) },
         }
     }

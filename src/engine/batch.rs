@@ -1,6 +1,7 @@
 //! Runs what a lane took as one transaction: load, decide, write, commit, answer.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ const EXPIRED_BITE_MAX: usize = 8_192;
 /// Runs batches of one lane.
 pub(super) struct Batcher {
     store: Arc<dyn Store>,
-    connection: Box<dyn LaneConnection>,
+    /// Nothing after a panic: the next transaction opens a new one.
+    connection: Option<Box<dyn LaneConnection>>,
     feed: Arc<Feed>,
     usage: OwnerUsage,
     events_per_batch_max: usize,
@@ -54,7 +56,7 @@ impl Batcher {
         feed: Arc<Feed>,
         events_per_batch_max: usize,
     ) -> Self {
-        Self { store, connection, feed, usage: OwnerUsage::default(), events_per_batch_max }
+        Self { store, connection: Some(connection), feed, usage: OwnerUsage::default(), events_per_batch_max }
     }
 
     /// Runs jobs and answers each.
@@ -95,37 +97,52 @@ impl Batcher {
 
     /// A small piece of the store's deferred upkeep. Returns whether more is due.
     pub(super) async fn upkeep(&mut self) -> bool {
-        match self.connection.upkeep().await {
-            Ok(more) => more,
-            Err(error) => {
-                tracing::warn!(%error, "upkeep of the store failed; it is tried again after the next batch");
+        let Some(connection) = &mut self.connection else { return false };
+        match AssertUnwindSafe(connection.upkeep()).catch_unwind().await {
+            Ok(Ok(more)) => more,
+            Ok(Err(error)) => {
+                let error = &error as &dyn Error;
+                tracing::warn!(error, "upkeep of the store failed; it is tried again after the next batch");
+                false
+            }
+            Err(_) => {
+                tracing::error!("a panic in the store's upkeep, which is a bug; the lane opens a new connection");
+                self.connection = None;
                 false
             }
         }
     }
 
     /// Runs groups in one transaction; where that fails for no reason that `decide` could see, again, and at last command
-    /// by command, so that one that cannot be run fails alone.
+    /// by command, so that one that cannot be run fails alone. Once the store is found to be away, nothing more is tried:
+    /// each try may take as long as the store's timeouts.
     async fn run_groups(&mut self, groups: &[Group]) -> Vec<GroupResults> {
         let error = match self.tries(groups).await {
             Ok(outcomes) => return outcomes.into_iter().map(answered).collect(),
             Err(error) => error,
         };
         if let Failed::Store(StoreError::Unavailable(_)) = &error {
-            tracing::error!(%error, "a batch was given up");
+            tracing::error!(error = &error as &dyn Error, "a batch was given up");
             return groups.iter().map(|group| vec![Err(Failure::Unavailable); group.commands.len()]).collect();
         }
-        tracing::error!(%error, "a batch failed; its commands are run one by one");
+        tracing::error!(error = &error as &dyn Error, "a batch failed; its commands are run one by one");
+        let mut away = false;
         let mut results = Vec::with_capacity(groups.len());
         for group in groups {
             let mut own = Vec::with_capacity(group.commands.len());
             for command in &group.commands {
+                if away {
+                    own.push(Err(Failure::Unavailable));
+                    continue;
+                }
                 let alone = Group { event: group.event.clone(), commands: vec![command.clone()] };
                 own.extend(match self.tries(std::slice::from_ref(&alone)).await {
                     Ok(outcomes) => outcomes.into_iter().flat_map(answered).collect(),
                     Err(error) => {
-                        tracing::error!(%error, event = %group.event, ?command, "a command failed");
-                        vec![Err(error.into_failure())]
+                        tracing::error!(error = &error as &dyn Error, event = %group.event, ?command, "a command failed");
+                        let failure = error.into_failure();
+                        away = failure == Failure::Unavailable;
+                        vec![Err(failure)]
                     }
                 });
             }
@@ -144,12 +161,12 @@ impl Batcher {
             };
             self.usage.clear();
             if let Failed::Panic = error {
-                // What the connection was at is unknown: a new one.
-                self.connection = self.store.open_lane().await.map_err(Failed::Store)?;
+                // What the connection was at is unknown.
+                self.connection = None;
             }
             match error {
-                Failed::Store(StoreError::Retry(source)) if tries < TRIES_MAX => {
-                    tracing::warn!(%source, tries, "a batch was rolled back; it is run again");
+                Failed::Store(StoreError::Retry(_)) if tries < TRIES_MAX => {
+                    tracing::warn!(error = &error as &dyn Error, tries, "a batch is run again");
                     tries += 1;
                 }
                 Failed::Store(_) | Failed::Panic => return Err(error),
@@ -159,15 +176,20 @@ impl Batcher {
 
     async fn transact(&mut self, groups: &[Group]) -> Result<Vec<Vec<Outcome>>, StoreError> {
         let wanted: Vec<Wanted> = groups.iter().map(Group::wanted).collect();
-        let loaded = self.connection.begin(&wanted).await?;
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.store.open_lane().await?,
+        };
+        let connection = &mut **self.connection.insert(connection);
+        let loaded = connection.begin(&wanted).await?;
         let mut outcomes = Vec::with_capacity(groups.len());
         let mut changes = Vec::with_capacity(groups.len());
         for (group, snapshot) in groups.iter().zip(loaded.snapshots) {
-            let (decided, changed) = self.decide(group, snapshot, loaded.now).await?;
+            let (decided, changed) = run_decision(connection, &mut self.usage, group, snapshot, loaded.now).await?;
             outcomes.push(decided);
             changes.push(changed);
         }
-        self.connection.commit(&changes).await?;
+        connection.commit(&changes).await?;
         for changed in &changes {
             if let Some(event) = &changed.event {
                 self.usage.committed(&event.after.id, &changed.journal);
@@ -175,40 +197,6 @@ impl Batcher {
             }
         }
         Ok(outcomes)
-    }
-
-    async fn decide(
-        &mut self,
-        group: &Group,
-        mut snapshot: Snapshot,
-        now: Timestamp,
-    ) -> Result<(Vec<Outcome>, Changes), StoreError> {
-        let connection = &mut *self.connection;
-        let usage = self.usage.table(connection, &snapshot).await?;
-        let mut bite = EXPIRED_BITE;
-        if group.reclaims() && snapshot.expired.is_empty() {
-            connection.load_expired(&mut snapshot, now, bite).await?;
-        }
-        loop {
-            match decide(&snapshot, usage, &group.commands, now) {
-                Ok(decision) => return Ok((decision.outcomes, decision.changes)),
-                Err(Need::Expired) => {
-                    let loaded = snapshot.expired.len();
-                    connection.load_expired(&mut snapshot, now, bite).await?;
-                    if snapshot.expired.len() == loaded {
-                        connection.rollback().await?;
-                        return Err(StoreError::Corrupt("expired holds that cannot be loaded".to_owned()));
-                    }
-                    bite = (bite * 2).min(EXPIRED_BITE_MAX);
-                }
-                Err(Need::Usage(owners)) => {
-                    for owner in owners {
-                        let units = connection.load_usage(&group.event, &owner).await?;
-                        snapshot.exact_usage.insert(owner, units);
-                    }
-                }
-            }
-        }
     }
 }
 
@@ -223,6 +211,41 @@ impl Group {
 
     fn reclaims(&self) -> bool {
         self.commands.iter().any(|command| command.action == Action::ReclaimExpired)
+    }
+}
+
+/// Decides on a group, and loads what the decision turns out to need.
+async fn run_decision(
+    connection: &mut dyn LaneConnection,
+    usage: &mut OwnerUsage,
+    group: &Group,
+    mut snapshot: Snapshot,
+    now: Timestamp,
+) -> Result<(Vec<Outcome>, Changes), StoreError> {
+    let usage = usage.table(connection, &snapshot).await?;
+    let mut bite = EXPIRED_BITE;
+    if group.reclaims() && snapshot.expired.is_empty() {
+        connection.load_expired(&mut snapshot, now, bite).await?;
+    }
+    loop {
+        match decide(&snapshot, usage, &group.commands, now) {
+            Ok(decision) => return Ok((decision.outcomes, decision.changes)),
+            Err(Need::Expired) => {
+                let loaded = snapshot.expired.len();
+                connection.load_expired(&mut snapshot, now, bite).await?;
+                if snapshot.expired.len() == loaded {
+                    connection.rollback().await?;
+                    return Err(StoreError::Corrupt("expired holds that cannot be loaded".to_owned()));
+                }
+                bite = (bite * 2).min(EXPIRED_BITE_MAX);
+            }
+            Err(Need::Usage(owners)) => {
+                for owner in owners {
+                    let units = connection.load_usage(&group.event, &owner).await?;
+                    snapshot.exact_usage.insert(owner, units);
+                }
+            }
+        }
     }
 }
 

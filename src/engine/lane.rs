@@ -60,6 +60,10 @@ impl Lane {
 
     /// Runs commands of one event.
     pub(super) async fn run(&self, event: EventId, commands: Vec<Command>, deadline: Option<Instant>) -> Results {
+        // Or else a steady stream of commands would keep a lane that is being drained from ever finding its queue empty.
+        if *self.stop.borrow() {
+            return Err(Failure::ShuttingDown);
+        }
         let count = commands.len();
         if self.waiting.fetch_add(count, Ordering::Relaxed) + count > self.waiting_max {
             self.waiting.fetch_sub(count, Ordering::Relaxed);

@@ -9,6 +9,8 @@ mod feed;
 mod lane;
 mod owner_usage;
 mod sweeper;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};

@@ -50,10 +50,10 @@ impl OwnerUsage {
         let new = || Kept { table: UsageTable::new(self.hasher.clone()), last_used: 0 };
         let kept = self.tables.entry(snapshot.event_id.clone()).or_insert_with(new);
         kept.last_used = self.clock;
+        let before = kept.table.entries();
         if kept.table.as_of() > event.last_seq {
             kept.table = UsageTable::new(self.hasher.clone());
         }
-        let before = kept.table.entries();
         let mut read = 0;
         while kept.table.as_of() < event.last_seq && read < CATCH_UP_PER_BATCH_MAX {
             let entries = lane.load_journal(&event.id, kept.table.as_of() + 1, CATCH_UP_BITE).await?;

@@ -49,7 +49,8 @@ async fn sweep(engine: Weak<Engine>, every: Duration, mut stopped: watch::Receiv
         }
         let Some(engine) = engine.upgrade() else { return };
         if let Err(error) = round(&engine, &stopped).await {
-            tracing::warn!(%error, "the sweeper could not look for expired holds");
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the sweeper could not look for expired holds");
         }
     }
 }
@@ -66,7 +67,7 @@ async fn reclaim(engine: &Engine, event: EventId, stopped: &watch::Receiver<bool
     while !*stopped.borrow() {
         let command = Command { actor: Actor::System, action: Action::ReclaimExpired };
         match engine.run(event.clone(), command, None).await {
-            Ok(Answer::Reclaimed { more: true, .. }) => {}
+            Ok(Answer::Reclaimed { count: 1.., more: true }) => {}
             Ok(_) | Err(Failure::ShuttingDown) => return,
             Err(failure) => {
                 tracing::warn!(%event, ?failure, "expired holds could not be reclaimed; the next round tries again");

@@ -31,11 +31,11 @@ pub struct LanePlan {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The transaction failed and had no effect; the same batch may succeed if it is run again.
-    #[error("the transaction was rolled back: {0}")]
+    #[error("the transaction was rolled back")]
     Retry(#[source] BoxError),
     /// The database cannot be reached or cannot write now (disk full, I/O error, locked). It had no effect, unless the
     /// failed statement was the commit: then the effect is unknown.
-    #[error("the database is not available: {0}")]
+    #[error("the database is not available")]
     Unavailable(#[source] BoxError),
     /// A write did not meet exactly the rows that the decision was made from. Rolled back. It is a bug, or somebody
     /// wrote to the database by hand.

@@ -40,11 +40,11 @@ pub(super) fn failed(event: &EventId, failure: &Failure) -> Status {
 pub(super) fn read_failed(error: &StoreError) -> Status {
     match error {
         StoreError::Retry(_) | StoreError::Unavailable(_) => {
-            tracing::warn!(%error, "a read failed");
+            tracing::warn!(error = error as &dyn std::error::Error, "a read failed");
             store_unavailable()
         }
         StoreError::Guard { .. } | StoreError::Corrupt(_) => {
-            tracing::error!(%error, "a read failed");
+            tracing::error!(error = error as &dyn std::error::Error, "a read failed");
             internal()
         }
     }

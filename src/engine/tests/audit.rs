@@ -1,0 +1,98 @@
+//! Audits: an honest event is clean, and what was changed behind the engine's back shows.
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::{World, by_owner, id, reservation, reserve};
+use crate::domain::{Action, AllocationId, Duration, EventId, OnExpired, OrderRef, Subject};
+
+/// Makes an event whose reservations (ids 1 to 4) are sold, given back, held and lapsed.
+async fn honest_event(world: &World, name: &str) -> EventId {
+    let event = world.event(name, 100, None).await;
+    reservation(world.run(&event, reserve("eve", 4, 7)).await);
+    world.advance(Duration::from_secs(60));
+    for n in 1..4 {
+        reservation(world.run(&event, reserve("ann", n, 2)).await);
+    }
+    let order_ref = OrderRef::new("order-1").unwrap();
+    let confirm = Action::Confirm { id: id(1), order_ref, on_expired: OnExpired::Fail };
+    reservation(world.run(&event, by_owner("ann", confirm)).await);
+    reservation(world.run(&event, by_owner("ann", Action::Release { id: id(2) })).await);
+    event
+}
+
+async fn execute(world: &World, sql: &'static str) {
+    let options = SqliteConnectOptions::new().filename(world.dir.path().join("boxoffice.db"));
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    let done = sqlx::query(sql).execute(&mut connection).await.unwrap();
+    assert!(done.rows_affected() > 0, "{sql}");
+    connection.close().await.unwrap();
+}
+
+/// The fields that differ after `sql`, which changes the event `demo`.
+async fn differences(sql: &'static str) -> Vec<(Subject, &'static str)> {
+    let world = World::new().await;
+    let event = honest_event(&world, "demo").await;
+    let other = honest_event(&world, "other").await;
+    execute(&world, sql).await;
+    assert_eq!(world.engine.audit(&other).await.unwrap().unwrap().differences, [], "{sql}");
+    let report = world.engine.audit(&event).await.unwrap().unwrap();
+    assert_eq!(report.difference_count, report.differences.len() as u64);
+    let mut found: Vec<_> = report.differences.into_iter().map(|found| (found.subject, found.field)).collect();
+    found.sort_by_key(|(subject, field)| (format!("{subject:?}"), *field));
+    found
+}
+
+fn ga() -> Subject {
+    Subject::Allocation(AllocationId::new("ga").unwrap())
+}
+
+fn of(n: u64) -> Subject {
+    Subject::Reservation(id(n))
+}
+
+#[tokio::test]
+async fn an_honest_event_is_clean() {
+    let world = World::new().await;
+    let event = honest_event(&world, "demo").await;
+    let report = world.engine.audit(&event).await.unwrap().unwrap();
+    assert_eq!((report.differences, report.difference_count), (vec![], 0));
+    assert_eq!((report.changes, report.reservations, report.seq), (8, 4, 8));
+    assert_eq!(world.engine.audit(&EventId::new("none").unwrap()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn changed_counts_show() {
+    let sql = "UPDATE allocations SET held = held + 1 WHERE event_id = 'demo'";
+    assert_eq!(differences(sql).await, [(ga(), "held")]);
+    let sql = "UPDATE allocations SET sold = sold - 1, capacity = capacity + 1 WHERE event_id = 'demo'";
+    assert_eq!(differences(sql).await, [(ga(), "capacity"), (ga(), "sold")]);
+    let sql = "UPDATE events SET last_seq = last_seq + 1 WHERE id = 'demo'";
+    assert_eq!(differences(sql).await, [(Subject::Event, "last_seq")]);
+}
+
+#[tokio::test]
+async fn changed_reservations_show() {
+    let sql = "UPDATE reservations SET state = 'HELD' WHERE event_id = 'demo' AND state = 'RELEASED'";
+    assert_eq!(differences(sql).await, [(of(2), "held units"), (of(2), "state")]);
+    let sql = "UPDATE reservations SET owner = 'mallory' WHERE event_id = 'demo' AND state = 'CONFIRMED'";
+    assert_eq!(differences(sql).await, [(of(1), "owner")]);
+    let sql =
+        "UPDATE reservations SET lines = '{\"ga\":3}' WHERE event_id = 'demo' AND state = 'HELD' AND owner = 'ann'";
+    assert_eq!(differences(sql).await, [(of(3), "granted units"), (of(3), "held units")]);
+    let sql = "DELETE FROM reservations WHERE event_id = 'demo' AND order_ref = 'order-1'";
+    assert_eq!(differences(sql).await, [(of(1), "reservation")]);
+}
+
+#[tokio::test]
+async fn a_changed_journal_shows() {
+    let sql = "DELETE FROM journal WHERE event_id = 'demo' AND kind = 'RELEASED'";
+    let found = differences(sql).await;
+    assert!(found.contains(&(Subject::Event, "last_seq")), "{found:?}");
+    assert!(found.contains(&(of(2), "state")), "{found:?}");
+    assert!(found.contains(&(ga(), "held")), "{found:?}");
+    let sql = "DELETE FROM journal WHERE event_id = 'demo' AND kind = 'CONFIRMED'";
+    let found = differences(sql).await;
+    assert!(found.contains(&(Subject::Event, "journal")), "a gap: {found:?}");
+    assert!(found.contains(&(of(1), "state")), "{found:?}");
+}

@@ -1,0 +1,55 @@
+//! Expired holds: the sweeper, and reserves that run short without one.
+
+use std::time::Duration as Span;
+
+use futures::future::join_all;
+use tokio::time::timeout;
+
+use super::{World, quiet, reservation, reserve};
+use crate::domain::Duration;
+use crate::engine::EngineConfig;
+
+/// Longer than any sweep takes; only a test that fails waits so long.
+const SWEEP_MAX: Span = Span::from_secs(60);
+
+#[tokio::test]
+async fn the_sweeper_reclaims_expired_holds_of_many_events() {
+    let world = World::with(EngineConfig { sweep_interval: Span::from_millis(5), ..quiet() }).await;
+    let mut events = Vec::new();
+    for n in 0..40_i64 {
+        // One with more holds than are loaded at once.
+        let holds = if n == 7 { 700 } else { 3 };
+        let event = world.event(&format!("event-{n}"), 1_000, None).await;
+        let commands = (0..holds).map(|n| reserve("ann", n, 1)).collect();
+        let results = world.engine.run_all(event.clone(), commands, None).await;
+        assert!(results.iter().all(Result::is_ok));
+        events.push((world.engine.subscribe(&event), event, i64::try_from(holds).unwrap()));
+    }
+    world.advance(Duration::from_secs(60));
+    for (mut changes, event, holds) in events {
+        let all = 2 + 2 * holds;
+        let swept = timeout(SWEEP_MAX, changes.wait_for(|seq| *seq >= all)).await;
+        assert!(swept.is_ok_and(|swept| swept.is_ok()), "{event}");
+        assert_eq!((world.last_seq(&event).await, world.held(&event).await), (all, 0));
+    }
+    world.engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn without_a_sweeper_a_reserve_that_runs_short_reclaims_in_its_own_transaction() {
+    let world = World::new().await;
+    let event = world.event("demo", 2_000, None).await;
+    let holds = (0..2_000).map(|n| reserve("ann", n, 1)).collect();
+    let results = world.engine.run_all(event.clone(), holds, None).await;
+    assert!(results.iter().all(Result::is_ok));
+    world.advance(Duration::from_secs(60));
+    tokio::time::sleep(Span::from_millis(20)).await;
+    assert_eq!(world.last_seq(&event).await, 2_002, "nobody sweeps");
+    world.faults.take_begins();
+    reservation(world.run(&event, reserve("bob", 5_000, 1_500)).await);
+    assert_eq!(world.faults.take_begins(), 1);
+    let results = join_all((5_001..5_003).map(|n| world.run(&event, reserve("bob", n, 250)))).await;
+    results.into_iter().for_each(|result| drop(reservation(result)));
+    assert_eq!((world.faults.take_begins(), world.held(&event).await), (1, 2_000));
+    assert_eq!(world.last_seq(&event).await, 2 + 2_000 + 2_000 + 3);
+}

@@ -1,0 +1,96 @@
+//! Limits per owner, whose table the engine keeps in memory.
+
+use futures::future::join_all;
+
+use super::{GA, World, by_admin, by_owner, id, reservation, reserve};
+use crate::domain::{Action, AllocationId, AllocationPatch, Answer, CapacityMode, EventId, EventPatch, Refusal};
+use crate::engine::Failure;
+
+fn over(allocation: Option<&str>, limit: i64) -> Result<Answer, Failure> {
+    let allocation = allocation.map(|id| AllocationId::new(id).unwrap());
+    Err(Failure::Refused(Refusal::OwnerLimitExceeded { allocation, limit }))
+}
+
+fn limit_event(limit: Option<i64>) -> Action {
+    let patch = EventPatch { limit_per_owner: Some(limit), ..EventPatch::default() };
+    Action::UpdateEvent { expected: None, patch }
+}
+
+fn limit_allocation(limit: i64) -> Action {
+    let patch = AllocationPatch { limit_per_owner: Some(Some(limit)), ..AllocationPatch::default() };
+    Action::UpdateAllocation { id: AllocationId::new(GA).unwrap(), expected: None, patch, mode: CapacityMode::Strict }
+}
+
+async fn edit(world: &World, event: &EventId, action: Action) {
+    world.run(event, by_admin(action)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_limit_is_exact_after_a_restart() {
+    let mut world = World::new().await;
+    let event = world.event("demo", 100, Some(4)).await;
+    reservation(world.run(&event, reserve("ann", 1, 3)).await);
+    reservation(world.run(&event, reserve("bob", 2, 4)).await);
+    world.restart().await;
+    assert_eq!(world.run(&event, reserve("ann", 3, 2)).await, over(None, 4));
+    assert_eq!(world.run(&event, reserve("bob", 4, 1)).await, over(None, 4));
+    reservation(world.run(&event, reserve("ann", 5, 1)).await);
+    reservation(world.run(&event, by_owner("bob", Action::Release { id: id(2) })).await);
+    world.restart().await;
+    assert_eq!(world.run(&event, reserve("ann", 6, 1)).await, over(None, 4));
+    reservation(world.run(&event, reserve("bob", 7, 4)).await);
+    assert_eq!(world.held(&event).await, 8);
+}
+
+#[tokio::test]
+async fn a_limit_that_is_set_in_mid_sale_counts_what_was_taken_before() {
+    let world = World::new().await;
+    let event = world.event("demo", 100, None).await;
+    reservation(world.run(&event, reserve("ann", 1, 5)).await);
+    reservation(world.run(&event, reserve("bob", 2, 2)).await);
+    edit(&world, &event, limit_event(Some(4))).await;
+    assert_eq!(world.run(&event, reserve("ann", 3, 1)).await, over(None, 4));
+    reservation(world.run(&event, reserve("bob", 4, 2)).await);
+    assert_eq!(world.run(&event, reserve("bob", 5, 1)).await, over(None, 4));
+    edit(&world, &event, limit_allocation(3)).await;
+    reservation(world.run(&event, reserve("eve", 6, 3)).await);
+    assert_eq!(world.run(&event, reserve("eve", 7, 1)).await, over(Some(GA), 3));
+    // Units that are taken while there is no limit count once there is one again.
+    let event = world.event("another", 100, Some(4)).await;
+    reservation(world.run(&event, reserve("ann", 1, 1)).await);
+    edit(&world, &event, limit_event(None)).await;
+    reservation(world.run(&event, reserve("ann", 2, 6)).await);
+    edit(&world, &event, limit_event(Some(8))).await;
+    assert_eq!(world.run(&event, reserve("ann", 3, 2)).await, over(None, 8));
+    reservation(world.run(&event, reserve("ann", 4, 1)).await);
+}
+
+#[tokio::test]
+async fn a_limit_that_is_set_in_a_batch_counts_for_the_commands_behind_it() {
+    let world = World::new().await;
+    let event = world.event("demo", 100, None).await;
+    reservation(world.run(&event, reserve("ann", 1, 3)).await);
+    let commands =
+        vec![reserve("ann", 2, 1), by_admin(limit_event(Some(5))), reserve("ann", 3, 1), reserve("ann", 4, 1)];
+    let mut results = world.engine.run_all(event.clone(), commands, None).await;
+    assert_eq!(world.faults.take_begins(), 2);
+    assert_eq!(results.pop(), Some(over(None, 5)));
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(world.held(&event).await, 5);
+}
+
+#[tokio::test]
+async fn parallel_requests_of_one_owner_do_not_pass_his_limit() {
+    let mut world = World::new().await;
+    let event = world.event("demo", 1_000, Some(7)).await;
+    for round in 0..3_u64 {
+        let ids = 100 * round..100 * round + 60;
+        let requests = ids.map(|n| world.run(&event, reserve(if n % 2 == 0 { "ann" } else { "bob" }, n, 1)));
+        let results = join_all(requests).await;
+        let granted = results.iter().filter(|result| result.is_ok()).count();
+        let refused = results.iter().filter(|result| **result == over(None, 7)).count();
+        assert_eq!((granted, refused), if round == 0 { (14, 46) } else { (0, 60) }, "round {round}");
+        world.restart().await;
+    }
+    assert_eq!(world.held(&event).await, 14);
+}

@@ -1,0 +1,114 @@
+//! What waits for a lane: its bound, deadlines, callers that go away, and the shutdown.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::{FutureExt as _, poll};
+use tokio::time::{Instant, sleep_until};
+
+use super::{World, id, quiet, reservation, reserve};
+use crate::domain::{Answer, EventId};
+use crate::engine::{EngineConfig, Failure};
+
+type Waiting<'a> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + 'a>>;
+
+impl World {
+    /// Lets a transaction hang in its beginning: it reserves with id 0.
+    async fn hang(&self, event: &EventId) -> Waiting<'_> {
+        self.faults.gate.shut();
+        let first = self.wait(event, 0, None).await;
+        self.faults.gate.is_met().await;
+        first
+    }
+
+    /// Sends a reserve that is to wait.
+    async fn wait(&self, event: &EventId, n: u64, deadline: Option<Instant>) -> Waiting<'_> {
+        let mut waiting: Waiting<'_> = Box::pin(self.engine.run(event.clone(), reserve("ann", n, 1), deadline));
+        assert!(poll!(&mut waiting).is_pending(), "reserve {n} does not wait");
+        waiting
+    }
+}
+
+#[tokio::test]
+async fn beyond_its_bound_a_queue_refuses_at_once() {
+    let world = World::with(EngineConfig { lane_queue_commands_max: 5, ..quiet() }).await;
+    let event = world.event("demo", 100, None).await;
+    for _ in 0..2 {
+        // What is in a transaction counts too.
+        let mut waiting = vec![world.hang(&event).await];
+        for n in 1..4 {
+            waiting.push(world.wait(&event, n, None).await);
+        }
+        let two = vec![reserve("ann", 10, 1), reserve("ann", 11, 1)];
+        let refused = world.engine.run_all(event.clone(), two, None).now_or_never();
+        assert_eq!(refused, Some(vec![Err(Failure::Overloaded); 2]), "there is room for one");
+        waiting.push(world.wait(&event, 4, None).await);
+        assert_eq!(world.run(&event, reserve("ann", 5, 1)).now_or_never(), Some(Err(Failure::Overloaded)));
+        world.faults.gate.open();
+        for (n, waiting) in (0..).zip(waiting) {
+            assert_eq!(reservation(waiting.await).id, id(n));
+        }
+        assert_eq!(world.held(&event).await, 5);
+    }
+}
+
+#[tokio::test]
+async fn a_command_whose_deadline_passed_while_it_waited_is_not_begun() {
+    let world = World::new().await;
+    let event = world.event("demo", 100, None).await;
+    let first = world.hang(&event).await;
+    let deadline = Instant::now() + Duration::from_millis(10);
+    let late = world.wait(&event, 1, Some(deadline)).await;
+    let in_time = world.wait(&event, 2, Some(deadline + Duration::from_secs(3600))).await;
+    sleep_until(deadline).await;
+    world.faults.gate.open();
+    reservation(first.await);
+    assert_eq!(late.await, Err(Failure::DeadlineExceeded));
+    reservation(in_time.await);
+    assert_eq!(world.last_seq(&event).await, 2 + 2);
+    assert_eq!(world.engine.store().reservation(&event, &id(1)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_begun() {
+    let world = World::with(EngineConfig { lane_queue_commands_max: 3, ..quiet() }).await;
+    let event = world.event("demo", 100, None).await;
+    let first = world.hang(&event).await;
+    let gone = world.wait(&event, 1, None).await;
+    let patient = world.wait(&event, 2, None).await;
+    drop(gone);
+    world.faults.gate.open();
+    reservation(first.await);
+    reservation(patient.await);
+    assert_eq!(world.last_seq(&event).await, 2 + 2);
+    assert_eq!(world.engine.store().reservation(&event, &id(1)).await.unwrap(), None);
+    // What is in a transaction is finished, whoever waits for it.
+    drop(world.hang(&event).await);
+    let mut places = vec![world.wait(&event, 3, None).await, world.wait(&event, 4, None).await];
+    world.faults.gate.open();
+    reservation(places.remove(0).await);
+    reservation(places.remove(0).await);
+    assert_eq!(world.held(&event).await, 4);
+}
+
+#[tokio::test]
+async fn a_shutdown_finishes_what_waits_and_refuses_what_comes_later() {
+    let mut world = World::new().await;
+    let event = world.event("demo", 100, None).await;
+    let mut waiting = vec![world.hang(&event).await];
+    for n in 1..4 {
+        waiting.push(world.wait(&event, n, None).await);
+    }
+    let mut shutdown = Box::pin(world.engine.shutdown());
+    assert!(poll!(&mut shutdown).is_pending());
+    let later = world.run(&event, reserve("ann", 9, 1)).now_or_never();
+    assert_eq!(later, Some(Err(Failure::ShuttingDown)), "while the lane is still at work");
+    world.faults.gate.open();
+    shutdown.await;
+    for (n, waiting) in (0..).zip(waiting) {
+        assert_eq!(reservation(waiting.await).id, id(n));
+    }
+    assert_eq!(world.run(&event, reserve("ann", 9, 1)).await, Err(Failure::ShuttingDown));
+    world.restart().await;
+    assert_eq!(world.held(&event).await, 4);
+}

@@ -53,8 +53,12 @@ impl World {
     }
 
     async fn restart(&mut self) {
+        self.restart_with(quiet()).await;
+    }
+
+    async fn restart_with(&mut self, config: EngineConfig) {
         self.engine.shutdown().await;
-        self.engine = start(&self.dir, &self.now, &self.faults, quiet()).await;
+        self.engine = start(&self.dir, &self.now, &self.faults, config).await;
     }
 
     fn advance(&self, span: Duration) {

@@ -8,7 +8,7 @@ use boxoffice::domain::{
 };
 use boxoffice::engine::Engine;
 
-use super::Failure;
+use super::{Failure, in_one_line};
 use crate::cli::client::SERVER_DEFAULT;
 use crate::cli::output::program;
 
@@ -19,7 +19,7 @@ const LIMIT_PER_OWNER: i64 = 6;
 /// Makes the demo event where there is no event at all. Tells whether it did.
 pub(super) async fn make_if_empty(engine: &Engine) -> Result<bool, Failure> {
     let failed = |what: &dyn std::fmt::Display| Failure::Failed(format!("cannot make the demo event: {what}"));
-    let events = engine.store().events(None, 1).await.map_err(|error| failed(&error))?;
+    let events = engine.store().events(None, 1).await.map_err(|error| failed(&in_one_line(&error)))?;
     if !events.items.is_empty() {
         return Ok(false);
     }

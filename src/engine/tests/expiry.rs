@@ -10,11 +10,11 @@ use crate::domain::Duration;
 use crate::engine::EngineConfig;
 
 /// Longer than any sweep takes; only a test that fails waits so long.
-const SWEEP_MAX: Span = Span::from_secs(60);
+const SWEEP_MAX: Span = Span::from_secs(20);
 
 #[tokio::test]
-async fn the_sweeper_reclaims_expired_holds_of_many_events() {
-    let world = World::with(EngineConfig { sweep_interval: Span::from_millis(5), ..quiet() }).await;
+async fn a_round_of_the_sweeper_reclaims_all_expired_holds_of_many_events() {
+    let mut world = World::new().await;
     let mut events = Vec::new();
     for n in 0..40_i64 {
         // One with more holds than are loaded at once.
@@ -23,9 +23,14 @@ async fn the_sweeper_reclaims_expired_holds_of_many_events() {
         let commands = (0..holds).map(|n| reserve("ann", n, 1)).collect();
         let results = world.engine.run_all(event.clone(), commands, None).await;
         assert!(results.iter().all(Result::is_ok));
-        events.push((world.engine.subscribe(&event), event, i64::try_from(holds).unwrap()));
+        events.push((event, i64::try_from(holds).unwrap()));
     }
     world.advance(Duration::from_secs(60));
+    // It looks at once, and not again in this test.
+    world.restart_with(EngineConfig { sweep_interval: Span::from_secs(3_600), ..quiet() }).await;
+    // The sweeper has not run yet: on this thread nothing else runs before the next await.
+    let events: Vec<_> =
+        events.into_iter().map(|(event, holds)| (world.engine.subscribe(&event), event, holds)).collect();
     for (mut changes, event, holds) in events {
         let all = 2 + 2 * holds;
         let swept = timeout(SWEEP_MAX, changes.wait_for(|seq| *seq >= all)).await;

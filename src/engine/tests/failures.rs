@@ -1,5 +1,8 @@
 //! A store that fails: what is run again, what fails alone, and that nothing is lost or done twice.
 
+use std::io;
+use std::sync::{Arc, Mutex};
+
 use futures::future::join_all;
 
 use super::faulty::{Call, Fault};
@@ -211,4 +214,50 @@ async fn a_lost_answer_is_found_again_by_the_same_request() {
     assert_eq!(again[0], Ok(Answer::Reservation(stored)));
     assert_all_granted(again);
     assert_eq!((world.last_seq(&event).await, world.held(&event).await), (12, 10), "and not done again");
+}
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(text)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_tells_the_cause_of_each_failure() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    // While there is only one subscriber, a log line that another test's thread meets first is off for good, since that
+    // thread has none; so there are two. The lane's task runs on this thread, as all of this test.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let world = World::new().await;
+    let event = world.event("demo", 100, None).await;
+    world.faults.script(|call| match call {
+        Call::Commit(_) => retry(),
+        Call::Upkeep => Some(Fault::Fail(unavailable())),
+        Call::OpenLane | Call::Begin => None,
+    });
+    assert_eq!(world.run(&event, reserve("ann", 1, 1)).await, Err(Failure::Unavailable));
+    world.faults.script(|call| if let Call::Begin = call { Some(Fault::Fail(unavailable())) } else { None });
+    assert_eq!(world.run(&event, reserve("ann", 1, 1)).await, Err(Failure::Unavailable));
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for (message, cause) in [
+        ("a batch is run again", "busy"),
+        ("its commands are run one by one", "busy"),
+        ("a command failed", "busy"),
+        ("upkeep of the store failed", "disk full"),
+        ("a batch was given up", "disk full"),
+    ] {
+        let mut lines = log.lines().filter(|line| line.contains(message)).peekable();
+        assert!(lines.peek().is_some() && lines.all(|line| line.contains(cause)), "{message}: {log}");
+    }
 }

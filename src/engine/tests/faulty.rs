@@ -38,6 +38,7 @@ pub(super) struct Faults {
     script: std::sync::Mutex<Option<Script>>,
     pub(super) gate: Gate,
     begins: AtomicUsize,
+    journal_loads: AtomicUsize,
     lanes_opened: AtomicUsize,
 }
 
@@ -55,6 +56,11 @@ impl Faults {
     /// Transactions begun since the last call of this.
     pub(super) fn take_begins(&self) -> usize {
         self.begins.swap(0, Ordering::SeqCst)
+    }
+
+    /// Readings of the journal by a lane since the last call of this.
+    pub(super) fn take_journal_loads(&self) -> usize {
+        self.journal_loads.swap(0, Ordering::SeqCst)
     }
 
     /// Lanes opened in all.
@@ -131,6 +137,7 @@ impl LaneConnection for FaultyLane {
     }
 
     async fn load_journal(&mut self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {
+        self.faults.journal_loads.fetch_add(1, Ordering::SeqCst);
         self.real.load_journal(event, from, limit).await
     }
 

@@ -94,3 +94,16 @@ async fn parallel_requests_of_one_owner_do_not_pass_his_limit() {
     }
     assert_eq!(world.held(&event).await, 14);
 }
+
+#[tokio::test]
+async fn a_limit_costs_the_reading_of_the_journal_once() {
+    let mut world = World::new().await;
+    let event = world.event("demo", 100, Some(4)).await;
+    reservation(world.run(&event, reserve("ann", 1, 1)).await);
+    world.restart().await;
+    world.faults.take_journal_loads();
+    for n in 2..10 {
+        reservation(world.run(&event, reserve(&format!("owner-{n}"), n, 1)).await);
+        assert_eq!(world.faults.take_journal_loads(), usize::from(n == 2), "reserve {n}");
+    }
+}

@@ -7,7 +7,7 @@ use crate::domain::{
 
 /// Changes in the making, on a snapshot.
 pub(in crate::storage) struct Draft {
-    pub(super) snapshot: Snapshot,
+    pub(in crate::storage) snapshot: Snapshot,
     pub(in crate::storage) now: Timestamp,
     pub(super) changes: Changes,
 }

@@ -1,5 +1,5 @@
-//! The lane: the one connection that writes. A batch of reserves costs three hand-overs to its thread: lock and load,
-//! write, commit.
+//! The lane: the one connection that writes. A batch costs at most two hand-overs to its thread (lock and load; write and
+//! commit) and some for look-ups; a batch of new reservations of events that are remembered costs one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 use super::Shared;
 use super::decode::{Columns, Table, table};
 use super::error::{code, primary_code, store_error};
+use super::keys::{Keys, allocation_keys, event_keys, seqs_json};
 use super::owner_index::OwnerIndexer;
 use super::queries;
 use super::remembered::{Known, Remembered};
@@ -21,7 +22,7 @@ use crate::domain::{
     AllocationId, Changes, EventId, JournalEntry, OwnerId, OwnerUnits, Reservation, ReservationId, Seq, Snapshot,
     Timestamp, Wanted,
 };
-use crate::storage::json::{parse_lines, push_display, push_text};
+use crate::storage::json::parse_lines;
 use crate::storage::{LaneConnection, Loaded, Result, StoreError};
 
 /// Most expired holds that are loaded for one event when a batch begins.
@@ -403,48 +404,6 @@ impl LaneConnection for Lane {
     }
 }
 
-/// A JSON parameter of keys.
-struct Keys(String);
-
-impl Keys {
-    fn new() -> Self {
-        Self(String::from("["))
-    }
-
-    const fn is_empty(&self) -> bool {
-        self.0.len() == 1
-    }
-
-    fn begin_row(&mut self, index: usize, event: &str) {
-        if !self.is_empty() {
-            self.0.push(',');
-        }
-        self.0.push('[');
-        push_display(&mut self.0, index);
-        self.0.push(',');
-        push_text(&mut self.0, event);
-        self.0.push(',');
-    }
-
-    fn push(&mut self, index: usize, event: &str, id: &str) {
-        self.begin_row(index, event);
-        push_text(&mut self.0, id);
-        self.0.push(']');
-    }
-
-    fn push_expired(&mut self, index: usize, event: &str, now: Timestamp, after: i64, after_id: &str) {
-        self.begin_row(index, event);
-        push_display(&mut self.0, format_args!("{},{after},", now.as_micros()));
-        push_text(&mut self.0, after_id);
-        self.0.push(']');
-    }
-
-    fn finish(mut self) -> String {
-        self.0.push(']');
-        self.0
-    }
-}
-
 /// What the batch loaded, to be remembered once it is committed.
 fn known(snapshots: &[Snapshot], located: &HashMap<usize, Located>) -> Vec<Known> {
     let known = snapshots.iter().enumerate().filter_map(|(index, snapshot)| {
@@ -456,39 +415,6 @@ fn known(snapshots: &[Snapshot], located: &HashMap<usize, Located>) -> Vec<Known
         })
     });
     known.collect()
-}
-
-fn seqs_json(events: &[(EventId, Seq)]) -> String {
-    let mut json = String::from("[");
-    for (index, (event, seq)) in events.iter().enumerate() {
-        json.push_str(if index == 0 { "[" } else { ",[" });
-        push_text(&mut json, event.as_str());
-        push_display(&mut json, format_args!(",{seq}]"));
-    }
-    json.push(']');
-    json
-}
-
-fn event_keys(wanted: &[Wanted]) -> String {
-    let mut json = String::from("[");
-    for (index, wanted) in wanted.iter().enumerate() {
-        if index > 0 {
-            json.push(',');
-        }
-        push_text(&mut json, wanted.event.as_str());
-    }
-    json.push(']');
-    json
-}
-
-fn allocation_keys(wanted: &[Wanted]) -> String {
-    let mut keys = Keys::new();
-    for (index, wanted) in wanted.iter().enumerate() {
-        for id in wanted.allocations.iter().collect::<BTreeSet<_>>() {
-            keys.push(index, wanted.event.as_str(), id.as_str());
-        }
-    }
-    keys.finish()
 }
 
 fn take_allocations(rows: &[Vec<Value>], snapshots: &mut [Snapshot]) -> Result<()> {

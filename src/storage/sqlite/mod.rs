@@ -6,6 +6,7 @@
 mod audit;
 mod decode;
 mod error;
+mod keys;
 mod lane;
 mod open;
 mod owner_index;

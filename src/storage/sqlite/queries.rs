@@ -5,6 +5,24 @@ macro_rules! sql {
     ($($name:literal),+) => { concat!($(include_str!(concat!("queries/", $name, ".sql"))),+) };
 }
 
+macro_rules! sales {
+    () => {
+        sql!(
+            "events_advance",
+            "guard",
+            "allocations_count",
+            "guard",
+            "reservations_insert",
+            "guard",
+            "reservations_update",
+            "guard",
+            "journal_insert",
+            "guard",
+            "commit"
+        )
+    };
+}
+
 /// Locks, and loads what nearly every batch needs: the events and the allocations.
 pub(super) const BEGIN_AND_LOAD: &str = sql!("begin", "load_events", "load_allocations");
 pub(super) const LOAD_ALLOCATIONS: &str = sql!("load_allocations");
@@ -15,34 +33,9 @@ pub(super) const LOAD_USAGE: &str = sql!("load_usage");
 /// What people do: in the order of `write::Edits`.
 pub(super) const WRITE_EDITS: &str = sql!("events_insert", "events_edit", "allocations_insert", "allocations_edit");
 /// What a sale does, in the order of `write::Sales`, each statement with its guard; and the commit, in the same hand-over.
-/// Within a transaction it is run without its first statement ([`WRITE_SALES_WITHIN`]).
-pub(super) const WRITE_SALES_AND_COMMIT: &str = sql!(
-    "begin",
-    "events_advance",
-    "guard",
-    "allocations_count",
-    "guard",
-    "reservations_insert",
-    "guard",
-    "reservations_update",
-    "guard",
-    "journal_insert",
-    "guard",
-    "commit"
-);
-pub(super) const WRITE_SALES_WITHIN: &str = sql!(
-    "events_advance",
-    "guard",
-    "allocations_count",
-    "guard",
-    "reservations_insert",
-    "guard",
-    "reservations_update",
-    "guard",
-    "journal_insert",
-    "guard",
-    "commit"
-);
+pub(super) const WRITE_SALES_WITHIN: &str = sales!();
+/// The same, where no transaction has begun.
+pub(super) const WRITE_SALES_AND_COMMIT: &str = concat!(sql!("begin"), sales!());
 /// Locks, and confirms what was remembered.
 pub(super) const BEGIN_AT_SEQ: &str = sql!("begin", "events_at_seq");
 pub(super) const EVENTS_AT_SEQ: &str = sql!("events_at_seq");

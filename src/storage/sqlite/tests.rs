@@ -4,6 +4,7 @@ mod backend;
 mod files;
 mod full_disk;
 mod plans;
+mod remembered;
 
 /// What every store must do.
 mod conformance {

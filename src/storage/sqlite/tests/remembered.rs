@@ -1,0 +1,59 @@
+//! What the lane remembers is never told before the database has confirmed it.
+
+use super::backend::SqliteBackend;
+use crate::domain::Changes;
+use crate::storage::conformance::{Backend as _, begin, create, dump, plain_hold, reserve, v7};
+use crate::storage::{LaneConnection, Store as _, StoreError};
+
+/// A store whose lane remembers the event `e1` with one hold, and then somebody else, who writes past it.
+async fn overtaken() -> (SqliteBackend, Box<dyn LaneConnection>) {
+    let backend = SqliteBackend::fresh().await;
+    let mut lane = backend.store.open_lane().await.unwrap();
+    create(&mut *lane, "e1", &[("ga", 10), ("vip", 1)]).await;
+    reserve(&mut *lane, "e1", |now| vec![plain_hold(v7(1), "ann", now)]).await;
+    backend
+        .execute("UPDATE events SET last_seq = last_seq + 1, display_name = 'Changed' WHERE id = 'e1'")
+        .await
+        .unwrap();
+    (backend, lane)
+}
+
+#[tokio::test]
+async fn a_refusal_from_memory_is_run_again_if_the_event_has_moved_on() {
+    let (_backend, mut lane) = overtaken().await;
+    let remembered = begin(&mut *lane, "e1", &[v7(2)], &["ga"]).await;
+    assert_eq!(remembered.snapshot.event.unwrap().config.display_name, "Concert", "it was not read again");
+    let told = lane.commit(&[Changes::default()]).await;
+    assert!(matches!(told, Err(StoreError::Retry(_))), "{told:?}");
+
+    let read = begin(&mut *lane, "e1", &[v7(2)], &["ga"]).await;
+    assert_eq!(read.snapshot.event.unwrap().config.display_name, "Changed");
+    lane.commit(&[Changes::default()]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_grant_from_memory_is_refused_by_its_guard_if_the_event_has_moved_on() {
+    let (backend, mut lane) = overtaken().await;
+    let before = dump(&backend, "e1").await;
+    let mut draft = begin(&mut *lane, "e1", &[v7(2)], &["ga"]).await;
+    draft.insert(plain_hold(v7(2), "ben", draft.now));
+    let told = lane.commit(&[draft.finish()]).await;
+    assert!(
+        matches!(told, Err(StoreError::Guard { what: "the advance of events", expected: 1, actual: 0 })),
+        "{told:?}"
+    );
+    assert_eq!(dump(&backend, "e1").await, before);
+
+    // The lane has forgotten what it remembered, and goes on from what is there.
+    let draft = begin(&mut *lane, "e1", &[v7(2)], &["ga"]).await;
+    assert_eq!(draft.snapshot.event.as_ref().unwrap().config.display_name, "Changed");
+    lane.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_loaded_beside_memory_is_confirmed_too() {
+    let (_backend, mut lane) = overtaken().await;
+    let draft = begin(&mut *lane, "e1", &[v7(2)], &["ga"]).await;
+    let told = lane.load_journal(&draft.snapshot.event_id, 1, 10).await;
+    assert!(matches!(told, Err(StoreError::Retry(_))), "{told:?}");
+}

@@ -143,6 +143,25 @@ pub struct JournalEntry {
     pub allocation: Option<AllocationEdit>,
 }
 
+impl JournalEntry {
+    /// An entry that tells nothing yet but what happened.
+    pub const fn new(seq: Seq, occurred_at: Timestamp, kind: JournalKind, actor: Actor) -> Self {
+        Self {
+            seq,
+            occurred_at,
+            kind,
+            actor,
+            reservation: None,
+            deltas: Vec::new(),
+            expires_at: None,
+            order_ref: None,
+            reason: None,
+            event: None,
+            allocation: None,
+        }
+    }
+}
+
 /// Settings of an event, as the journal keeps them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventEdit {

@@ -17,7 +17,7 @@ pub struct Wanted {
     pub reservations: Vec<ReservationId>,
     /// Allocations, if they exist; those of the reservations' lines are loaded as well.
     pub allocations: Vec<AllocationId>,
-    /// Whether the batch is there to reclaim expired holds. (The engine loads them; a store need not.)
+    /// Whether the batch is there to reclaim expired holds: then the store loads a first bite of them at once.
     pub expired: bool,
 }
 
@@ -39,7 +39,8 @@ pub struct Snapshot {
     pub allocations: BTreeMap<AllocationId, Allocation>,
     /// Those of the wanted reservations that exist, and expired holds that were loaded.
     pub reservations: HashMap<ReservationId, Reservation>,
-    /// The earliest `expires_at` of all holds of the event, expired ones included.
+    /// No hold of the event expires before this, expired ones included: the earliest `expires_at`, or that of a hold that has
+    /// ended since. `None`: there are no holds.
     pub earliest_expiry: Option<Timestamp>,
     /// Expired holds that were loaded (they are in `reservations`), earliest first.
     pub expired: Vec<ReservationId>,

@@ -12,7 +12,7 @@ use super::Failure;
 use super::feed::Feed;
 use super::lane::Job;
 use super::owner_usage::OwnerUsage;
-use crate::domain::{Action, Changes, Command, EventId, Need, Outcome, Snapshot, Timestamp, Wanted, decide};
+use crate::domain::{Changes, Command, EventId, Need, Outcome, Snapshot, Timestamp, Wanted, decide};
 use crate::storage::{LaneConnection, Store, StoreError};
 
 /// How often a batch that failed without effect is run again before its commands are run one by one.
@@ -208,10 +208,6 @@ impl Group {
         }
         wanted
     }
-
-    fn reclaims(&self) -> bool {
-        self.commands.iter().any(|command| command.action == Action::ReclaimExpired)
-    }
 }
 
 /// Decides on a group, and loads what the decision turns out to need.
@@ -224,9 +220,6 @@ async fn run_decision(
 ) -> Result<(Vec<Outcome>, Changes), StoreError> {
     let usage = usage.table(connection, &snapshot).await?;
     let mut bite = EXPIRED_BITE;
-    if group.reclaims() && snapshot.expired.is_empty() {
-        connection.load_expired(&mut snapshot, now, bite).await?;
-    }
     loop {
         match decide(&snapshot, usage, &group.commands, now) {
             Ok(decision) => return Ok((decision.outcomes, decision.changes)),

@@ -269,19 +269,7 @@ impl<'a> Working<'a> {
     pub(super) fn log(&mut self, kind: JournalKind, actor: Actor, fill: impl FnOnce(&mut JournalEntry)) {
         let Some(event) = &mut self.event else { return };
         event.last_seq += 1;
-        let mut entry = JournalEntry {
-            seq: event.last_seq,
-            occurred_at: self.now,
-            kind,
-            actor,
-            reservation: None,
-            deltas: Vec::new(),
-            expires_at: None,
-            order_ref: None,
-            reason: None,
-            event: None,
-            allocation: None,
-        };
+        let mut entry = JournalEntry::new(event.last_seq, self.now, kind, actor);
         fill(&mut entry);
         if self.event.as_ref().is_some_and(Event::has_limits) {
             self.count_usage(&entry);

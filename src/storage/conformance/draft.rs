@@ -27,19 +27,7 @@ impl Draft {
     pub(super) fn journal(&mut self, kind: JournalKind, actor: Actor) -> &mut JournalEntry {
         self.event().last_seq += 1;
         let seq = self.event().last_seq;
-        self.changes.journal.push(JournalEntry {
-            seq,
-            occurred_at: self.now,
-            kind,
-            actor,
-            reservation: None,
-            deltas: Vec::new(),
-            expires_at: None,
-            order_ref: None,
-            reason: None,
-            event: None,
-            allocation: None,
-        });
+        self.changes.journal.push(JournalEntry::new(seq, self.now, kind, actor));
         self.changes.journal.last_mut().expect("pushed above")
     }
 

@@ -189,19 +189,8 @@ impl<'r> Columns<'r> {
             _ => return Err(StoreError::Corrupt(format!("journal entry {seq} has half a reservation"))),
         };
         let actor: Actor = json::parse_actor(actor, reservation.as_ref())?;
-        let mut entry = JournalEntry {
-            seq,
-            occurred_at,
-            kind,
-            actor,
-            reservation,
-            deltas: Vec::new(),
-            expires_at: None,
-            order_ref: None,
-            reason: None,
-            event: None,
-            allocation: None,
-        };
+        let mut entry = JournalEntry::new(seq, occurred_at, kind, actor);
+        entry.reservation = reservation;
         json::parse_changes(self.text()?, &mut entry)?;
         Ok(entry)
     }

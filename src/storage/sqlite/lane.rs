@@ -33,8 +33,6 @@ pub(super) struct Lane {
     shared: Arc<Shared>,
     /// Nothing after an error: the next transaction reconnects.
     connection: Option<SqliteConnection>,
-    /// How far the owner index reaches, of the events of the present transaction.
-    owner_indexed: HashMap<EventId, Seq>,
     indexer: OwnerIndexer,
     remembered: Remembered,
     /// What the present transaction loaded.
@@ -47,6 +45,7 @@ pub(super) struct Lane {
 /// What was read of an event's row, beside the snapshot.
 struct Located {
     greatest_id: Option<ReservationId>,
+    owner_indexed: Seq,
 }
 
 impl Lane {
@@ -56,7 +55,6 @@ impl Lane {
         Ok(Self {
             shared,
             connection: Some(connection),
-            owner_indexed: HashMap::new(),
             indexer,
             remembered: Remembered::default(),
             loaded: Vec::new(),
@@ -123,7 +121,7 @@ impl Lane {
         let [_, events, allocations] = ran.as_slice() else {
             return Err(StoreError::Corrupt("a script ran in part".to_owned()));
         };
-        let located = self.take_events(&table(&events.rows)?, &mut snapshots)?;
+        let located = Self::take_events(&table(&events.rows)?, &mut snapshots)?;
         take_allocations(&table(&allocations.rows)?, &mut snapshots)?;
         for snapshot in &mut snapshots {
             snapshot.more_expired = snapshot.earliest_expiry.is_some_and(|expiry| expiry <= now);
@@ -136,20 +134,20 @@ impl Lane {
         Ok(Loaded { now, snapshots })
     }
 
-    fn take_events(&mut self, rows: &[Vec<Value>], snapshots: &mut [Snapshot]) -> Result<HashMap<usize, Located>> {
+    fn take_events(rows: &[Vec<Value>], snapshots: &mut [Snapshot]) -> Result<HashMap<usize, Located>> {
         let mut located = HashMap::with_capacity(rows.len());
         for row in rows {
             let mut columns = Columns::of_json(row);
             let index = columns.index()?;
             let snapshot = at(snapshots, index)?;
             let event = columns.event()?;
-            self.owner_indexed.insert(event.id.clone(), columns.int()?);
+            let owner_indexed = columns.int()?;
             snapshot.earliest_expiry = columns.opt_int()?.map(Timestamp::from_micros);
             snapshot.event = Some(event);
             let greatest_id = columns.opt_text()?.map(|text| {
                 ReservationId::new(text).map_err(|error| StoreError::Corrupt(format!("reservation {text} {error}")))
             });
-            located.insert(index, Located { greatest_id: greatest_id.transpose()? });
+            located.insert(index, Located { greatest_id: greatest_id.transpose()?, owner_indexed });
         }
         Ok(located)
     }
@@ -264,10 +262,10 @@ impl Lane {
         let Writes { edits, sales } = Writes::of(changes)?;
         if edits.iter().any(|rows| rows.count > 0) {
             self.confirm(queries::BEGIN_AT_SEQ).await?;
-            self.write_edits(&edits).await?;
+            self.write_edits(edits).await?;
         }
         if sales.iter().any(|rows| rows.count > 0) {
-            self.write_sales_and_commit(&sales).await?;
+            self.write_sales_and_commit(sales).await?;
         } else if self.unconfirmed.is_empty() {
             sqlx::query(queries::COMMIT).execute(self.connection()?).await.map_err(store_error)?;
         } else {
@@ -277,7 +275,7 @@ impl Lane {
         let loaded = std::mem::take(&mut self.loaded);
         self.remembered.committed(loaded, changes);
         for event in changes.iter().filter_map(|change| change.event.as_ref()) {
-            let indexed = self.owner_indexed.get(&event.after.id).copied().unwrap_or(0);
+            let indexed = self.remembered.owner_indexed(&event.after.id);
             self.indexer.note(&event.after.id, indexed, event.after.last_seq);
         }
         Ok(())
@@ -299,9 +297,10 @@ impl Lane {
     }
 
     /// Runs the statements of people's edits, each with its rows, and counts what they met.
-    async fn write_edits(&mut self, statements: &[Rows]) -> Result<()> {
-        let script =
-            statements.iter().fold(sqlx::query(queries::WRITE_EDITS), |script, rows| script.bind(rows.json.clone()));
+    async fn write_edits(&mut self, mut statements: [Rows; 4]) -> Result<()> {
+        let script = statements
+            .iter_mut()
+            .fold(sqlx::query(queries::WRITE_EDITS), |script, rows| script.bind(std::mem::take(&mut rows.json)));
         let ran = script::run(self.connection()?, script).await;
         let ran = ran.map_err(|failed| refused(failed.source, statements.get(failed.ran.len())))?;
         for (index, rows) in statements.iter().enumerate() {
@@ -314,15 +313,15 @@ impl Lane {
     }
 
     /// Runs the statements of a sale, each with its rows and followed by its guard, and commits.
-    async fn write_sales_and_commit(&mut self, statements: &[Rows]) -> Result<()> {
+    async fn write_sales_and_commit(&mut self, mut statements: [Rows; 5]) -> Result<()> {
         // What was remembered is confirmed by the guards: an event is met only at its last_seq.
         let (sql, begins) = match self.unconfirmed.is_empty() {
             true => (queries::WRITE_SALES_WITHIN, 0),
             false => (queries::WRITE_SALES_AND_COMMIT, 1),
         };
-        let script = statements
-            .iter()
-            .fold(sqlx::query(sql), |script, rows| script.bind(rows.json.clone()).bind(rows.count.cast_signed()));
+        let script = statements.iter_mut().fold(sqlx::query(sql), |script, rows| {
+            script.bind(std::mem::take(&mut rows.json)).bind(rows.count.cast_signed())
+        });
         let ran = script::run(self.connection()?, script).await;
         ran.map(drop).map_err(|failed| {
             let done = failed.ran.get(begins..).unwrap_or_default();
@@ -411,6 +410,7 @@ fn known(snapshots: &[Snapshot], located: &HashMap<usize, Located>) -> Vec<Known
             event: snapshot.event.clone()?,
             allocations: snapshot.allocations.clone(),
             greatest_id: located.get(&index)?.greatest_id,
+            owner_indexed: located.get(&index)?.owner_indexed,
             earliest_expiry: snapshot.earliest_expiry,
         })
     });

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::{
-    Allocation, AllocationId, Changes, Event, EventId, ReservationId, Snapshot, State, Timestamp, Wanted,
+    Allocation, AllocationId, Changes, Event, EventId, ReservationId, Seq, Snapshot, State, Timestamp, Wanted,
 };
 
 /// Most events and allocations together. Beyond it everything is forgotten: the next batches load what they need.
@@ -28,6 +28,8 @@ pub(super) struct Known {
     /// Those that were loaded, not all.
     pub(super) allocations: BTreeMap<AllocationId, Allocation>,
     pub(super) greatest_id: Option<ReservationId>,
+    /// How far its owner index reaches.
+    pub(super) owner_indexed: Seq,
     /// No hold expires before.
     pub(super) earliest_expiry: Option<Timestamp>,
 }
@@ -62,6 +64,11 @@ impl Remembered {
         if self.rows > ROWS_MAX {
             self.forget();
         }
+    }
+
+    /// How far the owner index of an event reaches: 0 where that is not known, since looking again costs little.
+    pub(super) fn owner_indexed(&self, event: &EventId) -> Seq {
+        self.events.get(event).map_or(0, |known| known.owner_indexed)
     }
 
     pub(super) fn forget(&mut self) {

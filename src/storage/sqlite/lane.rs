@@ -1,5 +1,5 @@
 //! The lane: the one connection that writes. A batch costs at most two hand-overs to its thread (lock and load; write and
-//! commit) and some for look-ups; a batch of new reservations of events that are remembered costs one.
+//! commit) and some for look-ups; a batch about new and recent reservations of events that are remembered costs one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::error::{code, primary_code, store_error};
 use super::keys::{Keys, allocation_keys, event_keys, seqs_json};
 use super::owner_index::OwnerIndexer;
 use super::queries;
-use super::remembered::{Known, Remembered};
+use super::remembered::{Known, Recent, Remembered};
 use super::script::{self, Query, Ran};
 use super::write::{Rows, Writes};
 use crate::domain::{
@@ -409,7 +409,7 @@ fn known(snapshots: &[Snapshot], located: &HashMap<usize, Located>) -> Vec<Known
         Some(Known {
             event: snapshot.event.clone()?,
             allocations: snapshot.allocations.clone(),
-            greatest_id: located.get(&index)?.greatest_id,
+            recent: Recent::after(located.get(&index)?.greatest_id),
             owner_indexed: located.get(&index)?.owner_indexed,
             earliest_expiry: snapshot.earliest_expiry,
         })

@@ -8,11 +8,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::{
-    Allocation, AllocationId, Changes, Event, EventId, ReservationId, Seq, Snapshot, State, Timestamp, Wanted,
+    Allocation, AllocationId, Changes, Event, EventId, Reservation, ReservationId, Seq, Snapshot, State, Timestamp, Wanted,
 };
 
-/// Most events and allocations together. Beyond it everything is forgotten: the next batches load what they need.
-const ROWS_MAX: usize = 100_000;
+/// Most events, allocations and reservations together. Beyond it all reservations are forgotten, and if that does not make
+/// room, everything: the next batches load what they need.
+const ROWS_MAX: usize = 65_536;
+
+/// Most reservations of one event. Beyond it the half with the lesser ids is forgotten.
+const RESERVATIONS_MAX: usize = 8_192;
 
 /// See the module.
 #[derive(Default)]
@@ -27,7 +31,7 @@ pub(super) struct Known {
     pub(super) event: Event,
     /// Those that were loaded, not all.
     pub(super) allocations: BTreeMap<AllocationId, Allocation>,
-    pub(super) greatest_id: Option<ReservationId>,
+    pub(super) recent: Recent,
     /// How far its owner index reaches.
     pub(super) owner_indexed: Seq,
     /// No hold expires before.
@@ -46,6 +50,7 @@ impl Remembered {
             if let Some(before) = self.events.remove(&known.event.id) {
                 self.rows -= before.rows();
                 if before.event.last_seq == known.event.last_seq {
+                    known.recent = before.recent;
                     for (id, allocation) in before.allocations {
                         known.allocations.entry(id).or_insert(allocation);
                     }
@@ -62,6 +67,14 @@ impl Remembered {
             self.rows += known.rows();
         }
         if self.rows > ROWS_MAX {
+            self.make_room();
+        }
+    }
+
+    fn make_room(&mut self) {
+        self.events.values_mut().for_each(|known| known.recent.forget());
+        self.rows = self.events.values().map(Known::rows).sum();
+        if self.rows > ROWS_MAX / 2 {
             self.forget();
         }
     }
@@ -85,18 +98,20 @@ impl Remembered {
 
 impl Known {
     fn rows(&self) -> usize {
-        1 + self.allocations.len()
+        1 + self.allocations.len() + self.recent.reservations.len()
     }
 
-    /// What is wanted, if it is known: allocations that were loaded, and reservations that cannot exist yet.
+    /// What is wanted, if all of it is known.
     fn snapshot(&self, wanted: &Wanted, now: Timestamp) -> Option<Snapshot> {
         let lapsed = self.earliest_expiry.is_some_and(|expiry| expiry <= now);
-        let all_new = wanted.reservations.iter().all(|id| self.greatest_id.is_none_or(|greatest| *id > greatest));
-        if lapsed || wanted.expired || !all_new {
+        if lapsed || wanted.expired || !wanted.reservations.iter().all(|id| self.recent.covers(*id)) {
             return None;
         }
+        let found = wanted.reservations.iter().filter_map(|id| self.recent.reservations.get(id));
+        let reservations: HashMap<_, _> = found.map(|found| (found.id, found.clone())).collect();
+        let named = reservations.values().flat_map(|found: &Reservation| &found.lines).map(|line| &line.allocation);
         let mut allocations = BTreeMap::new();
-        for id in &wanted.allocations {
+        for id in wanted.allocations.iter().chain(named) {
             if !allocations.contains_key(id) {
                 allocations.insert(id.clone(), self.allocations.get(id)?.clone());
             }
@@ -105,7 +120,7 @@ impl Known {
             event_id: self.event.id.clone(),
             event: Some(self.event.clone()),
             allocations,
-            reservations: HashMap::new(),
+            reservations,
             earliest_expiry: self.earliest_expiry,
             expired: Vec::new(),
             more_expired: false,
@@ -120,11 +135,50 @@ impl Known {
         }
         for edited in &change.reservations {
             let after = &edited.after;
-            self.greatest_id = self.greatest_id.max(Some(after.id));
+            self.recent.put(after);
             if after.state == State::Held {
                 self.earliest_expiry =
                     Some(self.earliest_expiry.map_or(after.expires_at, |earliest| earliest.min(after.expires_at)));
             }
         }
+    }
+}
+
+/// All reservations of an event whose ids are greater than one of them: exactly those that clients are busy with, where ids
+/// are in the order of time, as version 7 UUIDs are. An id beyond that and not among them is known to be new.
+#[derive(Clone, Default)]
+pub(super) struct Recent {
+    /// `None`: there are no others.
+    after: Option<ReservationId>,
+    reservations: BTreeMap<ReservationId, Reservation>,
+}
+
+impl Recent {
+    /// Knows nothing of the reservations up to the one with the greatest id.
+    pub(super) const fn after(greatest: Option<ReservationId>) -> Self {
+        Self { after: greatest, reservations: BTreeMap::new() }
+    }
+
+    fn covers(&self, id: ReservationId) -> bool {
+        self.after.is_none_or(|after| id > after)
+    }
+
+    fn put(&mut self, reservation: &Reservation) {
+        if !self.covers(reservation.id) {
+            return;
+        }
+        self.reservations.insert(reservation.id, reservation.clone());
+        if self.reservations.len() > RESERVATIONS_MAX
+            && let Some(middle) = self.reservations.keys().nth(RESERVATIONS_MAX / 2).copied()
+        {
+            self.reservations = self.reservations.split_off(&middle);
+            self.reservations.remove(&middle);
+            self.after = Some(middle);
+        }
+    }
+
+    fn forget(&mut self) {
+        self.after = self.reservations.keys().next_back().copied().or(self.after);
+        self.reservations = BTreeMap::new();
     }
 }

@@ -57,3 +57,35 @@ async fn what_is_loaded_beside_memory_is_confirmed_too() {
     let told = lane.load_journal(&draft.snapshot.event_id, 1, 10).await;
     assert!(matches!(told, Err(StoreError::Retry(_))), "{told:?}");
 }
+
+#[tokio::test]
+async fn recent_reservations_are_known_in_whatever_order_their_ids_came() {
+    let (_backend, mut lane) = overtaken().await;
+    // What the database says now is not looked at: the lane knows these ids, one that is taken and two that are not.
+    let draft = begin(&mut *lane, "e1", &[v7(2), v7(1), v7(0)], &["ga"]).await;
+    assert_eq!(draft.snapshot.event.unwrap().config.display_name, "Concert", "it was not read again");
+    let found: Vec<_> = draft.snapshot.reservations.values().map(|found| (found.id, found.owner.as_str())).collect();
+    assert_eq!(found, [(v7(1), "ann")]);
+    lane.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lane_that_has_forgotten_old_reservations_still_finds_them() {
+    let backend = SqliteBackend::fresh().await;
+    let mut lane = backend.store.open_lane().await.unwrap();
+    create(&mut *lane, "e1", &[("ga", 1_000_000), ("vip", 1)]).await;
+    for bite in 0..5 {
+        // Within a bite the ids come in falling order.
+        let ids = (bite * 4_000..(bite + 1) * 4_000).rev();
+        reserve(&mut *lane, "e1", |now| ids.clone().map(|n| plain_hold(v7(n), "ann", now)).collect()).await;
+    }
+    let wanted: Vec<_> = (0..20_000).step_by(7).map(v7).collect();
+    for ids in wanted.chunks(100) {
+        let draft = begin(&mut *lane, "e1", ids, &["ga"]).await;
+        assert!(ids.iter().all(|id| draft.snapshot.reservations.contains_key(id)), "{ids:?}");
+        lane.commit(&[Changes::default()]).await.unwrap();
+    }
+    let draft = begin(&mut *lane, "e1", &[v7(20_000)], &["ga"]).await;
+    assert!(draft.snapshot.reservations.is_empty());
+    lane.rollback().await.unwrap();
+}

@@ -5,10 +5,12 @@
 //! conformance suite (`conformance`).
 
 mod clock;
+mod columns;
 #[cfg(test)]
 mod conformance;
 mod json;
 pub mod sqlite;
+mod write;
 
 use async_trait::async_trait;
 
@@ -177,4 +179,17 @@ pub trait AuditReader: Send {
 
     /// The next reservations in order of ids, at most `limit`. Empty: the end; the next call starts again.
     async fn next_reservations(&mut self, limit: usize) -> Result<Vec<Reservation>>;
+}
+
+/// A limit as SQL takes it, with one row more, which tells whether there is a next page.
+fn limit_and_one(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+/// Cuts off the row that tells that there is a next page.
+fn page<T, K>(mut items: Vec<T>, limit: usize, key: impl FnOnce(&T) -> K) -> Page<T, K> {
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(key);
+    Page { items, next }
 }

@@ -5,11 +5,11 @@ use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::decode::{Columns, event_views};
 use super::error::store_error;
 use super::queries;
 use super::script::Query;
 use crate::domain::{EventId, EventView, JournalEntry, Reservation, ReservationId, Seq, Timestamp};
+use crate::storage::columns::{Columns, event_views};
 use crate::storage::{AuditReader, Result, StoreError};
 
 /// See [`AuditReader`]. Its connection is in a read transaction until it is dropped.

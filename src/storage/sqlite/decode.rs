@@ -1,29 +1,21 @@
-//! Rows to values of the domain.
+//! Rows as SQLite gives them.
 
 use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::error::store_error;
-use crate::domain::{
-    Actor, Allocation, AllocationId, Duration, Event, EventConfig, EventId, EventView, InvalidId, JournalEntry,
-    JournalKind, OrderRef, OwnerId, Reservation, ReservationId, SalesState, State, Timestamp,
-};
-use crate::storage::{Result, StoreError, json};
+use crate::storage::columns::{Cells, Columns, corrupt};
+use crate::storage::{Result, StoreError};
 
-/// How many columns [`Columns::event`] reads.
-const EVENT_COLUMNS: usize = 13;
+impl Cells for SqliteRow {
+    fn opt_int(&self, at: usize) -> Result<Option<i64>> {
+        self.try_get(at).map_err(store_error)
+    }
 
-/// Reads a row's columns one after another, in the order in which the query names them.
-pub(super) struct Columns<'r> {
-    row: Source<'r>,
-    next: usize,
-}
-
-#[derive(Clone, Copy)]
-enum Source<'r> {
-    Row(&'r SqliteRow),
-    Json(&'r [Value]),
+    fn opt_text(&self, at: usize) -> Result<Option<&str>> {
+        self.try_get(at).map_err(store_error)
+    }
 }
 
 /// Rows that come as one JSON text. A row of its own costs a waking of the thread that waits for it.
@@ -36,192 +28,20 @@ pub(super) fn table(rows: &[SqliteRow]) -> Result<Table> {
     serde_json::from_str(text).map_err(|error| StoreError::Corrupt(format!("a table: {error}")))
 }
 
-impl<'r> Columns<'r> {
-    pub(super) const fn of(row: &'r SqliteRow) -> Self {
-        Self { row: Source::Row(row), next: 0 }
+impl Cells for Vec<Value> {
+    fn opt_int(&self, at: usize) -> Result<Option<i64>> {
+        let value = value(self, at)?;
+        let number = value.as_i64();
+        if number.is_some() || value.is_null() { Ok(number) } else { Err(corrupt("number", &value.to_string())) }
     }
 
-    pub(super) const fn of_json(row: &'r [Value]) -> Self {
-        Self { row: Source::Json(row), next: 0 }
-    }
-
-    fn value(row: &'r [Value], at: usize) -> Result<&'r Value> {
-        row.get(at).ok_or_else(|| StoreError::Corrupt(format!("a row without column {at}")))
-    }
-
-    pub(super) fn opt_int(&mut self) -> Result<Option<i64>> {
-        let at = self.next;
-        self.next += 1;
-        match self.row {
-            Source::Row(row) => row.try_get(at).map_err(store_error),
-            Source::Json(row) => {
-                let value = Self::value(row, at)?;
-                let number = value.as_i64();
-                if number.is_some() || value.is_null() {
-                    Ok(number)
-                } else {
-                    Err(corrupt("number", &value.to_string()))
-                }
-            }
-        }
-    }
-
-    pub(super) fn opt_text(&mut self) -> Result<Option<&'r str>> {
-        let at = self.next;
-        self.next += 1;
-        match self.row {
-            Source::Row(row) => row.try_get(at).map_err(store_error),
-            Source::Json(row) => {
-                let value = Self::value(row, at)?;
-                let text = value.as_str();
-                if text.is_some() || value.is_null() { Ok(text) } else { Err(corrupt("text", &value.to_string())) }
-            }
-        }
-    }
-
-    pub(super) fn int(&mut self) -> Result<i64> {
-        let at = self.next;
-        self.opt_int()?.ok_or_else(|| corrupt("number", &format!("nothing in column {at}")))
-    }
-
-    pub(super) fn text(&mut self) -> Result<&'r str> {
-        let at = self.next;
-        self.opt_text()?.ok_or_else(|| corrupt("text", &format!("nothing in column {at}")))
-    }
-
-    /// The place in a list that a JSON parameter carried along.
-    pub(super) fn index(&mut self) -> Result<usize> {
-        let index = self.int()?;
-        usize::try_from(index).map_err(|_| corrupt("index", &index.to_string()))
-    }
-
-    fn time(&mut self) -> Result<Timestamp> {
-        self.int().map(Timestamp::from_micros)
-    }
-
-    pub(super) fn event_id(&mut self) -> Result<EventId> {
-        let text = self.text()?;
-        EventId::new(text).map_err(|error| invalid("event", text, error))
-    }
-
-    pub(super) fn owner(&mut self) -> Result<OwnerId> {
-        let text = self.text()?;
-        OwnerId::new(text).map_err(|error| invalid("owner", text, error))
-    }
-
-    fn reservation_id(&mut self) -> Result<ReservationId> {
-        let text = self.text()?;
-        ReservationId::new(text).map_err(|error| invalid("reservation", text, error))
-    }
-
-    pub(super) fn event(&mut self) -> Result<Event> {
-        let id = self.event_id()?;
-        let config = EventConfig {
-            display_name: self.text()?.to_owned(),
-            sales_state: self.named("sales state", SalesState::parse)?,
-            on_sale_at: self.opt_int()?.map(Timestamp::from_micros),
-            off_sale_at: self.opt_int()?.map(Timestamp::from_micros),
-            hold_ttl_default: Duration::from_micros(self.int()?),
-            hold_ttl_max: Duration::from_micros(self.int()?),
-            limit_per_owner: self.opt_int()?,
-        };
-        Ok(Event {
-            id,
-            config,
-            last_seq: self.int()?,
-            version: self.int()?,
-            allocation_count: self.int()?,
-            has_allocation_limits: self.int()? != 0,
-            created_at: self.time()?,
-        })
-    }
-
-    pub(super) fn allocation(&mut self) -> Result<Allocation> {
-        self.opt_allocation()?.ok_or_else(|| StoreError::Corrupt("an allocation without an id".to_owned()))
-    }
-
-    /// Nothing where a left join met none.
-    fn opt_allocation(&mut self) -> Result<Option<Allocation>> {
-        let Some(id) = self.opt_text()? else { return Ok(None) };
-        Ok(Some(Allocation {
-            id: AllocationId::new(id).map_err(|error| invalid("allocation", id, error))?,
-            display_name: self.text()?.to_owned(),
-            capacity: self.int()?,
-            drain_to: self.opt_int()?,
-            held: self.int()?,
-            sold: self.int()?,
-            limit_per_owner: self.opt_int()?,
-            version: self.int()?,
-        }))
-    }
-
-    pub(super) fn reservation(&mut self) -> Result<Reservation> {
-        let id = self.reservation_id()?;
-        let owner = self.owner()?;
-        let state = self.named("state", State::parse)?;
-        let lines = json::parse_lines(self.text()?, self.opt_text()?, self.opt_text()?)?;
-        Ok(Reservation {
-            id,
-            owner,
-            state,
-            lines,
-            expires_at: self.time()?,
-            created_at: self.time()?,
-            updated_at: self.time()?,
-            fingerprint: self.int()?,
-            order_ref: match self.opt_text()? {
-                None => None,
-                Some(text) => Some(OrderRef::new(text).map_err(|error| invalid("order", text, error))?),
-            },
-        })
-    }
-
-    pub(super) fn journal_entry(&mut self) -> Result<JournalEntry> {
-        let (seq, occurred_at) = (self.int()?, self.time()?);
-        let kind = self.named("kind of change", JournalKind::parse)?;
-        let actor = self.opt_text()?;
-        let reservation = match (self.opt_text()?, self.opt_text()?) {
-            (Some(id), Some(owner)) => Some((
-                ReservationId::new(id).map_err(|error| invalid("reservation", id, error))?,
-                OwnerId::new(owner).map_err(|error| invalid("owner", owner, error))?,
-            )),
-            (None, None) => None,
-            _ => return Err(StoreError::Corrupt(format!("journal entry {seq} has half a reservation"))),
-        };
-        let actor: Actor = json::parse_actor(actor, reservation.as_ref())?;
-        let mut entry = JournalEntry::new(seq, occurred_at, kind, actor);
-        entry.reservation = reservation;
-        json::parse_changes(self.text()?, &mut entry)?;
-        Ok(entry)
-    }
-
-    fn named<T>(&mut self, what: &str, parse: fn(&str) -> Option<T>) -> Result<T> {
-        let text = self.text()?;
-        parse(text).ok_or_else(|| corrupt(what, text))
+    fn opt_text(&self, at: usize) -> Result<Option<&str>> {
+        let value = value(self, at)?;
+        let text = value.as_str();
+        if text.is_some() || value.is_null() { Ok(text) } else { Err(corrupt("text", &value.to_string())) }
     }
 }
 
-/// Events with their allocations, from rows that repeat the event for each allocation.
-pub(super) fn event_views(rows: &[SqliteRow], read_at: Timestamp) -> Result<Vec<EventView>> {
-    let mut views: Vec<EventView> = Vec::new();
-    for row in rows {
-        let id = Columns::of(row).text()?;
-        if let Some(view) = views.last_mut().filter(|view| view.event.id.as_str() == id) {
-            let mut columns = Columns { row: Source::Row(row), next: EVENT_COLUMNS };
-            view.allocations.push(columns.allocation()?);
-        } else {
-            let mut columns = Columns::of(row);
-            let event = columns.event()?;
-            views.push(EventView { event, allocations: Vec::from_iter(columns.opt_allocation()?), read_at });
-        }
-    }
-    Ok(views)
-}
-
-fn invalid(what: &str, text: &str, error: InvalidId) -> StoreError {
-    StoreError::Corrupt(format!("{what} {text} {error}"))
-}
-
-fn corrupt(what: &str, text: &str) -> StoreError {
-    StoreError::Corrupt(format!("{text} is no {what}"))
+fn value(row: &[Value], at: usize) -> Result<&Value> {
+    row.get(at).ok_or_else(|| StoreError::Corrupt(format!("a row without column {at}")))
 }

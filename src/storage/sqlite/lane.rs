@@ -10,19 +10,21 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::Shared;
-use super::decode::{Columns, Table, table};
+use super::decode::{Table, table};
 use super::error::{code, primary_code, store_error};
 use super::keys::{Keys, allocation_keys, event_keys, seqs_json};
 use super::owner_index::OwnerIndexer;
 use super::queries;
 use super::remembered::{Known, Recent, Remembered};
 use super::script::{self, Query, Ran};
-use super::write::{Rows, Writes};
+use super::write::JsonTable;
 use crate::domain::{
     AllocationId, Changes, EventId, JournalEntry, OwnerId, OwnerUnits, Reservation, ReservationId, Seq, Snapshot,
     Timestamp, Wanted,
 };
+use crate::storage::columns::Columns;
 use crate::storage::json::parse_lines;
+use crate::storage::write::{Rows, Writes};
 use crate::storage::{LaneConnection, Loaded, Result, StoreError};
 
 /// Most expired holds that are loaded for one event when a batch begins.
@@ -137,7 +139,7 @@ impl Lane {
     fn take_events(rows: &[Vec<Value>], snapshots: &mut [Snapshot]) -> Result<HashMap<usize, Located>> {
         let mut located = HashMap::with_capacity(rows.len());
         for row in rows {
-            let mut columns = Columns::of_json(row);
+            let mut columns = Columns::of(row);
             let index = columns.index()?;
             let snapshot = at(snapshots, index)?;
             let event = columns.event()?;
@@ -173,7 +175,7 @@ impl Lane {
         }
         let rows = self.table(sqlx::query(queries::LOAD_RESERVATIONS).bind(keys.finish())).await?;
         for row in &rows {
-            let mut columns = Columns::of_json(row);
+            let mut columns = Columns::of(row);
             let snapshot = at(snapshots, columns.index()?)?;
             let reservation = columns.reservation()?;
             snapshot.reservations.insert(reservation.id, reservation);
@@ -198,7 +200,7 @@ impl Lane {
         let rows = self.table(sqlx::query(queries::LOAD_EXPIRED).bind(keys.finish()).bind(fetch)).await?;
         let mut found: BTreeMap<usize, Vec<Reservation>> = BTreeMap::new();
         for row in &rows {
-            let mut columns = Columns::of_json(row);
+            let mut columns = Columns::of(row);
             found.entry(columns.index()?).or_default().push(columns.reservation()?);
         }
         for (index, snapshot) in of.iter_mut().enumerate().filter(|(_, snapshot)| snapshot.more_expired) {
@@ -228,7 +230,7 @@ impl Lane {
         }
         let rows = self.table(sqlx::query(queries::LOAD_ALLOCATIONS).bind(keys.finish())).await?;
         for row in &rows {
-            let mut columns = Columns::of_json(row);
+            let mut columns = Columns::of(row);
             let index = columns.index()?;
             let snapshot = snapshots.get_mut(index).ok_or_else(|| no_such_index(index))?;
             let allocation = columns.allocation()?;
@@ -297,10 +299,10 @@ impl Lane {
     }
 
     /// Runs the statements of people's edits, each with its rows, and counts what they met.
-    async fn write_edits(&mut self, mut statements: [Rows; 4]) -> Result<()> {
+    async fn write_edits(&mut self, mut statements: [Rows<JsonTable>; 4]) -> Result<()> {
         let script = statements
             .iter_mut()
-            .fold(sqlx::query(queries::WRITE_EDITS), |script, rows| script.bind(std::mem::take(&mut rows.json)));
+            .fold(sqlx::query(queries::WRITE_EDITS), |script, rows| script.bind(std::mem::take(&mut rows.table.json)));
         let ran = script::run(self.connection()?, script).await;
         let ran = ran.map_err(|failed| refused(failed.source, statements.get(failed.ran.len())))?;
         for (index, rows) in statements.iter().enumerate() {
@@ -313,14 +315,14 @@ impl Lane {
     }
 
     /// Runs the statements of a sale, each with its rows and followed by its guard, and commits.
-    async fn write_sales_and_commit(&mut self, mut statements: [Rows; 5]) -> Result<()> {
+    async fn write_sales_and_commit(&mut self, mut statements: [Rows<JsonTable>; 5]) -> Result<()> {
         // What was remembered is confirmed by the guards: an event is met only at its last_seq.
         let (sql, begins) = match self.unconfirmed.is_empty() {
             true => (queries::WRITE_SALES_WITHIN, 0),
             false => (queries::WRITE_SALES_AND_COMMIT, 1),
         };
         let script = statements.iter_mut().fold(sqlx::query(sql), |script, rows| {
-            script.bind(std::mem::take(&mut rows.json)).bind(rows.count.cast_signed())
+            script.bind(std::mem::take(&mut rows.table.json)).bind(rows.count.cast_signed())
         });
         let ran = script::run(self.connection()?, script).await;
         ran.map(drop).map_err(|failed| {
@@ -338,7 +340,7 @@ impl Lane {
 }
 
 /// A key that exists already, or a CHECK that fails, is a guard like any other: the statement then met no rows.
-fn refused(error: sqlx::Error, rows: Option<&Rows>) -> StoreError {
+fn refused(error: sqlx::Error, rows: Option<&Rows<JsonTable>>) -> StoreError {
     match (primary_code(&error), rows) {
         (Some(code::CONSTRAINT), Some(rows)) => {
             tracing::error!(%error, "the database refused {}", rows.what);
@@ -419,7 +421,7 @@ fn known(snapshots: &[Snapshot], located: &HashMap<usize, Located>) -> Vec<Known
 
 fn take_allocations(rows: &[Vec<Value>], snapshots: &mut [Snapshot]) -> Result<()> {
     for row in rows {
-        let mut columns = Columns::of_json(row);
+        let mut columns = Columns::of(row);
         let snapshot = at(snapshots, columns.index()?)?;
         let allocation = columns.allocation()?;
         snapshot.allocations.insert(allocation.id.clone(), allocation);

@@ -27,13 +27,13 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use tokio::sync::Semaphore;
 
 use self::audit::SqliteAuditReader;
-use self::decode::{Columns, event_views};
 use self::error::store_error;
 use self::lane::Lane;
 pub use self::open::OpenError;
 use self::script::Query;
 use super::clock::{Clock, system_clock};
-use super::{AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError};
+use super::columns::{Columns, event_views};
+use super::{AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, limit_and_one, page};
 use crate::domain::{EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp};
 
 /// Connections that read, audits aside.
@@ -118,19 +118,6 @@ impl SqliteStore {
     }
 }
 
-/// A limit as SQL takes it, with one row more, which tells whether there is a next page.
-fn limit_and_one(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
-}
-
-/// Cuts off the row that tells that there is a next page.
-fn page<T, K>(mut items: Vec<T>, limit: usize, key: impl FnOnce(&T) -> K) -> Page<T, K> {
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(key);
-    Page { items, next }
-}
-
 #[async_trait]
 impl Store for SqliteStore {
     fn name(&self) -> &'static str {
@@ -202,7 +189,7 @@ impl Store for SqliteStore {
             .bind(after)
             .bind(limit_and_one(limit));
         let rows = self.rows(query).await?;
-        let item = |row| {
+        let item = |row: &SqliteRow| {
             let mut columns = Columns::of(row);
             Ok((columns.int()?, columns.reservation()?))
         };

@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 
 use sqlx::SqliteConnection;
 
-use super::decode::Columns;
 use super::error::store_error;
 use super::queries;
 use super::remembered::Remembered;
 use super::script;
 use crate::domain::{EventId, OwnerId, Seq};
+use crate::storage::columns::Columns;
 use crate::storage::json::{push_display, push_text};
 use crate::storage::{Result, StoreError};
 

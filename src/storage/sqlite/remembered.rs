@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::{
-    Allocation, AllocationId, Changes, Event, EventId, Reservation, ReservationId, Seq, Snapshot, State, Timestamp, Wanted,
+    Allocation, AllocationId, Changes, Event, EventId, Reservation, ReservationId, Seq, Snapshot, State, Timestamp,
+    Wanted,
 };
 
 /// Most events, allocations and reservations together. Beyond it all reservations are forgotten, and if that does not make

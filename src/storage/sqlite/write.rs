@@ -1,282 +1,56 @@
-//! Changes to the JSON parameters of the writing statements, each with the number of rows that it must meet.
+//! Rows as SQLite takes them: one JSON array of arrays, so that one statement serves any number of rows.
 
-use uuid::fmt::Hyphenated;
-
-use crate::domain::{Allocation, Changes, Edited, Event, JournalEntry, Reservation};
-use crate::storage::{Result, StoreError, json};
-
-/// Rows for one statement: a JSON array of arrays.
-pub(super) struct Rows {
-    /// What the statement does, for the message when a guard refuses it.
-    pub(super) what: &'static str,
-    pub(super) json: String,
-    pub(super) count: u64,
-}
+use crate::storage::json;
+use crate::storage::write::Table;
 
 /// Bytes of JSON that a row takes, roughly.
 const ROW_BYTES: usize = 256;
 
-impl Rows {
-    fn new(what: &'static str, capacity: usize) -> Self {
-        let mut json = String::with_capacity(2 + capacity * ROW_BYTES);
-        json.push('[');
-        Self { what, json, count: 0 }
-    }
-
-    fn row(&mut self) -> Row<'_> {
-        self.json.push_str(if self.count == 0 { "[" } else { ",[" });
-        self.count += 1;
-        Row { json: &mut self.json, first: true }
-    }
-
-    fn finish(mut self) -> Self {
-        self.json.push(']');
-        self
-    }
+/// See the module.
+pub(super) struct JsonTable {
+    pub(super) json: String,
 }
 
-/// One row being written.
-struct Row<'a> {
-    json: &'a mut String,
-    first: bool,
-}
-
-impl Row<'_> {
+impl JsonTable {
     fn field(&mut self) -> &mut String {
-        if !std::mem::replace(&mut self.first, false) {
-            self.json.push(',');
-        }
-        self.json
+        self.json.push(',');
+        &mut self.json
+    }
+}
+
+impl Table for JsonTable {
+    fn with_capacity(rows: usize) -> Self {
+        let mut json = String::with_capacity(2 + rows * ROW_BYTES);
+        json.push('[');
+        Self { json }
     }
 
-    fn text(&mut self, text: &str) -> &mut Self {
-        json::push_text(self.field(), text);
-        self
+    fn begin_row(&mut self, event: &str) {
+        self.json.push_str(if self.json.len() == 1 { "[" } else { ",[" });
+        json::push_text(&mut self.json, event);
     }
 
-    fn opt_text(&mut self, text: Option<&str>) -> &mut Self {
-        match text {
-            Some(text) => self.text(text),
-            None => self.null(),
-        }
+    fn text(&mut self, value: &str) {
+        json::push_text(self.field(), value);
     }
 
-    fn int(&mut self, value: i64) -> &mut Self {
+    fn int(&mut self, value: i64) {
         json::push_display(self.field(), value);
-        self
     }
 
-    fn opt_int(&mut self, value: Option<i64>) -> &mut Self {
-        match value {
-            Some(value) => self.int(value),
-            None => self.null(),
-        }
-    }
-
-    fn null(&mut self) -> &mut Self {
-        self.field().push_str("null");
-        self
-    }
-
-    fn uuid(&mut self, id: &crate::domain::ReservationId) -> &mut Self {
-        let mut buffer = [0; Hyphenated::LENGTH];
-        let text = id.as_uuid().hyphenated().encode_lower(&mut buffer);
-        let field = self.field();
-        field.push('"');
-        field.push_str(text);
-        field.push('"');
-        self
-    }
-
-    fn json(&mut self, push: impl FnOnce(&mut String)) -> &mut Self {
+    fn json(&mut self, push: impl FnOnce(&mut String)) {
         push(self.field());
-        self
     }
 
-    fn end(&mut self) {
+    fn null(&mut self) {
+        self.field().push_str("null");
+    }
+
+    fn end_row(&mut self) {
         self.json.push(']');
     }
-}
 
-/// What a batch writes: the parameters of [`super::queries::WRITE_EDITS`] and [`super::queries::WRITE_SALES`], in order.
-pub(super) struct Writes {
-    pub(super) edits: [Rows; 4],
-    pub(super) sales: [Rows; 5],
-}
-
-impl Writes {
-    /// Of all events of a batch.
-    ///
-    /// # Errors
-    /// Where something changes while the event does not: it could not be guarded.
-    pub(super) fn of(changes: &[Changes]) -> Result<Self> {
-        let sum = |len: fn(&Changes) -> usize| changes.iter().map(len).sum::<usize>();
-        let mut events_insert = Rows::new("the insert of events", 0);
-        let mut events_edit = Rows::new("the edit of events", 0);
-        let mut allocations_insert = Rows::new("the insert of allocations", 0);
-        let mut allocations_edit = Rows::new("the edit of allocations", 0);
-        let mut events_advance = Rows::new("the advance of events", changes.len());
-        let mut allocations_count = Rows::new("the counting of allocations", sum(|c| c.allocations.len()));
-        let mut reservations_insert = Rows::new("the insert of reservations", sum(|c| c.reservations.len()));
-        let mut reservations_update = Rows::new("the update of reservations", 0);
-        let mut journal_insert = Rows::new("the insert of journal entries", sum(|c| c.journal.len()));
-
-        for change in changes {
-            let Some(event) = &change.event else {
-                if change.allocations.is_empty() && change.reservations.is_empty() && change.journal.is_empty() {
-                    continue;
-                }
-                return Err(StoreError::Guard { what: "the event of a change", expected: 1, actual: 0 });
-            };
-            let id = event.after.id.as_str();
-            match &event.before {
-                None => event_row(events_insert.row(), &event.after).end(),
-                Some(before) if only_advances(before, &event.after) => {
-                    let mut row = events_advance.row();
-                    row.text(id).int(before.last_seq).int(event.after.last_seq).int(before.version).end();
-                }
-                Some(before) => {
-                    let mut row = event_row(events_edit.row(), &event.after);
-                    row.int(before.last_seq).int(before.version).end();
-                }
-            }
-            for edited in &change.allocations {
-                match &edited.before {
-                    None => new_allocation_row(allocations_insert.row(), id, &edited.after),
-                    Some(before) if only_counts(before, &edited.after) => {
-                        count_row(allocations_count.row(), id, before, &edited.after);
-                    }
-                    Some(before) => edited_allocation_row(allocations_edit.row(), id, before, &edited.after),
-                }
-            }
-            for Edited { before, after } in &change.reservations {
-                match before {
-                    None => new_reservation_row(reservations_insert.row(), id, after),
-                    Some(before) => changed_reservation_row(reservations_update.row(), id, before, after),
-                }
-            }
-            for entry in &change.journal {
-                journal_row(journal_insert.row(), id, entry);
-            }
-        }
-        Ok(Self {
-            edits: [events_insert, events_edit, allocations_insert, allocations_edit].map(Rows::finish),
-            sales: [events_advance, allocations_count, reservations_insert, reservations_update, journal_insert]
-                .map(Rows::finish),
-        })
+    fn finish(&mut self) {
+        self.json.push(']');
     }
-}
-
-fn only_advances(before: &Event, after: &Event) -> bool {
-    before.config == after.config
-        && before.version == after.version
-        && before.allocation_count == after.allocation_count
-        && before.has_allocation_limits == after.has_allocation_limits
-}
-
-/// Capacity and `drain_to` may change without an edit: while capacity is drained, units that come back leave it.
-fn only_counts(before: &Allocation, after: &Allocation) -> bool {
-    before.version == after.version
-        && before.limit_per_owner == after.limit_per_owner
-        && before.display_name == after.display_name
-}
-
-fn event_row<'a>(mut row: Row<'a>, event: &Event) -> Row<'a> {
-    let config = &event.config;
-    row.text(event.id.as_str())
-        .text(&config.display_name)
-        .text(config.sales_state.as_str())
-        .opt_int(config.on_sale_at.map(|at| at.as_micros()))
-        .opt_int(config.off_sale_at.map(|at| at.as_micros()))
-        .int(config.hold_ttl_default.as_micros())
-        .int(config.hold_ttl_max.as_micros())
-        .opt_int(config.limit_per_owner)
-        .int(event.last_seq)
-        .int(event.version)
-        .int(event.allocation_count)
-        .int(i64::from(event.has_allocation_limits))
-        .int(event.created_at.as_micros());
-    row
-}
-
-fn new_allocation_row(mut row: Row<'_>, event: &str, allocation: &Allocation) {
-    row.text(event)
-        .text(allocation.id.as_str())
-        .text(&allocation.display_name)
-        .int(allocation.capacity)
-        .opt_int(allocation.drain_to)
-        .int(allocation.held)
-        .int(allocation.sold)
-        .opt_int(allocation.limit_per_owner)
-        .int(allocation.version)
-        .end();
-}
-
-fn edited_allocation_row(mut row: Row<'_>, event: &str, before: &Allocation, after: &Allocation) {
-    row.text(event)
-        .text(after.id.as_str())
-        .text(&after.display_name)
-        .int(after.capacity - before.capacity)
-        .opt_int(after.drain_to)
-        .int(after.held - before.held)
-        .int(after.sold - before.sold)
-        .opt_int(after.limit_per_owner)
-        .int(after.version)
-        .int(before.version)
-        .end();
-}
-
-fn count_row(mut row: Row<'_>, event: &str, before: &Allocation, after: &Allocation) {
-    row.text(event)
-        .text(after.id.as_str())
-        .int(after.capacity - before.capacity)
-        .opt_int(after.drain_to)
-        .int(after.held - before.held)
-        .int(after.sold - before.sold)
-        .int(before.version)
-        .end();
-}
-
-fn new_reservation_row(mut row: Row<'_>, event: &str, reservation: &Reservation) {
-    row.text(event)
-        .uuid(&reservation.id)
-        .text(reservation.owner.as_str())
-        .text(reservation.state.as_str())
-        .json(|out| json::push_quantities(out, &reservation.lines))
-        .int(reservation.expires_at.as_micros())
-        .int(reservation.created_at.as_micros())
-        .int(reservation.updated_at.as_micros())
-        .int(reservation.fingerprint)
-        .opt_text(reservation.order_ref.as_ref().map(|order_ref| order_ref.as_str()))
-        .json(|out| json::push_requested(out, &reservation.lines))
-        .json(|out| json::push_cancelled(out, &reservation.lines))
-        .end();
-}
-
-fn changed_reservation_row(mut row: Row<'_>, event: &str, before: &Reservation, after: &Reservation) {
-    row.text(event)
-        .uuid(&after.id)
-        .text(after.state.as_str())
-        .json(|out| json::push_quantities(out, &after.lines))
-        .json(|out| json::push_requested(out, &after.lines))
-        .json(|out| json::push_cancelled(out, &after.lines))
-        .int(after.expires_at.as_micros())
-        .int(after.updated_at.as_micros())
-        .opt_text(after.order_ref.as_ref().map(|order_ref| order_ref.as_str()))
-        .text(before.state.as_str())
-        .int(before.updated_at.as_micros())
-        .end();
-}
-
-fn journal_row(mut row: Row<'_>, event: &str, entry: &JournalEntry) {
-    row.text(event)
-        .int(entry.seq)
-        .int(entry.occurred_at.as_micros())
-        .text(entry.kind.as_str())
-        .json(|out| json::push_changes(out, entry));
-    match &entry.reservation {
-        Some((id, owner)) => row.uuid(id).text(owner.as_str()),
-        None => row.null().null(),
-    };
-    row.opt_text(json::stored_actor(entry).as_deref()).end();
 }

@@ -1,0 +1,186 @@
+//! Rows to values of the domain. The statements of both databases name the same columns in the same order.
+
+use super::{Result, StoreError, json};
+use crate::domain::{
+    Actor, Allocation, AllocationId, Duration, Event, EventConfig, EventId, EventView, InvalidId, JournalEntry,
+    JournalKind, OrderRef, OwnerId, Reservation, ReservationId, SalesState, State, Timestamp,
+};
+
+/// How many columns [`Columns::event`] reads.
+const EVENT_COLUMNS: usize = 13;
+
+/// A row of a database.
+pub(super) trait Cells {
+    /// The number in a column.
+    fn opt_int(&self, at: usize) -> Result<Option<i64>>;
+    /// The text in a column.
+    fn opt_text(&self, at: usize) -> Result<Option<&str>>;
+}
+
+/// Reads a row's columns one after another, in the order in which the query names them.
+pub(super) struct Columns<'r> {
+    row: &'r dyn Cells,
+    next: usize,
+}
+
+impl<'r> Columns<'r> {
+    pub(super) const fn of(row: &'r dyn Cells) -> Self {
+        Self { row, next: 0 }
+    }
+
+    pub(super) fn opt_int(&mut self) -> Result<Option<i64>> {
+        self.next += 1;
+        self.row.opt_int(self.next - 1)
+    }
+
+    pub(super) fn opt_text(&mut self) -> Result<Option<&'r str>> {
+        self.next += 1;
+        self.row.opt_text(self.next - 1)
+    }
+
+    pub(super) fn int(&mut self) -> Result<i64> {
+        let at = self.next;
+        self.opt_int()?.ok_or_else(|| corrupt("number", &format!("nothing in column {at}")))
+    }
+
+    pub(super) fn text(&mut self) -> Result<&'r str> {
+        let at = self.next;
+        self.opt_text()?.ok_or_else(|| corrupt("text", &format!("nothing in column {at}")))
+    }
+
+    /// The place in a list that a JSON parameter carried along.
+    pub(super) fn index(&mut self) -> Result<usize> {
+        let index = self.int()?;
+        usize::try_from(index).map_err(|_| corrupt("index", &index.to_string()))
+    }
+
+    fn time(&mut self) -> Result<Timestamp> {
+        self.int().map(Timestamp::from_micros)
+    }
+
+    pub(super) fn event_id(&mut self) -> Result<EventId> {
+        let text = self.text()?;
+        EventId::new(text).map_err(|error| invalid("event", text, error))
+    }
+
+    pub(super) fn owner(&mut self) -> Result<OwnerId> {
+        let text = self.text()?;
+        OwnerId::new(text).map_err(|error| invalid("owner", text, error))
+    }
+
+    fn reservation_id(&mut self) -> Result<ReservationId> {
+        let text = self.text()?;
+        ReservationId::new(text).map_err(|error| invalid("reservation", text, error))
+    }
+
+    pub(super) fn event(&mut self) -> Result<Event> {
+        let id = self.event_id()?;
+        let config = EventConfig {
+            display_name: self.text()?.to_owned(),
+            sales_state: self.named("sales state", SalesState::parse)?,
+            on_sale_at: self.opt_int()?.map(Timestamp::from_micros),
+            off_sale_at: self.opt_int()?.map(Timestamp::from_micros),
+            hold_ttl_default: Duration::from_micros(self.int()?),
+            hold_ttl_max: Duration::from_micros(self.int()?),
+            limit_per_owner: self.opt_int()?,
+        };
+        Ok(Event {
+            id,
+            config,
+            last_seq: self.int()?,
+            version: self.int()?,
+            allocation_count: self.int()?,
+            has_allocation_limits: self.int()? != 0,
+            created_at: self.time()?,
+        })
+    }
+
+    pub(super) fn allocation(&mut self) -> Result<Allocation> {
+        self.opt_allocation()?.ok_or_else(|| StoreError::Corrupt("an allocation without an id".to_owned()))
+    }
+
+    /// Nothing where a left join met none.
+    fn opt_allocation(&mut self) -> Result<Option<Allocation>> {
+        let Some(id) = self.opt_text()? else { return Ok(None) };
+        Ok(Some(Allocation {
+            id: AllocationId::new(id).map_err(|error| invalid("allocation", id, error))?,
+            display_name: self.text()?.to_owned(),
+            capacity: self.int()?,
+            drain_to: self.opt_int()?,
+            held: self.int()?,
+            sold: self.int()?,
+            limit_per_owner: self.opt_int()?,
+            version: self.int()?,
+        }))
+    }
+
+    pub(super) fn reservation(&mut self) -> Result<Reservation> {
+        let id = self.reservation_id()?;
+        let owner = self.owner()?;
+        let state = self.named("state", State::parse)?;
+        let lines = json::parse_lines(self.text()?, self.opt_text()?, self.opt_text()?)?;
+        Ok(Reservation {
+            id,
+            owner,
+            state,
+            lines,
+            expires_at: self.time()?,
+            created_at: self.time()?,
+            updated_at: self.time()?,
+            fingerprint: self.int()?,
+            order_ref: match self.opt_text()? {
+                None => None,
+                Some(text) => Some(OrderRef::new(text).map_err(|error| invalid("order", text, error))?),
+            },
+        })
+    }
+
+    pub(super) fn journal_entry(&mut self) -> Result<JournalEntry> {
+        let (seq, occurred_at) = (self.int()?, self.time()?);
+        let kind = self.named("kind of change", JournalKind::parse)?;
+        let actor = self.opt_text()?;
+        let reservation = match (self.opt_text()?, self.opt_text()?) {
+            (Some(id), Some(owner)) => Some((
+                ReservationId::new(id).map_err(|error| invalid("reservation", id, error))?,
+                OwnerId::new(owner).map_err(|error| invalid("owner", owner, error))?,
+            )),
+            (None, None) => None,
+            _ => return Err(StoreError::Corrupt(format!("journal entry {seq} has half a reservation"))),
+        };
+        let actor: Actor = json::parse_actor(actor, reservation.as_ref())?;
+        let mut entry = JournalEntry::new(seq, occurred_at, kind, actor);
+        entry.reservation = reservation;
+        json::parse_changes(self.text()?, &mut entry)?;
+        Ok(entry)
+    }
+
+    fn named<T>(&mut self, what: &str, parse: fn(&str) -> Option<T>) -> Result<T> {
+        let text = self.text()?;
+        parse(text).ok_or_else(|| corrupt(what, text))
+    }
+}
+
+/// Events with their allocations, from rows that repeat the event for each allocation.
+pub(super) fn event_views(rows: &[impl Cells], read_at: Timestamp) -> Result<Vec<EventView>> {
+    let mut views: Vec<EventView> = Vec::new();
+    for row in rows {
+        let id = Columns::of(row).text()?;
+        if let Some(view) = views.last_mut().filter(|view| view.event.id.as_str() == id) {
+            let mut columns = Columns { row, next: EVENT_COLUMNS };
+            view.allocations.push(columns.allocation()?);
+        } else {
+            let mut columns = Columns::of(row);
+            let event = columns.event()?;
+            views.push(EventView { event, allocations: Vec::from_iter(columns.opt_allocation()?), read_at });
+        }
+    }
+    Ok(views)
+}
+
+fn invalid(what: &str, text: &str, error: InvalidId) -> StoreError {
+    StoreError::Corrupt(format!("{what} {text} {error}"))
+}
+
+pub(super) fn corrupt(what: &str, text: &str) -> StoreError {
+    StoreError::Corrupt(format!("{text} is no {what}"))
+}

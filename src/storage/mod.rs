@@ -9,6 +9,7 @@ mod columns;
 #[cfg(test)]
 mod conformance;
 mod json;
+pub mod postgres;
 pub mod sqlite;
 mod write;
 

@@ -1,0 +1,90 @@
+//! Reads one unchanging state of one event, on a connection of its own.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sqlx::PgConnection;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::error::store_error;
+use super::literal::Arg;
+use super::queries::{self, Statement};
+use super::script::{Mode, Ran, Script};
+use super::{Shared, VIEW_TIME_AT, views};
+use crate::domain::{EventId, EventView, JournalEntry, Reservation, ReservationId, Seq};
+use crate::storage::columns::Columns;
+use crate::storage::{AuditReader, Result, StoreError};
+
+/// What makes every read of the transaction see the same state.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;";
+
+/// See [`AuditReader`]. Its connection is in a read transaction until it is dropped.
+pub(super) struct PostgresAuditReader {
+    shared: Arc<Shared>,
+    connection: PgConnection,
+    view: EventView,
+    next_seq: Seq,
+    after: Option<ReservationId>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl PostgresAuditReader {
+    /// Begins to read; `None`: there is no such event.
+    pub(super) async fn begin(
+        shared: Arc<Shared>,
+        event: &EventId,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Option<Self>> {
+        let mut connection = shared.connect().await?;
+        let mut script = Script::new(Mode::Inline);
+        script.text(BEGIN);
+        if let Some(settings) = &shared.settings {
+            script.text(settings);
+        }
+        script.inline(queries::AUDIT_EVENT, &[Arg::Text(event.as_str())]);
+        let ran = shared.within_timeout(script.run(&mut connection)).await.map_err(store_error)?;
+        let found = ran.map_err(|failed| store_error(failed.source))?.pop().unwrap_or_default();
+        let view = views(&found.rows, VIEW_TIME_AT)?.pop();
+        Ok(view.map(|view| Self { shared, connection, view, next_seq: 1, after: None, _permit: permit }))
+    }
+
+    async fn rows(&mut self, statement: Statement, rest: &[Arg<'_>]) -> Result<Ran> {
+        let mut args = vec![Arg::Text(self.view.event.id.as_str())];
+        args.extend(rest);
+        let mut script = Script::new(Mode::Inline);
+        script.inline(statement, &args);
+        let ran = self.shared.within_timeout(script.run(&mut self.connection)).await.map_err(store_error)?;
+        let ran = ran.map_err(|failed| store_error(failed.source))?.pop();
+        ran.ok_or_else(|| StoreError::Corrupt(format!("{} came to nothing", statement.name)))
+    }
+}
+
+#[async_trait]
+impl AuditReader for PostgresAuditReader {
+    async fn event(&mut self) -> Result<EventView> {
+        Ok(self.view.clone())
+    }
+
+    async fn reservation_count(&mut self) -> Result<u64> {
+        let found = self.rows(queries::AUDIT_RESERVATION_COUNT, &[]).await?;
+        let count = found.rows.first().map(|row| Columns::of(row).int()).transpose()?.unwrap_or(0);
+        u64::try_from(count).map_err(|_| StoreError::Corrupt(format!("{count} reservations")))
+    }
+
+    async fn next_journal(&mut self, limit: usize) -> Result<Vec<JournalEntry>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let found = self.rows(queries::JOURNAL, &[Arg::Int(self.next_seq), Arg::Int(limit)]).await?;
+        let entries: Vec<_> = found.rows.iter().map(|row| Columns::of(row).journal_entry()).collect::<Result<_>>()?;
+        self.next_seq = entries.last().map_or(1, |entry| entry.seq + 1);
+        Ok(entries)
+    }
+
+    async fn next_reservations(&mut self, limit: usize) -> Result<Vec<Reservation>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let after = self.after.map(|id| id.to_string()).unwrap_or_default();
+        let found = self.rows(queries::RESERVATIONS, &[Arg::Text(&after), Arg::Int(limit)]).await?;
+        let found: Vec<_> = found.rows.iter().map(|row| Columns::of(row).reservation()).collect::<Result<_>>()?;
+        self.after = found.last().map(|reservation| reservation.id);
+        Ok(found)
+    }
+}

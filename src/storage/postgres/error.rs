@@ -1,0 +1,54 @@
+//! What PostgreSQL's errors mean to the engine (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+
+use crate::storage::{BoxError, StoreError};
+
+/// Classes of SQLSTATE, its first two characters, and some single codes.
+mod code {
+    pub(super) const UNIQUE_VIOLATION: &str = "23505";
+    pub(super) const CHECK_VIOLATION: &str = "23514";
+    pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
+    pub(super) const QUERY_CANCELED: &str = "57014";
+    /// `serialization_failure` and `deadlock_detected` among them.
+    pub(super) const TRANSACTION_ROLLBACK: &str = "40";
+    /// A prepared statement that is gone: a pooler gave the connection to somebody else.
+    pub(super) const INVALID_STATEMENT_NAME: &str = "26";
+    /// Bad values, syntax errors and missing tables: ours to mend.
+    pub(super) const OURS: [&str; 3] = ["22", "42", "23"];
+}
+
+/// Whether the database refused a row for what it holds: a key that exists, a CHECK that fails.
+pub(super) fn is_violation(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| matches!(&*code, code::UNIQUE_VIOLATION | code::CHECK_VIOLATION))
+}
+
+/// The error that lies under sqlx's wrapper, whose message only repeats it.
+pub(super) fn unwrapped(error: sqlx::Error) -> BoxError {
+    if let sqlx::Error::Database(inner) = error {
+        inner.into_error()
+    } else if let sqlx::Error::Io(inner) = error {
+        Box::new(inner)
+    } else {
+        Box::new(error)
+    }
+}
+
+/// Tells whether to try again, to report that the database is away, or that it holds nonsense. Whatever is not known to be
+/// otherwise counts as "away": no room, no connections, shutting down, read-only after a failover, the network.
+pub(super) fn store_error(error: sqlx::Error) -> StoreError {
+    let undecodable = matches!(
+        error,
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnIndexOutOfBounds { .. }
+    );
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned();
+    let class = code.get(..2).unwrap_or_default();
+    let again = [code::TRANSACTION_ROLLBACK, code::INVALID_STATEMENT_NAME].contains(&class)
+        || [code::LOCK_NOT_AVAILABLE, code::QUERY_CANCELED].contains(&code.as_str());
+    if again {
+        StoreError::Retry(unwrapped(error))
+    } else if undecodable || code::OURS.contains(&class) {
+        StoreError::Corrupt(unwrapped(error).to_string())
+    } else {
+        StoreError::Unavailable(unwrapped(error))
+    }
+}

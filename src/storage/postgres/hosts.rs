@@ -1,0 +1,121 @@
+//! Where the database is: one server or several, of which one is the primary.
+
+use std::str::FromStr as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+
+use super::error::unwrapped;
+use crate::storage::{BoxError, StoreError};
+
+/// How long connecting to one server may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The servers that a URL names, and which of them was the primary last.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    options: Vec<PgConnectOptions>,
+    primary: AtomicUsize,
+}
+
+impl Hosts {
+    /// Reads `postgres://user:password@host1:port1,host2:port2/database?…`, as libpq does.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, without the password.
+    pub(super) fn parse(url: &str) -> Result<Self, String> {
+        let (scheme, rest) = url.split_once("://").ok_or("it has no ://")?;
+        if !matches!(scheme, "postgres" | "postgresql") {
+            return Err(format!("it begins with {scheme}:// and not with postgres://"));
+        }
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(user, hosts)| (user, hosts));
+        let at = if user.is_empty() { "" } else { "@" };
+        let options = hosts.split(',').map(|host| {
+            let options = PgConnectOptions::from_str(&format!("{scheme}://{user}{at}{host}{path}"));
+            options.map(PgConnectOptions::disable_statement_logging).map_err(|error| format!("{host}: {error}"))
+        });
+        Ok(Self { options: options.collect::<Result<_, _>>()?, primary: AtomicUsize::new(0) })
+    }
+
+    /// Changes the options of each.
+    pub(super) fn with(mut self, change: impl Fn(PgConnectOptions) -> PgConnectOptions) -> Self {
+        self.options = self.options.into_iter().map(change).collect();
+        self
+    }
+
+    /// The server that was the primary last.
+    pub(super) fn primary(&self) -> &PgConnectOptions {
+        &self.options[self.primary.load(Ordering::Relaxed)]
+    }
+
+    /// Connects to the primary: the first server, beginning with the one that was the primary last, that takes writes.
+    ///
+    /// # Errors
+    /// Where there is none, within [`CONNECT_TIMEOUT`] for each server: what the last one said.
+    pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
+        let first = self.primary.load(Ordering::Relaxed);
+        let mut failed: BoxError = "no server is named".into();
+        for index in (first..self.options.len()).chain(0..first) {
+            match tokio::time::timeout(CONNECT_TIMEOUT, writable(&self.options[index])).await {
+                Ok(Ok(connection)) => {
+                    self.primary.store(index, Ordering::Relaxed);
+                    return Ok(connection);
+                }
+                Ok(Err(error)) => failed = error,
+                Err(_) => failed = format!("no answer within {CONNECT_TIMEOUT:?}").into(),
+            }
+            let options = &self.options[index];
+            tracing::debug!(host = options.get_host(), port = options.get_port(), error = &*failed, "not connected");
+        }
+        Err(StoreError::Unavailable(failed))
+    }
+}
+
+/// Connects, where the server takes writes.
+async fn writable(options: &PgConnectOptions) -> Result<PgConnection, BoxError> {
+    let mut connection = options.connect().await.map_err(unwrapped)?;
+    let read_only = sqlx::raw_sql("SHOW transaction_read_only").fetch_one(&mut connection).await.map_err(unwrapped)?;
+    let read_only: String = sqlx::Row::try_get(&read_only, 0).map_err(unwrapped)?;
+    if read_only == "on" {
+        let _ = connection.close().await;
+        return Err("the server is read-only, as a standby is".into());
+    }
+    Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(url: &str) -> Vec<(String, u16, Option<String>, String)> {
+        let hosts = Hosts::parse(url).unwrap();
+        let seen = hosts.options.iter().map(|options| {
+            (
+                options.get_host().to_owned(),
+                options.get_port(),
+                options.get_database().map(str::to_owned),
+                options.get_username().to_owned(),
+            )
+        });
+        seen.collect()
+    }
+
+    #[test]
+    fn a_url_names_one_server_or_several() {
+        let of = |host: &str, port| (host.to_owned(), port, Some("tickets".to_owned()), "ann".to_owned());
+        assert_eq!(hosts("postgres://ann:p%40ss@db/tickets"), [of("db", 5432)]);
+        assert_eq!(hosts("postgresql://ann@a:1,b:2/tickets?sslmode=require"), [of("a", 1), of("b", 2)]);
+        assert_eq!(hosts("postgres://ann@[::1]:7/tickets"), [of("[::1]", 7)]);
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_without_telling_the_password() {
+        for url in ["tickets", "mysql://ann:secret@db/x", "postgres://ann:secret@db:nan/x"] {
+            let told = Hosts::parse(url).unwrap_err();
+            assert!(!told.contains("secret"), "{told}");
+        }
+    }
+}

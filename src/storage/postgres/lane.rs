@@ -1,0 +1,327 @@
+//! A lane: one connection that runs batches. A batch costs three round trips: lock and load; write; commit.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sqlx::PgConnection;
+
+use super::Shared;
+use super::error::{is_violation, store_error};
+use super::literal::{Arg, Arrays, array};
+use super::queries::{self, Statement};
+use super::script::{Failed, Ran, Script};
+use crate::domain::{
+    AllocationId, Changes, EventId, JournalEntry, OwnerId, OwnerUnits, Reservation, Seq, Snapshot, Timestamp, Wanted,
+};
+use crate::storage::columns::Columns;
+use crate::storage::json::parse_lines;
+use crate::storage::write::{Rows, Writes};
+use crate::storage::{LaneConnection, Loaded, Result, StoreError};
+
+/// Most expired holds that are loaded for one event when a batch begins.
+const EXPIRED_AT_BEGIN_MAX: usize = 256;
+
+/// See [`LaneConnection`].
+pub(super) struct Lane {
+    shared: Arc<Shared>,
+    /// Nothing after an error that leaves it in doubt: the next transaction reconnects.
+    connection: Option<PgConnection>,
+}
+
+impl Lane {
+    pub(super) async fn open(shared: Arc<Shared>) -> Result<Self> {
+        let connection = Some(shared.connect_lane().await?);
+        Ok(Self { shared, connection })
+    }
+
+    fn script(&self) -> Script {
+        Script::new(self.shared.mode)
+    }
+
+    /// Runs a script within the transaction.
+    async fn run(&mut self, script: Script) -> std::result::Result<Vec<Ran>, Failed> {
+        let Some(mut connection) = self.connection.take() else {
+            return Err(Failed { ran: 0, source: std::io::Error::from(std::io::ErrorKind::NotConnected).into() });
+        };
+        // An answer that comes too late is not read any more, so the connection is kept only where one came in time.
+        let ran = self.shared.within_timeout(script.run(&mut connection)).await;
+        let ran = ran.unwrap_or_else(|late| Err(Failed { ran: 0, source: late }));
+        if ran.as_ref().err().is_none_or(|failed| failed.source.as_database_error().is_some()) {
+            self.connection = Some(connection);
+        }
+        ran
+    }
+
+    async fn run_plain(&mut self, script: Script) -> Result<Vec<Ran>> {
+        self.run(script).await.map_err(|failed| store_error(failed.source))
+    }
+
+    async fn call(&mut self, statement: Statement, args: &[Arg<'_>]) -> Result<Ran> {
+        let mut script = self.script();
+        script.call(statement, args);
+        let ran = self.run_plain(script).await?.pop();
+        ran.ok_or_else(|| StoreError::Corrupt(format!("{} came to nothing", statement.name)))
+    }
+
+    /// Passes the result on; before an error it ends the transaction.
+    async fn settle<T>(&mut self, result: Result<T>) -> Result<T> {
+        let Err(error) = &result else { return result };
+        if matches!(error, StoreError::Unavailable(_)) {
+            // A server that was shut down, or became a standby: the next transaction looks for the primary.
+            self.connection = None;
+        }
+        if self.connection.is_some() {
+            let mut script = self.script();
+            script.inline(queries::ROLLBACK, &[]);
+            if self.run(script).await.is_err() {
+                self.connection = None;
+            }
+        }
+        result
+    }
+
+    /// Begins, on a new connection where the old one turns out to be gone: until then nothing has happened.
+    async fn try_begin(&mut self, wanted: &[Wanted]) -> Result<Loaded> {
+        let reused = self.connection.is_some();
+        if !reused {
+            self.connection = Some(self.shared.connect_lane().await?);
+        }
+        match self.try_load(wanted).await {
+            Err(StoreError::Unavailable(_)) if reused => {
+                self.connection = None;
+                self.connection = Some(self.shared.connect_lane().await?);
+                self.try_load(wanted).await
+            }
+            loaded => loaded,
+        }
+    }
+
+    async fn try_load(&mut self, wanted: &[Wanted]) -> Result<Loaded> {
+        let mut script = self.script();
+        self.shared.begin(&mut script);
+        // In one order everywhere, so that no two transactions wait for each other.
+        let in_order: BTreeSet<&EventId> = wanted.iter().map(|wanted| &wanted.event).collect();
+        for event in &in_order {
+            script.call(queries::LOCK_EVENT, &[Arg::Text(event.as_str())]);
+        }
+        script.inline(queries::NOW, &[]);
+        for wanted in wanted {
+            let event = Arg::Text(wanted.event.as_str());
+            script.call(queries::LOAD_EVENT, &[event]);
+            let allocations: BTreeSet<_> = wanted.allocations.iter().map(AllocationId::as_str).collect();
+            script.call(queries::LOAD_ALLOCATIONS, &[event, array(allocations).as_arg()]);
+            let reservations: BTreeSet<_> = wanted.reservations.iter().collect();
+            let reservations = array(reservations.into_iter().map(ToString::to_string));
+            script.call(queries::LOAD_RESERVATIONS, &[event, reservations.as_arg()]);
+        }
+        let mut ran = self.run_plain(script).await?.into_iter().skip(self.shared.begin_statements() + in_order.len());
+        let now = ran.next().unwrap_or_default();
+        let now = now.rows.first().ok_or_else(|| StoreError::Corrupt("the clock tells no time".to_owned()))?;
+        let now = Timestamp::from_micros(Columns::of(now).int()?);
+        let mut snapshots = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            let [event, allocations, reservations] = [(); 3].map(|()| ran.next().unwrap_or_default());
+            snapshots.push(snapshot(&wanted.event, &event, &allocations, &reservations, now)?);
+        }
+        for (wanted, snapshot) in wanted.iter().zip(&mut snapshots) {
+            if wanted.expired {
+                self.load_expired_of(snapshot, now, EXPIRED_AT_BEGIN_MAX).await?;
+            }
+            self.load_missing_allocations(snapshot).await?;
+        }
+        Ok(Loaded { now, snapshots })
+    }
+
+    async fn load_expired_of(&mut self, snapshot: &mut Snapshot, now: Timestamp, limit: usize) -> Result<()> {
+        if !snapshot.more_expired {
+            return Ok(());
+        }
+        let last = snapshot.expired.last().and_then(|id| snapshot.reservations.get(id));
+        let after = last.map_or(i64::MIN, |last| last.expires_at.as_micros());
+        let after_id = last.map(|last| last.id).unwrap_or_else(|| uuid::Uuid::nil().into()).to_string();
+        // One more than wanted tells whether there are more.
+        let fetch = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        let event = snapshot.event_id.as_str().to_owned();
+        let args = [Arg::Text(&event), Arg::Int(now.as_micros()), Arg::Int(after), Arg::Text(&after_id), Arg::Int(fetch)];
+        let found = self.call(queries::LOAD_EXPIRED, &args).await?;
+        snapshot.more_expired = found.rows.len() > limit;
+        for row in found.rows.iter().take(limit) {
+            let hold = Columns::of(row).reservation()?;
+            snapshot.expired.push(hold.id);
+            snapshot.reservations.insert(hold.id, hold);
+        }
+        Ok(())
+    }
+
+    /// Loads the allocations that the loaded reservations name and that are not there yet.
+    async fn load_missing_allocations(&mut self, snapshot: &mut Snapshot) -> Result<()> {
+        let lines = snapshot.reservations.values().flat_map(|reservation: &Reservation| &reservation.lines);
+        let named: BTreeSet<&AllocationId> = lines.map(|line| &line.allocation).collect();
+        let missing: Vec<_> = named.into_iter().filter(|id| !snapshot.allocations.contains_key(*id)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let missing = array(missing.into_iter().map(AllocationId::as_str));
+        let event = snapshot.event_id.as_str().to_owned();
+        let found = self.call(queries::LOAD_ALLOCATIONS, &[Arg::Text(&event), missing.as_arg()]).await?;
+        take_allocations(&found, snapshot)
+    }
+
+    async fn try_load_usage(&mut self, event: &EventId, owner: &OwnerId) -> Result<OwnerUnits> {
+        let found = self.call(queries::LOAD_USAGE, &[Arg::Text(event.as_str()), Arg::Text(owner.as_str())]).await?;
+        let mut usage = OwnerUnits::new();
+        for row in &found.rows {
+            let mut columns = Columns::of(row);
+            for line in parse_lines(columns.text()?, None, columns.opt_text()?)? {
+                *usage.entry(line.allocation).or_default() += line.quantity - line.cancelled;
+            }
+        }
+        usage.retain(|_, units| *units != 0);
+        Ok(usage)
+    }
+
+    async fn try_commit(&mut self, changes: &[Changes]) -> Result<()> {
+        let mut script = self.script();
+        let mut expected = Vec::new();
+        for change in changes {
+            let writes = Writes::of(std::slice::from_ref(change))?;
+            let Some(event) = &change.event else { continue };
+            let event = event.after.id.as_str();
+            for (statement, rows) in queries::EDITS.into_iter().zip(&writes.edits) {
+                write(&mut script, &mut expected, Script::inline, statement, event, rows);
+            }
+            for (statement, rows) in queries::SALES.into_iter().zip(&writes.sales) {
+                write(&mut script, &mut expected, Script::call, statement, event, rows);
+            }
+        }
+        if !script.is_empty() {
+            let ran = self.run(script).await.map_err(|failed| match expected.get(failed.ran) {
+                Some((what, expected)) if is_violation(&failed.source) => {
+                    tracing::error!(error = %failed.source, "the database refused {what}");
+                    StoreError::Guard { what, expected: *expected, actual: 0 }
+                }
+                _ => store_error(failed.source),
+            })?;
+            for (index, (what, expected)) in expected.into_iter().enumerate() {
+                let actual = ran.get(index).map_or(0, |ran| ran.changed);
+                if actual != expected {
+                    return Err(StoreError::Guard { what, expected, actual });
+                }
+            }
+        }
+        let mut script = self.script();
+        script.inline(queries::COMMIT, &[]);
+        self.run_plain(script).await?;
+        self.shared.note_committed(changes);
+        Ok(())
+    }
+}
+
+/// Adds a statement, if it has rows, and how many rows it must meet.
+fn write(
+    script: &mut Script,
+    expected: &mut Vec<(&'static str, u64)>,
+    add: fn(&mut Script, Statement, &[Arg<'_>]),
+    statement: Statement,
+    event: &str,
+    rows: &Rows<Arrays>,
+) {
+    if rows.count == 0 {
+        return;
+    }
+    let mut args = vec![Arg::Text(event)];
+    args.extend(rows.table.columns.iter().map(super::literal::Array::as_arg));
+    add(script, statement, &args);
+    expected.push((rows.what, rows.count));
+}
+
+fn snapshot(
+    id: &EventId,
+    event: &Ran,
+    allocations: &Ran,
+    reservations: &Ran,
+    now: Timestamp,
+) -> Result<Snapshot> {
+    let mut snapshot = Snapshot {
+        event_id: id.clone(),
+        event: None,
+        allocations: BTreeMap::new(),
+        reservations: HashMap::new(),
+        earliest_expiry: None,
+        expired: Vec::new(),
+        more_expired: false,
+        exact_usage: HashMap::new(),
+    };
+    if let Some(row) = event.rows.first() {
+        let mut columns = Columns::of(row);
+        snapshot.event = Some(columns.event()?);
+        snapshot.earliest_expiry = columns.opt_int()?.map(Timestamp::from_micros);
+        snapshot.more_expired = snapshot.earliest_expiry.is_some_and(|expiry| expiry <= now);
+    }
+    take_allocations(allocations, &mut snapshot)?;
+    for row in &reservations.rows {
+        let reservation = Columns::of(row).reservation()?;
+        snapshot.reservations.insert(reservation.id, reservation);
+    }
+    Ok(snapshot)
+}
+
+fn take_allocations(found: &Ran, snapshot: &mut Snapshot) -> Result<()> {
+    for row in &found.rows {
+        let allocation = Columns::of(row).allocation()?;
+        snapshot.allocations.insert(allocation.id.clone(), allocation);
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl LaneConnection for Lane {
+    async fn begin(&mut self, wanted: &[Wanted]) -> Result<Loaded> {
+        let loaded = self.try_begin(wanted).await;
+        self.settle(loaded).await
+    }
+
+    async fn load_expired(&mut self, snapshot: &mut Snapshot, now: Timestamp, limit: usize) -> Result<()> {
+        let mut loaded = self.load_expired_of(snapshot, now, limit).await;
+        if loaded.is_ok() {
+            loaded = self.load_missing_allocations(snapshot).await;
+        }
+        self.settle(loaded).await
+    }
+
+    async fn load_journal(&mut self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {
+        let mut script = self.script();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        script.inline(queries::JOURNAL, &[Arg::Text(event.as_str()), Arg::Int(from), Arg::Int(limit)]);
+        let loaded = self.run_plain(script).await.and_then(|ran| {
+            ran.iter().flat_map(|ran| &ran.rows).map(|row| Columns::of(row).journal_entry()).collect::<Result<_>>()
+        });
+        self.settle(loaded).await
+    }
+
+    async fn load_usage(&mut self, event: &EventId, owner: &OwnerId) -> Result<OwnerUnits> {
+        let loaded = self.try_load_usage(event, owner).await;
+        self.settle(loaded).await
+    }
+
+    async fn commit(&mut self, changes: &[Changes]) -> Result<()> {
+        let committed = self.try_commit(changes).await;
+        self.settle(committed).await
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        let mut script = self.script();
+        script.inline(queries::ROLLBACK, &[]);
+        if self.connection.is_some() && self.run(script).await.is_err() {
+            // The transaction ended with its connection.
+            self.connection = None;
+        }
+        Ok(())
+    }
+
+    /// There is nothing to do between transactions: the owner index is filled beside the lanes.
+    async fn upkeep(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+}

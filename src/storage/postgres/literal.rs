@@ -1,0 +1,162 @@
+//! Values as PostgreSQL reads them in the text of a statement. With `standard_conforming_strings` on, which every
+//! connection sets, a string constant ends at a single quote and nothing else is special in it
+//! (<https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS>).
+
+use crate::storage::json::push_display;
+use crate::storage::write::Table;
+
+/// A parameter of a statement.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Arg<'a> {
+    /// A number.
+    Int(i64),
+    /// A text, or an array as text.
+    Text(&'a str),
+}
+
+impl Arg<'_> {
+    pub(super) fn push(self, out: &mut String) {
+        match self {
+            Self::Int(value) => push_display(out, value),
+            Self::Text(text) => {
+                out.push('\'');
+                for (index, part) in text.split('\'').enumerate() {
+                    if index > 0 {
+                        out.push_str("''");
+                    }
+                    out.push_str(part);
+                }
+                out.push('\'');
+            }
+        }
+    }
+}
+
+/// An array constant, `{"a","b"}`, element by element.
+#[derive(Debug, Default)]
+pub(super) struct Array(String);
+
+impl Array {
+    fn element(&mut self) -> &mut String {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        &mut self.0
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        let out = self.element();
+        out.push('"');
+        if text.bytes().all(|b| b != b'"' && b != b'\\') {
+            out.push_str(text);
+        } else {
+            for c in text.chars() {
+                if matches!(c, '"' | '\\') {
+                    out.push('\\');
+                }
+                out.push(c);
+            }
+        }
+        out.push('"');
+    }
+
+    pub(super) fn int(&mut self, value: i64) {
+        push_display(self.element(), value);
+    }
+
+    pub(super) fn null(&mut self) {
+        self.element().push_str("NULL");
+    }
+
+    pub(super) fn finish(&mut self) {
+        if self.0.is_empty() {
+            self.0.push('{');
+        }
+        self.0.push('}');
+    }
+
+    pub(super) fn as_arg(&self) -> Arg<'_> {
+        Arg::Text(&self.0)
+    }
+}
+
+/// The texts as one array.
+pub(super) fn array<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Array {
+    let mut array = Array::default();
+    for text in texts {
+        array.text(text.as_ref());
+    }
+    array.finish();
+    array
+}
+
+/// Rows as PostgreSQL takes them: an array for each column, for `unnest`. The event is a parameter of its own.
+#[derive(Debug)]
+pub(super) struct Arrays {
+    pub(super) columns: Vec<Array>,
+    at: usize,
+    scratch: String,
+}
+
+impl Arrays {
+    fn column(&mut self) -> &mut Array {
+        if self.at == self.columns.len() {
+            self.columns.push(Array::default());
+        }
+        self.at += 1;
+        &mut self.columns[self.at - 1]
+    }
+}
+
+impl Table for Arrays {
+    fn with_capacity(_rows: usize) -> Self {
+        Self { columns: Vec::new(), at: 0, scratch: String::new() }
+    }
+
+    fn begin_row(&mut self, _event: &str) {
+        self.at = 0;
+    }
+
+    fn text(&mut self, value: &str) {
+        self.column().text(value);
+    }
+
+    fn int(&mut self, value: i64) {
+        self.column().int(value);
+    }
+
+    fn json(&mut self, push: impl FnOnce(&mut String)) {
+        let mut json = std::mem::take(&mut self.scratch);
+        json.clear();
+        push(&mut json);
+        // What is not there is NULL, not the JSON value of that name.
+        if json == "null" { self.null() } else { self.text(&json) }
+        self.scratch = json;
+    }
+
+    fn null(&mut self) {
+        self.column().null();
+    }
+
+    fn end_row(&mut self) {}
+
+    fn finish(&mut self) {
+        self.columns.iter_mut().for_each(Array::finish);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_end_where_they_end() {
+        let mut out = String::new();
+        Arg::Text("it's '' \\ \"x\" \n--; $1").push(&mut out);
+        assert_eq!(out, "'it''s '''' \\ \"x\" \n--; $1'");
+        out.clear();
+        array(["a", "b\"c", "d\\e", "{f,NULL}", ""]).as_arg().push(&mut out);
+        assert_eq!(out, r#"'{"a","b\"c","d\\e","{f,NULL}",""}'"#);
+        out.clear();
+        array::<&str>([]).as_arg().push(&mut out);
+        assert_eq!(out, "'{}'");
+    }
+}

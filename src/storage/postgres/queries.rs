@@ -1,0 +1,90 @@
+//! The SQL of this store: one file in `queries/` for each statement. All of them are about one event, `$1`.
+
+/// A statement with parameters.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Statement {
+    /// Under which it is prepared.
+    pub(super) name: &'static str,
+    sql: &'static str,
+}
+
+impl Statement {
+    /// The text, without the comment that it begins with and the semicolon that it ends with.
+    pub(super) fn body(&self) -> &'static str {
+        let mut rest = self.sql;
+        while rest.starts_with("--") {
+            rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
+        }
+        rest.trim_end().trim_end_matches(';')
+    }
+}
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $const:ident = $name:literal;)+) => {
+        $($(#[$doc])* pub(super) const $const: Statement =
+            Statement { name: $name, sql: include_str!(concat!("queries/", $name, ".sql")) };)+
+
+        /// Every statement.
+        #[cfg(test)]
+        pub(super) const ALL: &[Statement] = &[$($const),+];
+    };
+}
+
+statements! {
+    BEGIN = "begin";
+    COMMIT = "commit";
+    ROLLBACK = "rollback";
+    LOCK_EVENT = "lock_event";
+    NOW = "now";
+    LOAD_EVENT = "load_event";
+    LOAD_ALLOCATIONS = "load_allocations";
+    LOAD_RESERVATIONS = "load_reservations";
+    LOAD_EXPIRED = "load_expired";
+    LOAD_USAGE = "load_usage";
+    EVENTS_INSERT = "events_insert";
+    EVENTS_EDIT = "events_edit";
+    ALLOCATIONS_INSERT = "allocations_insert";
+    ALLOCATIONS_EDIT = "allocations_edit";
+    EVENTS_ADVANCE = "events_advance";
+    ALLOCATIONS_COUNT = "allocations_count";
+    RESERVATIONS_INSERT = "reservations_insert";
+    RESERVATIONS_UPDATE = "reservations_update";
+    JOURNAL_INSERT = "journal_insert";
+    EVENT = "event";
+    EVENTS = "events";
+    LAST_SEQ = "last_seq";
+    RESERVATION = "reservation";
+    RESERVATIONS = "reservations";
+    RESERVATIONS_OF = "reservations_of";
+    JOURNAL = "journal";
+    EVENTS_WITH_EXPIRED_HOLDS = "events_with_expired_holds";
+    AUDIT_EVENT = "audit_event";
+    AUDIT_RESERVATION_COUNT = "audit_reservation_count";
+    UPKEEP_DUE = "upkeep_due";
+    UPKEEP_CLAIM = "upkeep_claim";
+    UPKEEP_STATE = "upkeep_state";
+    UPKEEP_WRITE = "upkeep_write";
+    UPKEEP_COMPLETE_RUN = "upkeep_complete_run";
+    UPKEEP_ADVANCE = "upkeep_advance";
+}
+
+/// What a lane runs for nearly every batch: prepared when it connects.
+pub(super) const OF_LANES: &[Statement] = &[
+    LOCK_EVENT,
+    LOAD_EVENT,
+    LOAD_ALLOCATIONS,
+    LOAD_RESERVATIONS,
+    LOAD_EXPIRED,
+    LOAD_USAGE,
+    EVENTS_ADVANCE,
+    ALLOCATIONS_COUNT,
+    RESERVATIONS_INSERT,
+    RESERVATIONS_UPDATE,
+    JOURNAL_INSERT,
+];
+
+/// What people do, in the order of `Writes::edits`.
+pub(super) const EDITS: [Statement; 4] = [EVENTS_INSERT, EVENTS_EDIT, ALLOCATIONS_INSERT, ALLOCATIONS_EDIT];
+/// What a sale does, in the order of `Writes::sales`.
+pub(super) const SALES: [Statement; 5] =
+    [EVENTS_ADVANCE, ALLOCATIONS_COUNT, RESERVATIONS_INSERT, RESERVATIONS_UPDATE, JOURNAL_INSERT];

@@ -1,0 +1,4 @@
+-- Rows: one. $1: event
+-- Lock: none.
+-- Safe: walks the primary key.
+SELECT count(*) FROM reservations WHERE event_id = $1;

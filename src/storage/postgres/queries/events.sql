@@ -1,0 +1,22 @@
+-- Rows: as event.sql, for each of up to $2 events after $1, in order of ids.
+-- Lock: none: one statement sees one state.
+-- Safe: holds that have expired are found through the index of holds by expiry, and taken off. The clock is read once.
+WITH clock (now) AS MATERIALIZED (SELECT boxoffice_now()),
+page AS MATERIALIZED (
+    SELECT * FROM events WHERE id > $1 ORDER BY id LIMIT $2),
+expired (event_id, allocation_id, units) AS MATERIALIZED (
+    SELECT p.id, l.key, sum(l.value::bigint)::bigint
+      FROM clock CROSS JOIN page AS p
+     CROSS JOIN LATERAL (
+           SELECT f.lines FROM reservations AS f
+            WHERE f.event_id = p.id AND f.state = 'HELD' AND f.expires_at <= clock.now) AS r
+     CROSS JOIN LATERAL json_each_text(r.lines) AS l
+     GROUP BY p.id, l.key)
+SELECT p.id, p.display_name, p.sales_state, p.on_sale_at, p.off_sale_at, p.hold_ttl_default, p.hold_ttl_max,
+       p.limit_per_owner, p.last_seq, p.version, p.allocation_count, p.has_allocation_limits, p.created_at,
+       a.id, a.display_name, a.capacity, a.drain_to, a.held - coalesce(x.units, 0), a.sold, a.limit_per_owner, a.version,
+       (SELECT now FROM clock)
+  FROM page AS p
+  LEFT JOIN allocations AS a ON a.event_id = p.id
+  LEFT JOIN expired AS x ON x.event_id = p.id AND x.allocation_id = a.id
+ ORDER BY p.id, a.id;

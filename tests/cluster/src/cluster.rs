@@ -1,0 +1,280 @@
+//! A server's life: made, started, killed, started again, removed.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::Signal;
+
+use crate::family;
+use crate::home::Home;
+use crate::port::HeldPort;
+use crate::programs::Programs;
+
+/// The superuser of every cluster.
+pub(crate) const SUPERUSER: &str = "postgres";
+
+/// How long a server may take until it accepts connections (it may have to recover first), and until it has stopped.
+const START_WAIT_MAX: Duration = Duration::from_secs(120);
+const STOP_WAIT_MAX: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// How much of the server's log is told.
+const LOG_TAIL_BYTES: u64 = 16 * 1024;
+
+/// Becomes the server, with a log for its output and without what this process may have inherited from its own parents
+/// (a shell can name the first ten; what we open ourselves is closed on exec anyway). $0 is the program.
+const BECOME_SERVER: &str = r#"exec "$0" "$@" >>log 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-"#;
+
+/// What holds for every cluster. Dynamic shared memory lies in the data directory, because else a killed server would leave
+/// it in `/dev/shm`.
+const COMMON_SETTINGS: &[(&str, &str)] = &[
+    ("listen_addresses", "127.0.0.1"),
+    ("unix_socket_directories", ""),
+    ("dynamic_shared_memory_type", "mmap"),
+    ("timezone", "UTC"),
+    ("log_timezone", "UTC"),
+    ("log_line_prefix", "%m [%p] %d %a "),
+];
+
+/// How a cluster is to be. The default is for tests: not durable, in the usual place for temporary files.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    durable: bool,
+    settings: Vec<(String, String)>,
+    base: Option<PathBuf>,
+}
+
+impl Options {
+    /// Commits wait for the disk, as in production. Without this they do not (`fsync` and `full_page_writes` are off): what
+    /// is committed survives the death of the server, but not that of the machine.
+    #[must_use]
+    pub fn durable(mut self) -> Self {
+        self.durable = true;
+        self
+    }
+
+    /// A line of `postgresql.conf`; the value needs no quotes. The last one of a name wins, over this crate's own too.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The existing directory in which the cluster's directory is made, such as a small tmpfs. The cluster's account (which
+    /// is not root) must be allowed to make one there.
+    #[must_use]
+    pub fn base(mut self, base: impl Into<PathBuf>) -> Self {
+        self.base = Some(base.into());
+        self
+    }
+
+    pub(crate) fn base_directory(&self) -> Option<&Path> {
+        self.base.as_deref()
+    }
+
+    /// What is appended to `postgresql.conf`.
+    fn lines(&self) -> String {
+        let durability = if self.durable { "on" } else { "off" };
+        let durability = [("fsync", durability), ("full_page_writes", durability)];
+        let own = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        COMMON_SETTINGS.iter().copied().chain(durability).chain(own).fold(String::new(), |mut lines, (name, value)| {
+            let _ = writeln!(lines, "{name} = '{}'", value.replace('\'', "''"));
+            lines
+        })
+    }
+}
+
+/// A private PostgreSQL server, gone without a trace when this is dropped or when this process ends.
+#[derive(Debug)]
+pub struct Cluster {
+    pub(crate) programs: Programs,
+    pub(crate) home: Home,
+    port: HeldPort,
+    /// `None` while it is down.
+    postmaster: Mutex<Option<Child>>,
+}
+
+impl Cluster {
+    /// Makes a new, empty cluster (UTF-8, locale C) and starts its server. Takes about a second.
+    ///
+    /// # Errors
+    /// If PostgreSQL is not installed, or does not start with these options: then the message has the end of its log.
+    pub fn start(options: &Options) -> Result<Self> {
+        let programs = Programs::find()?;
+        let home = Home::make(options.base_directory(), &programs)?;
+        let user = format!("--username={SUPERUSER}");
+        // Trust: on the loopback interface (and for replication too) nobody is asked for a password.
+        let arguments = ["--pgdata=data", "--no-sync", "--auth=trust", "--encoding=UTF8", "--no-locale", user.as_str()];
+        programs.run(home.path(), "initdb", &arguments, "")?;
+        Self::start_in(programs, home, options)
+    }
+
+    /// Starts a server on a data directory that is there already.
+    pub(crate) fn start_in(programs: Programs, home: Home, options: &Options) -> Result<Self> {
+        let conf = home.data().join("postgresql.conf");
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&conf)
+            .and_then(|mut file| file.write_all(options.lines().as_bytes()))
+            .with_context(|| format!("cannot write {}", conf.display()))?;
+        let cluster = Self { programs, home, port: HeldPort::take()?, postmaster: Mutex::new(None) };
+        cluster.start_again()?;
+        Ok(cluster)
+    }
+
+    /// Starts the server that was stopped or killed, on the same directory and port, and waits until it accepts connections.
+    ///
+    /// # Errors
+    /// If it runs already, or does not come up.
+    pub fn start_again(&self) -> Result<()> {
+        let mut postmaster = self.postmaster();
+        if postmaster.is_some() {
+            bail!("the PostgreSQL server runs already");
+        }
+        let child = self
+            .programs
+            .command("sh")
+            .args(["-c", BECOME_SERVER])
+            .arg(self.programs.directory().join("postgres"))
+            .args(["-D", "data", "-p", &self.port().to_string()])
+            .current_dir(self.home.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // A group of its own: what a terminal sends to ours is not meant for it.
+            .process_group(0)
+            .spawn()
+            .context("cannot start sh")?;
+        *postmaster = Some(child);
+        drop(postmaster);
+        self.wait_until_accepting()
+    }
+
+    /// Waits until the server accepts connections.
+    ///
+    /// # Errors
+    /// If it is down or ends, or takes longer than two minutes.
+    pub fn wait_until_accepting(&self) -> Result<()> {
+        let begin = Instant::now();
+        let port = self.port().to_string();
+        let arguments = ["-h", "127.0.0.1", "-p", port.as_str(), "-U", SUPERUSER, "-d", "postgres", "-t", "5"];
+        while self.programs.run(self.home.path(), "pg_isready", &arguments, "").is_err() {
+            if let Some(status) = self.ended()? {
+                bail!("the PostgreSQL server ended ({status}); its log:\n{}", self.log());
+            }
+            if begin.elapsed() > START_WAIT_MAX {
+                bail!("the PostgreSQL server does not accept connections; its log:\n{}", self.log());
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
+        Ok(())
+    }
+
+    /// Stops the server in an orderly way, without waiting for its clients ("fast"). Nothing happens if it is down.
+    ///
+    /// # Errors
+    /// If it does not stop within a minute.
+    pub fn stop(&self) -> Result<()> {
+        let Some(pid) = self.pid() else { return Ok(()) };
+        family::send(pid, Signal::INT)?;
+        let begin = Instant::now();
+        while self.ended()?.is_none() {
+            if begin.elapsed() > STOP_WAIT_MAX {
+                bail!("the PostgreSQL server does not stop; its log:\n{}", self.log());
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
+        Ok(())
+    }
+
+    /// Kills the server and all its processes with SIGKILL, at one moment, and waits until all are gone. Nothing happens if
+    /// it is down.
+    ///
+    /// # Errors
+    /// If a process does not end.
+    pub fn kill(&self) -> Result<()> {
+        let mut postmaster = self.postmaster();
+        let Some(child) = postmaster.as_mut() else { return Ok(()) };
+        family::kill(child.id().cast_signed())?;
+        child.wait().context("cannot wait for the PostgreSQL server")?;
+        *postmaster = None;
+        Ok(())
+    }
+
+    /// Stops the server and all its processes where they are (SIGSTOP): to its clients it hangs.
+    ///
+    /// # Errors
+    /// If it is down.
+    pub fn pause(&self) -> Result<()> {
+        family::pause(self.pid().context("the PostgreSQL server is down")?)
+    }
+
+    /// Lets a paused server go on (SIGCONT).
+    ///
+    /// # Errors
+    /// If it is down.
+    pub fn resume(&self) -> Result<()> {
+        family::resume(self.pid().context("the PostgreSQL server is down")?)
+    }
+
+    /// The port on 127.0.0.1. It stays the same, and nobody else's, as long as the cluster is.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// The cluster's own directory. The data directory is `data` in it, and the server's log is `log`.
+    pub fn directory(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Where clients find a database, as the superuser.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://{SUPERUSER}@127.0.0.1:{}/{database}", self.port())
+    }
+
+    /// The process id of the postmaster, unless it is down.
+    pub fn pid(&self) -> Option<i32> {
+        self.postmaster().as_ref().map(|child| child.id().cast_signed())
+    }
+
+    /// The end of the server's log, for the message when something fails.
+    pub fn log(&self) -> String {
+        let tail = || -> std::io::Result<String> {
+            let mut file = std::fs::File::open(self.home.log())?;
+            let begin = file.metadata()?.len().saturating_sub(LOG_TAIL_BYTES);
+            file.seek(SeekFrom::Start(begin))?;
+            let mut bytes = Vec::new();
+            file.take(LOG_TAIL_BYTES).read_to_end(&mut bytes)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        tail().unwrap_or_else(|error| format!("(the log cannot be read: {error})"))
+    }
+
+    /// How the postmaster ended, if it did.
+    fn ended(&self) -> Result<Option<ExitStatus>> {
+        let mut postmaster = self.postmaster();
+        let Some(child) = postmaster.as_mut() else { return Ok(Some(ExitStatus::from_raw(0))) };
+        let status = child.try_wait().context("cannot wait for the PostgreSQL server")?;
+        if status.is_some() {
+            *postmaster = None;
+        }
+        Ok(status)
+    }
+
+    fn postmaster(&self) -> MutexGuard<'_, Option<Child>> {
+        // The child is replaced in one step, so a panic elsewhere leaves nothing half done.
+        self.postmaster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // The home's reaper would end all its processes as well; but the postmaster is our child, and ours to wait for.
+        let _ = self.kill();
+    }
+}

@@ -1,0 +1,33 @@
+//! Private PostgreSQL servers for tests and benchmarks, from the programs that are installed on this machine.
+//!
+//! A [`Cluster`] is a server of its own: a fresh data directory, a port of its own on the loopback interface, a superuser
+//! that needs no password. It is never a service of the system, and nothing of it is left when the [`Cluster`] is dropped
+//! **or its process ends, however it ends**: a small reaper process sees to that (see `home.rs`). So a cluster may stand in a
+//! `static`, and a test may panic or be killed.
+//!
+//! ```no_run
+//! let cluster = private_cluster::Cluster::start(&private_cluster::Options::default())?;
+//! cluster.create_database("sale")?;
+//! assert_eq!(cluster.psql("sale", "SELECT 1 + 1")?, "2");
+//! println!("{}", cluster.url("sale"));
+//! # anyhow::Ok(())
+//! ```
+//!
+//! All calls block. Programs are found by [`BINARIES_VARIABLE`], else where Debian puts the newest version, else by
+//! `pg_config` or the search path. PostgreSQL refuses to run as root: root's clusters run as the user `postgres` or `nobody`.
+//! Anybody who may connect to this machine's loopback interface may connect to a cluster: put nothing into it that is worth
+//! stealing. Linux only: who belongs to a server is read from `/proc`.
+
+mod account;
+mod cluster;
+mod family;
+mod home;
+mod port;
+mod programs;
+mod shared;
+mod sql;
+mod standby;
+
+pub use cluster::{Cluster, Options};
+pub use programs::BINARIES_VARIABLE;
+pub use shared::{fresh_database, shared};

@@ -1,0 +1,305 @@
+//! What a private cluster promises, shown on real servers.
+
+use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpStream;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use private_cluster::{Cluster, Options, fresh_database, shared};
+use tempfile::TempDir;
+
+/// Tells a test that it runs in a process of its own, as somebody's child.
+const CHILD_VARIABLE: &str = "PRIVATE_CLUSTER_CHILD";
+
+fn start() -> Cluster {
+    Cluster::start(&Options::default()).expect("it starts")
+}
+
+fn psql(cluster: &Cluster, sql: &str) -> String {
+    cluster.psql("postgres", sql).expect("the statements succeed")
+}
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < Duration::from_secs(30), "waited too long until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The fields of `/proc/PID/stat` behind the program's name: state, parent, …
+fn stat(pid: i32) -> Option<Vec<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields = stat.rsplit_once(") ")?.1.split_whitespace().map(str::to_owned).collect();
+    Some(fields)
+}
+
+fn runs(pid: i32) -> bool {
+    stat(pid).is_some_and(|fields| fields[0] != "Z" && fields[0] != "X")
+}
+
+/// The postmaster and its children.
+fn family(postmaster: i32) -> Vec<i32> {
+    let pids = std::fs::read_dir("/proc").expect("/proc is there");
+    let pids = pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let children = pids.filter(|pid| stat(*pid).is_some_and(|fields| fields[1] == postmaster.to_string()));
+    let family: Vec<i32> = [postmaster].into_iter().chain(children).collect();
+    assert!(family.len() > 4, "a server has processes for its log, checkpoints, vacuum, …: {family:?}");
+    family
+}
+
+/// The ids of all segments of System V shared memory.
+fn shared_segments() -> BTreeSet<u64> {
+    let list = std::fs::read_to_string("/proc/sysvipc/shm").expect("the kernel lists them");
+    list.lines().skip(1).map(|line| line.split_whitespace().nth(1).expect("an id").parse().expect("a number")).collect()
+}
+
+/// The id of the segment that a running server has.
+fn shared_segment(directory: &Path) -> u64 {
+    let pid_file = std::fs::read_to_string(directory.join("data/postmaster.pid")).expect("it runs");
+    pid_file.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)).expect("an id").parse().expect("a number")
+}
+
+#[test]
+fn starts_and_answers() {
+    let cluster = start();
+    assert_eq!(psql(&cluster, "SELECT 1 + 1; SELECT 'a', 'b'"), "2\na|b");
+    cluster.create_database("sale \"of\" it").expect("a fresh name");
+    assert_eq!(cluster.psql("sale \"of\" it", "SELECT current_database()").expect("it is there"), "sale \"of\" it");
+    assert_eq!(cluster.url("sale"), format!("postgres://postgres@127.0.0.1:{}/sale", cluster.port()));
+    assert_eq!(psql(&cluster, "SHOW server_encoding; SHOW fsync; SHOW lc_collate"), "UTF8\noff\nC");
+    let error = cluster.psql("postgres", "SELECT 1; SELECT nonsense; SELECT 2").expect_err("it fails").to_string();
+    assert!(error.contains("column \"nonsense\" does not exist"), "{error}");
+}
+
+#[test]
+fn many_rows_in_and_out_do_not_block() {
+    let statements = "SELECT repeat('x', 100) FROM generate_series(1, 10);\n".repeat(10_000);
+    assert_eq!(psql(shared(), &statements).lines().count(), 100_000);
+}
+
+#[test]
+fn listens_on_the_loopback_interface_alone() {
+    let cluster = start();
+    assert_eq!(psql(&cluster, "SHOW listen_addresses; SHOW unix_socket_directories"), "127.0.0.1\n");
+}
+
+#[test]
+fn two_at_once_do_not_meet() {
+    let (one, other) = (start(), start());
+    assert_ne!(one.port(), other.port());
+    assert_ne!(one.directory(), other.directory());
+    one.create_database("mine").expect("a fresh name");
+    other.psql("mine", "SELECT 1").expect_err("it is not there");
+}
+
+#[test]
+fn options_become_settings() {
+    let base = public_directory();
+    let options =
+        Options::default().durable().setting("work_mem", "7MB").setting("cluster_name", "it's").base(base.path());
+    let cluster = Cluster::start(&options).expect("it starts");
+    assert_eq!(psql(&cluster, "SHOW fsync; SHOW work_mem; SHOW cluster_name"), "on\n7MB\nit's");
+    assert!(cluster.directory().starts_with(base.path()));
+}
+
+#[test]
+fn settings_can_be_changed_while_it_runs() {
+    let cluster = Cluster::start(&Options::default().setting("work_mem", "7MB")).expect("it starts");
+    cluster.set("work_mem", "8MB").expect("a valid value");
+    assert_eq!(psql(&cluster, "SHOW work_mem"), "8MB");
+    let error = cluster.set("work_mem", "much").expect_err("no valid value").to_string();
+    assert!(error.contains("invalid value"), "{error}");
+}
+
+#[test]
+fn what_cannot_start_tells_its_log() {
+    let error =
+        Cluster::start(&Options::default().setting("work_mem", "much")).expect_err("no valid value").to_string();
+    assert!(error.contains("invalid value for parameter \"work_mem\""), "{error}");
+}
+
+#[test]
+fn kill_and_start_again_keeps_what_was_committed() {
+    let cluster = start();
+    psql(&cluster, "CREATE TABLE t AS SELECT 7 AS n");
+    let (family, port) = (family(cluster.pid().expect("it runs")), cluster.port());
+    cluster.kill().expect("it can be killed");
+    assert!(!family.iter().any(|pid| runs(*pid)), "the whole family has gone");
+    cluster.psql("postgres", "SELECT 1").expect_err("it is down");
+    cluster.kill().expect("nothing is left to do");
+    cluster.start_again().expect("it recovers");
+    assert_eq!(psql(&cluster, "SELECT n FROM t"), "7");
+    assert_eq!(cluster.port(), port);
+    assert!(cluster.log().contains("automatic recovery in progress"), "{}", cluster.log());
+    cluster.start_again().expect_err("it runs already");
+}
+
+#[test]
+fn stop_and_start_again_needs_no_recovery() {
+    let cluster = start();
+    cluster.stop().expect("it stops");
+    assert_eq!(cluster.pid(), None);
+    cluster.wait_until_accepting().expect_err("it is down");
+    cluster.start_again().expect("it starts");
+    assert!(!cluster.log().contains("recovery in progress"), "{}", cluster.log());
+}
+
+#[test]
+fn nobody_gets_the_port_while_it_is_down() {
+    let cluster = start();
+    cluster.kill().expect("it can be killed");
+    let address = ("127.0.0.1", cluster.port());
+    let refused = TcpStream::connect(address).expect_err("nobody listens");
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    cluster.start_again().expect("the port is free");
+    TcpStream::connect(address).expect("it listens again");
+}
+
+#[test]
+fn a_paused_server_is_silent_until_it_is_resumed() {
+    let cluster = start();
+    let family = family(cluster.pid().expect("it runs"));
+    cluster.pause().expect("it can be paused");
+    wait_until("all have stopped", || {
+        family.iter().all(|pid| !runs(*pid) || stat(*pid).is_none_or(|fields| fields[0] == "T"))
+    });
+    cluster.resume().expect("it can be resumed");
+    assert_eq!(psql(&cluster, "SELECT 1"), "1");
+    cluster.pause().expect("it can be paused");
+    cluster.kill().expect("a paused one can be killed");
+}
+
+#[test]
+fn sessions_can_be_terminated() {
+    let cluster = start();
+    cluster.create_database("busy").expect("a fresh name");
+    std::thread::scope(|scope| {
+        let session = scope.spawn(|| cluster.psql("busy", "SELECT pg_sleep(600)"));
+        let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'busy'";
+        wait_until("the session is there", || psql(&cluster, sleeping) == "1");
+        assert_eq!(cluster.terminate_backends("postgres").expect("it answers"), 0);
+        assert_eq!(cluster.terminate_backends("busy").expect("it answers"), 1);
+        let error = session.join().expect("it ends").expect_err("it was ended").to_string();
+        assert!(error.contains("terminating connection due to administrator command"), "{error}");
+    });
+}
+
+#[test]
+fn a_standby_follows_and_can_be_promoted() {
+    let primary = start();
+    psql(&primary, "CREATE TABLE t (n int)");
+    let standby = primary.standby("second", &Options::default()).expect("it starts");
+    let names = "SELECT application_name, state FROM pg_stat_replication";
+    wait_until("it streams", || psql(&primary, names) == "second|streaming");
+    primary.set("synchronous_standby_names", "second").expect("a valid name");
+    psql(&primary, "SET synchronous_commit = remote_apply; INSERT INTO t VALUES (7)");
+    assert_eq!(psql(&standby, "SELECT n FROM t"), "7");
+    standby.psql("postgres", "INSERT INTO t VALUES (8)").expect_err("it only reads");
+
+    primary.kill().expect("it can be killed");
+    standby.promote().expect("it becomes the primary");
+    psql(&standby, "INSERT INTO t VALUES (8)");
+    assert_eq!(psql(&standby, "SELECT count(*) FROM t"), "2");
+}
+
+#[test]
+fn a_dropped_cluster_leaves_nothing_behind() {
+    let cluster = start();
+    let (directory, family) = (cluster.directory().to_owned(), family(cluster.pid().expect("it runs")));
+    let segment = shared_segment(&directory);
+    assert!(shared_segments().contains(&segment) && directory.exists());
+    drop(cluster);
+    assert!(!family.iter().any(|pid| runs(*pid)), "a process is left");
+    assert!(!directory.exists(), "the directory is left");
+    assert!(!shared_segments().contains(&segment), "shared memory is left");
+}
+
+#[test]
+fn a_killed_owner_leaves_nothing_behind() {
+    let mut owner =
+        child(&std::env::current_exe().expect("we run"), "helper_owns_a_cluster").spawn().expect("this program starts");
+    let mut lines = BufReader::new(owner.stdout.take().expect("it is piped")).lines();
+    let line =
+        lines.by_ref().map(|line| line.expect("text")).find_map(|line| Some(line.strip_prefix("OWNED ")?.to_owned()));
+    let line = line.expect("it says what it owns");
+    let mut fields = line.split(' ');
+    let (directory, pid) = (PathBuf::from(fields.next().expect("a path")), fields.next().expect("a pid"));
+    let (family, segment) = (family(pid.parse().expect("a number")), shared_segment(&directory));
+    assert!(directory.exists());
+
+    owner.kill().expect("it runs");
+    owner.wait().expect("it is our child");
+    wait_until("the directory is gone", || !directory.exists());
+    assert!(!family.iter().any(|pid| runs(*pid)), "a process is left");
+    assert!(!shared_segments().contains(&segment), "shared memory is left");
+    // Nor has anybody kept the pipe that a test runner reads to its end.
+    assert_eq!(lines.count(), 0);
+}
+
+/// Owns a cluster in a `static`, as tests do, until it is killed.
+#[test]
+fn helper_owns_a_cluster() {
+    static KEPT: OnceLock<Cluster> = OnceLock::new();
+    if std::env::var_os(CHILD_VARIABLE).is_none() {
+        return;
+    }
+    let cluster = KEPT.get_or_init(start);
+    println!("\nOWNED {} {}", cluster.directory().display(), cluster.pid().expect("it runs"));
+    let _ = std::io::stdin().read(&mut [0]);
+}
+
+#[test]
+fn nothing_runs_as_root() {
+    let cluster = start();
+    let user = |pid: i32| std::fs::metadata(format!("/proc/{pid}")).expect("it runs").uid();
+    for pid in family(cluster.pid().expect("it runs")) {
+        assert_ne!(user(pid), 0, "a process of the server runs as root");
+    }
+}
+
+/// If we are root, this very test program runs once more as nobody; else every other test shows it.
+#[test]
+fn an_ordinary_user_can_use_it() {
+    if !rustix::process::geteuid().is_root() || std::env::var_os(CHILD_VARIABLE).is_some() {
+        return;
+    }
+    let place = public_directory();
+    let program = place.path().join("test");
+    std::fs::copy(std::env::current_exe().expect("we run"), &program).expect("there is room");
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("it is ours");
+    let nobody = 65534;
+    let mut command = child(&program, "kill_and_start_again_keeps_what_was_committed");
+    command.uid(nobody).gid(nobody).current_dir("/");
+    let output = command.output().expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn fresh_databases_have_names_of_their_own() {
+    let (one, other) = (fresh_database(shared()).expect("it answers"), fresh_database(shared()).expect("it answers"));
+    assert_ne!(one, other);
+    assert_eq!(psql(shared(), "SHOW max_connections"), "300");
+    assert!(std::ptr::eq(shared(), shared()));
+}
+
+/// This test program, running one test in a process of its own.
+fn child(program: &Path, test: &str) -> Command {
+    let mut command = Command::new(program);
+    command.args(["--exact", test, "--nocapture"]).env(CHILD_VARIABLE, "1");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
+/// A temporary directory in which anybody may make files.
+fn public_directory() -> TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o1777)).expect("it is ours");
+    directory
+}

@@ -6,6 +6,7 @@ mod client;
 mod confirm;
 mod conflict;
 mod failure;
+mod migrate;
 mod output;
 mod release;
 mod reservations;
@@ -44,6 +45,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Run a server
     Serve(serve::Args),
+    /// Bring the tables of a PostgreSQL database up to date; servers without a pooler do so by themselves when they start
+    Migrate(migrate::Args),
     /// Take units: hold them for a while, or buy them at once
     Buy(buy::Args),
     /// Sell what is held
@@ -62,6 +65,7 @@ impl Cli {
     pub(crate) fn run(self) -> ExitCode {
         let (json, result) = match self.command {
             Command::Serve(args) => (false, serve::run(args)),
+            Command::Migrate(args) => (false, client_runtime(migrate::run(args))),
             Command::Buy(args) => (args.buyer.json, client_runtime(buy::run(args))),
             Command::Confirm(args) => (args.buyer.json, client_runtime(confirm::run(args))),
             Command::Release(args) => (args.buyer.json, client_runtime(release::run(args))),

@@ -19,8 +19,9 @@ use super::{Api, convert, errors};
 use crate::domain::{EventId, EventView, Seq};
 use crate::engine::Consistency;
 
-/// How often a stream looks for changes that other servers made.
-const POLL: Duration = Duration::from_millis(250);
+/// How often a stream looks for changes that other servers made. Together with the age of a cached view and the reading, a
+/// watcher sees them within 250 ms.
+const POLL: Duration = Duration::from_millis(100);
 /// The shortest time between two looks at an event's state. A cached view is not renewed more often, and in a hot sale
 /// changes come faster than any reader wants to be woken.
 const VIEW_PACE: Duration = Duration::from_millis(100);

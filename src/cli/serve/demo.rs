@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use boxoffice::domain::{
     Action, Actor, AllocationId, Command, EventConfig, EventId, HOLD_TTL_DEFAULT, HOLD_TTL_LIFETIME_DEFAULT, OwnerId,
-    SalesState,
+    Refusal, SalesState,
 };
-use boxoffice::engine::Engine;
+use boxoffice::engine::{Engine, Failure as Failed};
 
 use super::{Failure, in_one_line};
 use crate::cli::client::SERVER_DEFAULT;
@@ -40,7 +40,11 @@ pub(super) async fn make_if_empty(engine: &Engine) -> Result<bool, Failure> {
     }
     for action in actions {
         let command = Command { actor: actor.clone(), action };
-        engine.run(event.clone(), command, None).await.map_err(|failure| failed(&format!("{failure:?}")))?;
+        match engine.run(event.clone(), command, None).await {
+            // Another server on the same database was as fast.
+            Ok(_) | Err(Failed::Refused(Refusal::EventExists | Refusal::AllocationExists)) => {}
+            Err(failure) => return Err(failed(&format!("{failure:?}"))),
+        }
     }
     Ok(true)
 }

@@ -2,19 +2,17 @@
 
 mod demo;
 mod signals;
+pub(super) mod store;
 
 use std::error::Error;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use boxoffice::engine::{Engine, EngineConfig};
 use boxoffice::grpc::Authentication;
 use boxoffice::server::{Server, ServerConfig};
-use boxoffice::storage::Store;
-use boxoffice::storage::sqlite::SqliteStore;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -27,9 +25,8 @@ pub(crate) struct Args {
     /// For development: no tokens, whoever calls is who he says he is; loopback addresses only
     #[arg(long)]
     dev: bool,
-    /// Where the database is
-    #[arg(long, value_name = "DIR", default_value = "./data")]
-    data: PathBuf,
+    #[command(flatten)]
+    store: store::Args,
     /// Where to listen; port 0: any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     listen: SocketAddr,
@@ -81,21 +78,12 @@ fn start_logging() -> Result<(), Failure> {
 
 async fn serve(args: Args) -> Result<(), Failure> {
     let signals = Signals::listen()?;
-    let store = open_store(&args.data).await?;
+    let store = args.store.open().await?;
     let config = EngineConfig { sweep_interval: args.sweep_interval, ..EngineConfig::default() };
     let engine = Engine::start(store, config).await.map_err(|error| Failure::Failed(in_one_line(&error)))?;
     let result = serve_until_told(&args, &engine, signals).await;
     engine.shutdown().await;
     result
-}
-
-async fn open_store(data: &Path) -> Result<Arc<dyn Store>, Failure> {
-    let cannot = |error: &dyn Error| {
-        Failure::Failed(format!("cannot use the data directory {}: {}", data.display(), in_one_line(error)))
-    };
-    std::fs::create_dir_all(data).map_err(|error| cannot(&error))?;
-    let store = SqliteStore::open(data).await.map_err(|error| cannot(&error))?;
-    Ok(Arc::new(store))
 }
 
 async fn serve_until_told(args: &Args, engine: &Arc<Engine>, signals: Signals) -> Result<(), Failure> {
@@ -110,7 +98,7 @@ async fn serve_until_told(args: &Args, engine: &Arc<Engine>, signals: Signals) -
 }
 
 /// An error with its causes. A cause that the line has told already is not repeated.
-fn in_one_line(error: &dyn Error) -> String {
+pub(super) fn in_one_line(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

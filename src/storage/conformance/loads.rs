@@ -104,7 +104,7 @@ async fn nine_holds(backend: &dyn Backend, lane: &mut dyn LaneConnection) {
             .collect()
     })
     .await;
-    backend.advance(Duration::from_secs(5));
+    backend.advance(Duration::from_secs(5)).await;
 }
 
 pub(in crate::storage) async fn expired_holds_come_earliest_first(backend: &mut impl Backend) {
@@ -142,7 +142,7 @@ pub(in crate::storage) async fn expired_holds_are_loaded_at_once_if_wanted(backe
         (100..180).map(|n| hold(v4(n), "cy", &[("ga", 1)], now, Duration::from_secs(1))).collect()
     })
     .await;
-    backend.advance(Duration::from_secs(100));
+    backend.advance(Duration::from_secs(100)).await;
     let Loaded { now, mut snapshots } = lane.begin(&[Wanted::new(event_id("e1"))]).await.unwrap();
     while snapshots[0].more_expired {
         lane.load_expired(&mut snapshots[0], now, 7).await.unwrap();

@@ -28,12 +28,17 @@ pub(super) trait Backend: Send + Sync {
     /// The store under test.
     fn store(&self) -> &dyn Store;
     /// Lets time pass.
-    fn advance(&self, span: Duration);
+    async fn advance(&self, span: Duration);
     /// Closes the store, after its lanes were dropped, and opens it again.
     async fn reopen(&mut self);
     /// Runs SQL behind the store's back.
     async fn execute(&self, sql: &'static str) -> Result<(), BoxError>;
+    /// Whether the owner index lacks a whole run of some event.
+    async fn is_upkeep_due(&self) -> bool;
 }
+
+/// How many events lack a whole run.
+pub(super) const UPKEEP_DUE: &str = "SELECT count(*) FROM events WHERE last_seq - owner_indexed_seq >= 16384";
 
 /// Makes one test of each case, on the backends that `$backend` makes (an async function without arguments).
 macro_rules! conformance_tests {

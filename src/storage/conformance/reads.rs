@@ -25,13 +25,13 @@ pub(in crate::storage) async fn a_view_leaves_out_expired_holds(backend: &mut im
     };
     let (held, of_e2, start) = counts().await;
     assert_eq!((held, of_e2), (vec![(3, 4), (3, 0)], 5));
-    backend.advance(Duration::from_micros(999_999));
+    backend.advance(Duration::from_micros(999_999)).await;
     assert_eq!(counts().await.0, [(3, 4), (3, 0)]);
-    backend.advance(Duration::from_micros(1));
+    backend.advance(Duration::from_micros(1)).await;
     let (held, of_e2, later) = counts().await;
     assert_eq!((held, of_e2), (vec![(1, 4), (0, 0)], 0), "a hold lives while now < expires_at");
     assert_eq!(later, start.plus(Duration::from_secs(1)));
-    backend.advance(Duration::from_secs(1));
+    backend.advance(Duration::from_secs(1)).await;
     assert_eq!(counts().await.0, [(0, 4), (0, 0)]);
     // An audit reads what is stored.
     assert_eq!(dump(backend, "e1").await.allocations[0].held, 3);

@@ -73,7 +73,7 @@ impl Lane {
         }
         if self.connection.is_some() {
             let mut script = self.script();
-            script.inline(queries::ROLLBACK, &[]);
+            script.call(queries::ROLLBACK, &[]);
             if self.run(script).await.is_err() {
                 self.connection = None;
             }
@@ -105,7 +105,7 @@ impl Lane {
         for event in &in_order {
             script.call(queries::LOCK_EVENT, &[Arg::Text(event.as_str())]);
         }
-        script.inline(queries::NOW, &[]);
+        script.call(queries::NOW, &[]);
         for wanted in wanted {
             let event = Arg::Text(wanted.event.as_str());
             script.call(queries::LOAD_EVENT, &[event]);
@@ -143,7 +143,8 @@ impl Lane {
         // One more than wanted tells whether there are more.
         let fetch = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let event = snapshot.event_id.as_str().to_owned();
-        let args = [Arg::Text(&event), Arg::Int(now.as_micros()), Arg::Int(after), Arg::Text(&after_id), Arg::Int(fetch)];
+        let args =
+            [Arg::Text(&event), Arg::Int(now.as_micros()), Arg::Int(after), Arg::Text(&after_id), Arg::Int(fetch)];
         let found = self.call(queries::LOAD_EXPIRED, &args).await?;
         snapshot.more_expired = found.rows.len() > limit;
         for row in found.rows.iter().take(limit) {
@@ -188,11 +189,9 @@ impl Lane {
             let writes = Writes::of(std::slice::from_ref(change))?;
             let Some(event) = &change.event else { continue };
             let event = event.after.id.as_str();
-            for (statement, rows) in queries::EDITS.into_iter().zip(&writes.edits) {
-                write(&mut script, &mut expected, Script::inline, statement, event, rows);
-            }
-            for (statement, rows) in queries::SALES.into_iter().zip(&writes.sales) {
-                write(&mut script, &mut expected, Script::call, statement, event, rows);
+            let statements = queries::EDITS.into_iter().chain(queries::SALES);
+            for (statement, rows) in statements.zip(writes.edits.iter().chain(&writes.sales)) {
+                write(&mut script, &mut expected, statement, event, rows);
             }
         }
         if !script.is_empty() {
@@ -211,7 +210,7 @@ impl Lane {
             }
         }
         let mut script = self.script();
-        script.inline(queries::COMMIT, &[]);
+        script.call(queries::COMMIT, &[]);
         self.run_plain(script).await?;
         self.shared.note_committed(changes);
         Ok(())
@@ -222,7 +221,6 @@ impl Lane {
 fn write(
     script: &mut Script,
     expected: &mut Vec<(&'static str, u64)>,
-    add: fn(&mut Script, Statement, &[Arg<'_>]),
     statement: Statement,
     event: &str,
     rows: &Rows<Arrays>,
@@ -232,17 +230,11 @@ fn write(
     }
     let mut args = vec![Arg::Text(event)];
     args.extend(rows.table.columns.iter().map(super::literal::Array::as_arg));
-    add(script, statement, &args);
+    script.call(statement, &args);
     expected.push((rows.what, rows.count));
 }
 
-fn snapshot(
-    id: &EventId,
-    event: &Ran,
-    allocations: &Ran,
-    reservations: &Ran,
-    now: Timestamp,
-) -> Result<Snapshot> {
+fn snapshot(id: &EventId, event: &Ran, allocations: &Ran, reservations: &Ran, now: Timestamp) -> Result<Snapshot> {
     let mut snapshot = Snapshot {
         event_id: id.clone(),
         event: None,
@@ -293,7 +285,7 @@ impl LaneConnection for Lane {
     async fn load_journal(&mut self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {
         let mut script = self.script();
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        script.inline(queries::JOURNAL, &[Arg::Text(event.as_str()), Arg::Int(from), Arg::Int(limit)]);
+        script.call(queries::JOURNAL, &[Arg::Text(event.as_str()), Arg::Int(from), Arg::Int(limit)]);
         let loaded = self.run_plain(script).await.and_then(|ran| {
             ran.iter().flat_map(|ran| &ran.rows).map(|row| Columns::of(row).journal_entry()).collect::<Result<_>>()
         });
@@ -312,7 +304,7 @@ impl LaneConnection for Lane {
 
     async fn rollback(&mut self) -> Result<()> {
         let mut script = self.script();
-        script.inline(queries::ROLLBACK, &[]);
+        script.call(queries::ROLLBACK, &[]);
         if self.connection.is_some() && self.run(script).await.is_err() {
             // The transaction ended with its connection.
             self.connection = None;

@@ -128,7 +128,10 @@ impl Table for Arrays {
         json.clear();
         push(&mut json);
         // What is not there is NULL, not the JSON value of that name.
-        if json == "null" { self.null() } else { self.text(&json) }
+        match json.as_str() {
+            "null" => self.null(),
+            json => self.text(json),
+        }
         self.scratch = json;
     }
 

@@ -13,6 +13,8 @@ mod open;
 mod owner_index;
 mod queries;
 mod script;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -35,9 +37,7 @@ use self::queries::Statement;
 use self::script::{Mode, Script};
 use super::columns::{Columns, event_views};
 use super::{AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, limit_and_one, page};
-use crate::domain::{
-    Changes, EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp,
-};
+use crate::domain::{Changes, EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp};
 
 /// Events in one batch: a transaction holds all their rows, so other servers wait for the slowest of them.
 const EVENTS_PER_BATCH_MAX: usize = 16;

@@ -57,7 +57,9 @@ pub enum OpenError {
     #[error("the database holds another program's tables; give Boxoffice a database or a schema of its own")]
     Foreign,
     /// A newer Boxoffice has changed the tables so that this one cannot live with them.
-    #[error("the database needs a newer version of Boxoffice (its tables require migration {required}, this one knows {known})")]
+    #[error(
+        "the database needs a newer version of Boxoffice (its tables require migration {required}, this one knows {known})"
+    )]
     Newer {
         /// The oldest migration that a program must know.
         required: i64,
@@ -65,7 +67,9 @@ pub enum OpenError {
         known: i64,
     },
     /// The tables are not there or not up to date, and may not be changed through a pooler.
-    #[error("the database's tables are not up to date; run `boxoffice migrate` with the URL of the database itself, not of the pooler")]
+    #[error(
+        "the database's tables are not up to date; run `boxoffice migrate` with the URL of the database itself, not of the pooler"
+    )]
     NotMigrated,
     /// Bringing the tables up to date failed.
     #[error("cannot bring the database's tables up to date")]
@@ -114,8 +118,9 @@ pub async fn migrate(url: &str) -> Result<(), OpenError> {
     match state(&mut connection).await? {
         State::UpToDate => Ok(()),
         State::Behind => {
-            MIGRATIONS.run(&mut connection).await.map_err(|error| OpenError::Migration(Box::new(error)))?;
-            Ok(())
+            // `run` takes a connection in a way that makes this future impossible to send to another thread.
+            let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
+            migrated.map_err(|error| OpenError::Migration(Box::new(error)))
         }
     }
 }

@@ -85,7 +85,11 @@ async fn due(shared: &Shared, connection: &mut Option<PgConnection>) -> Result<V
     script.inline(queries::UPKEEP_DUE, &[Arg::Int(OWNER_RUN_ENTRIES)]);
     script.inline(queries::COMMIT, &[]);
     let ran = run(shared, connection, script).await?;
-    ran.iter().skip(shared.begin_statements()).flat_map(|ran| &ran.rows).map(|row| Columns::of(row).event_id()).collect()
+    ran.iter()
+        .skip(shared.begin_statements())
+        .flat_map(|ran| &ran.rows)
+        .map(|row| Columns::of(row).event_id())
+        .collect()
 }
 
 /// Writes the next run of an event, if it is due and nobody else does. Returns whether another one may be.

@@ -51,9 +51,9 @@ impl Script {
         self.sql.is_empty()
     }
 
-    /// Adds a statement that was prepared, if any was.
+    /// Adds a statement: by its name, if it was prepared.
     pub(super) fn call(&mut self, statement: Statement, args: &[Arg<'_>]) {
-        if self.mode == Mode::Inline {
+        if self.mode == Mode::Inline || !statement.is_prepared() {
             return self.inline(statement, args);
         }
         self.sql.push_str("EXECUTE ");
@@ -117,14 +117,15 @@ impl Script {
 
 #[cfg(test)]
 mod tests {
-    use super::super::queries::{LAST_SEQ, LOAD_EXPIRED};
+    use super::super::queries::{LAST_SEQ, LOAD_EXPIRED, LOCK_EVENT};
     use super::*;
 
     #[test]
     fn a_statement_is_named_or_written_out() {
         let mut script = Script::new(Mode::Prepared);
+        script.call(LOCK_EVENT, &[Arg::Text("e'1")]);
         script.call(LAST_SEQ, &[Arg::Text("e'1")]);
-        assert_eq!(script.sql, "EXECUTE last_seq('e''1');");
+        assert_eq!(script.sql, "EXECUTE lock_event('e''1');SELECT last_seq FROM events WHERE id = 'e''1';");
         let mut script = Script::new(Mode::Inline);
         script.call(LAST_SEQ, &[Arg::Text("$1")]);
         assert_eq!(script.sql, "SELECT last_seq FROM events WHERE id = '$1';");

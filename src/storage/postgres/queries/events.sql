@@ -9,7 +9,7 @@ expired (event_id, allocation_id, units) AS MATERIALIZED (
       FROM clock CROSS JOIN page AS p
      CROSS JOIN LATERAL (
            SELECT f.lines FROM reservations AS f
-            WHERE f.event_id = p.id AND f.state = 'HELD' AND f.expires_at <= clock.now) AS r
+            WHERE f.event_id = p.id AND f.state = 'HELD' AND f.expires_at <= clock.now OFFSET 0) AS r
      CROSS JOIN LATERAL json_each_text(r.lines) AS l
      GROUP BY p.id, l.key)
 SELECT p.id, p.display_name, p.sales_state, p.on_sale_at, p.off_sale_at, p.hold_ttl_default, p.hold_ttl_max,

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::super::{SqliteStore, open};
 use crate::domain::{Duration, Timestamp};
-use crate::storage::conformance::Backend;
+use crate::storage::conformance::{Backend, UPKEEP_DUE};
 use crate::storage::{BoxError, Clock, Store};
 
 pub(super) struct SqliteBackend {
@@ -42,7 +42,7 @@ impl Backend for SqliteBackend {
         &self.store
     }
 
-    fn advance(&self, span: Duration) {
+    async fn advance(&self, span: Duration) {
         self.now.fetch_add(span.as_micros(), Ordering::SeqCst);
     }
 
@@ -55,5 +55,10 @@ impl Backend for SqliteBackend {
         let mut connection = self.connect().await;
         sqlx::query(sql).execute(&mut connection).await?;
         Ok(())
+    }
+
+    async fn is_upkeep_due(&self) -> bool {
+        let due: i64 = sqlx::query_scalar(UPKEEP_DUE).fetch_one(&mut self.connect().await).await.unwrap();
+        due > 0
     }
 }

@@ -1,0 +1,108 @@
+//! How PostgreSQL runs each statement: by key, however full or empty the tables are, and whatever it knows of them.
+
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _};
+
+use super::super::queries::{self, Statement};
+use super::super::script::{Mode, Script};
+use super::backend::PostgresBackend;
+
+/// A connection with the settings of a lane, on which every statement is prepared.
+async fn prepared(backend: &PostgresBackend) -> PgConnection {
+    let mut connection = backend.store.shared.connect().await.unwrap();
+    let mut script = Script::new(Mode::Inline);
+    for statement in parameterized() {
+        script.prepare(statement);
+    }
+    script.run(&mut connection).await.map_err(|failed| failed.source).unwrap();
+    connection
+}
+
+/// All but those that begin and end transactions.
+fn parameterized() -> impl Iterator<Item = Statement> {
+    let no_plan = ["begin", "commit", "rollback"];
+    queries::ALL.iter().copied().filter(move |statement| !no_plan.contains(&statement.name))
+}
+
+/// How many parameters it has.
+fn parameters(statement: Statement) -> usize {
+    (1..).take_while(|n| statement.body().contains(&format!("${n}"))).count()
+}
+
+/// The plan that the connection uses, with what `EXPLAIN` prints of it. (All parameters are NULL: a plan that is kept does
+/// not look at them.)
+async fn plan(connection: &mut PgConnection, statement: Statement) -> String {
+    let nulls = vec!["NULL"; parameters(statement)].join(",");
+    let args = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
+    let sql = format!("EXPLAIN (COSTS OFF) EXECUTE {}{args}", statement.name);
+    let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+}
+
+/// What reads more than it needs: a whole table, or all rows of an event where some are named.
+fn careless(statement: Statement, plan: &str) -> Vec<String> {
+    // Walk an event's reservations or journal on purpose, page by page or to count.
+    let walks = ["reservations", "audit_reservation_count"];
+    let mut found = Vec::new();
+    for (index, line) in plan.lines().enumerate() {
+        let next = plan.lines().nth(index + 1).unwrap_or_default();
+        // Reads all events, once at the start.
+        if line.contains("Seq Scan") && statement.name != "upkeep_due" {
+            found.push(line.to_owned());
+        }
+        let large = ["reservations_pkey", "journal_pkey"].iter().any(|name| line.contains(name));
+        if large && next.matches('=').count() + next.matches('>').count() < 2 && !walks.contains(&statement.name) {
+            found.push(format!("{line}\n{next}"));
+        }
+    }
+    found
+}
+
+async fn assert_by_key(connection: &mut PgConnection, when: &str, except: &[&str]) {
+    for statement in parameterized().filter(|statement| !except.contains(&statement.name)) {
+        let plan = plan(connection, statement).await;
+        let careless = careless(statement, &plan);
+        assert!(careless.is_empty(), "{} {when}: {careless:#?}\n{plan}", statement.name);
+    }
+}
+
+/// One event with many reservations, and many with a few, without the statistics that time would bring.
+async fn fill(backend: &PostgresBackend, reservations: u32) {
+    let sql = format!(
+        "INSERT INTO events SELECT 'e' || e, 'x', 'ON_SALE', NULL, NULL, 1, 1, NULL, 100, 1, 1, 0, 0, 0
+           FROM generate_series(1, 100) AS e ON CONFLICT DO NOTHING;
+         INSERT INTO allocations SELECT 'e' || e, 'ga', 'x', 1000000, NULL, 0, 0, NULL, 1
+           FROM generate_series(1, 100) AS e ON CONFLICT DO NOTHING;
+         INSERT INTO reservations
+         SELECT CASE WHEN n % 10 = 0 THEN 'e' || n % 100 ELSE 'e1' END, gen_random_uuid(), 'o' || n % 500, 'HELD', '{{}}',
+                NULL, NULL, 1, 1, 1, 1, NULL
+           FROM generate_series(1, {reservations}) AS n;
+         INSERT INTO journal
+         SELECT event_id, 1000 + row_number() OVER (), 1, 'RESERVED', NULL, id, owner, '{{}}' FROM reservations
+             ON CONFLICT DO NOTHING;"
+    );
+    backend.connect().await.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+}
+
+/// Planned for the table as it is, which at first is so small that reading it costs as much as a look-up.
+const PLANNED_EACH_TIME: &[&str] = &["reservations_update"];
+
+#[tokio::test]
+async fn every_statement_goes_by_key_however_its_table_grows() {
+    let backend = PostgresBackend::fresh().await;
+    let mut from_the_beginning = prepared(&backend).await;
+    assert_by_key(&mut from_the_beginning, "on an empty database", PLANNED_EACH_TIME).await;
+    fill(&backend, 300).await;
+    assert_by_key(&mut from_the_beginning, "on a young one", PLANNED_EACH_TIME).await;
+    assert_by_key(&mut prepared(&backend).await, "planned on a young one", PLANNED_EACH_TIME).await;
+    backend.connect().await.execute("VACUUM ANALYZE").await.unwrap();
+    fill(&backend, 100_000).await;
+    assert_by_key(&mut from_the_beginning, "on a grown one, planned when it was empty", PLANNED_EACH_TIME).await;
+    assert_by_key(&mut prepared(&backend).await, "on a grown one, with a young one's statistics", &[]).await;
+    backend.connect().await.execute("ANALYZE").await.unwrap();
+    assert_by_key(&mut prepared(&backend).await, "on a grown one, with statistics", &[]).await;
+}
+
+#[tokio::test]
+async fn what_is_planned_each_time_is_not_prepared() {
+    assert!(PLANNED_EACH_TIME.iter().all(|name| queries::OF_LANES.iter().all(|prepared| prepared.name != *name)));
+}

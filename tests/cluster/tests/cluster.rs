@@ -81,6 +81,11 @@ fn starts_and_answers() {
     assert_eq!(cluster.psql("sale \"of\" it", "SELECT current_database()").expect("it is there"), "sale \"of\" it");
     assert_eq!(cluster.url("sale"), format!("postgres://postgres@127.0.0.1:{}/sale", cluster.port()));
     assert_eq!(psql(&cluster, "SHOW server_encoding; SHOW fsync; SHOW lc_collate"), "UTF8\noff\nC");
+    assert_eq!(
+        psql(&cluster, "SHOW dynamic_shared_memory_type"),
+        "mmap",
+        "a killed server must leave nothing in /dev/shm"
+    );
     let error = cluster.psql("postgres", "SELECT 1; SELECT nonsense; SELECT 2").expect_err("it fails").to_string();
     assert!(error.contains("column \"nonsense\" does not exist"), "{error}");
 }
@@ -364,6 +369,8 @@ fn this_program() -> PathBuf {
 fn child(program: &Path, test: &str) -> Command {
     let mut command = Command::new(program);
     command.args(["--exact", test, "--nocapture"]).env(CHILD_VARIABLE, "1");
+    // What is set for PostgreSQL's clients elsewhere is not meant for a private cluster.
+    command.env("PGHOST", "nowhere.invalid").env("PGOPTIONS", "--nonsense");
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command
 }

@@ -196,7 +196,7 @@ fn sessions_can_be_terminated() {
     let cluster = start();
     cluster.create_database("busy").expect("a fresh name");
     std::thread::scope(|scope| {
-        let session = scope.spawn(|| cluster.psql("busy", "SELECT pg_sleep(600)"));
+        let session = scope.spawn(|| cluster.psql("busy", "SELECT pg_sleep(30)"));
         let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'busy'";
         wait_until("the session is there", || psql(&cluster, sleeping) == "1");
         assert_eq!(cluster.terminate_backends("postgres").expect("it answers"), 0);

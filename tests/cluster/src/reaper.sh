@@ -1,7 +1,7 @@
 # Makes the directory of a cluster, and sees to it that neither the directory nor the server outlives us.
 # $1: where to make it. $2: the directory of PostgreSQL's programs. It says the directory's path, or what went wrong, and
 # then waits for the end of its stdin: a pipe whose other end only the owning process holds, so that it ends with it.
-trap '' HUP INT QUIT TERM
+trap '' HUP INT PIPE QUIT TERM
 exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 
 directory=$(mktemp -d "$1/boxoffice-postgres-XXXXXX" 2>&1) || { echo "$directory"; exit 1; }

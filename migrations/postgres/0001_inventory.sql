@@ -12,6 +12,16 @@ INSERT INTO boxoffice_schema VALUES (1);
 CREATE FUNCTION boxoffice_now() RETURNS bigint LANGUAGE sql VOLATILE PARALLEL SAFE
     AS $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint $$;
 
+-- Fails, and with it the transaction, where a statement met another number of rows than the decision was made from.
+CREATE FUNCTION boxoffice_guard(expected bigint, met bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    IF met <> expected THEN
+        RAISE EXCEPTION 'guard: % rows expected, % met', expected, met USING ERRCODE = 'BX001';
+    END IF;
+    RETURN met;
+END $$;
+
 -- The few rows that every batch updates leave room on their page, so that an update stays there.
 CREATE TABLE events (
     id                    text    COLLATE "C" NOT NULL PRIMARY KEY,

@@ -11,4 +11,5 @@ mod kills;
 mod pages;
 mod promises;
 mod reads;
+mod scale_out;
 mod support;

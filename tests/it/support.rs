@@ -32,10 +32,15 @@ impl Server {
     }
 
     pub(crate) fn start_with(data: &Path, more: &[&str]) -> Self {
+        let data = data.to_str().expect("a temporary directory has a plain name");
+        Self::start_on(&[&["--data", data], more].concat())
+    }
+
+    /// Starts it on the store that the options name.
+    pub(crate) fn start_on(options: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_boxoffice"))
-            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(more)
+            .args(["serve", "--dev", "--listen", "127.0.0.1:0"])
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

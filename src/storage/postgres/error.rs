@@ -4,6 +4,8 @@ use crate::storage::{BoxError, StoreError};
 
 /// Classes of SQLSTATE, its first two characters, and some single codes.
 mod code {
+    /// Raised by `boxoffice_guard`.
+    pub(super) const GUARD: &str = "BX001";
     pub(super) const UNIQUE_VIOLATION: &str = "23505";
     pub(super) const CHECK_VIOLATION: &str = "23514";
     pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
@@ -16,10 +18,17 @@ mod code {
     pub(super) const OURS: [&str; 3] = ["22", "42", "23"];
 }
 
-/// Whether the database refused a row for what it holds: a key that exists, a CHECK that fails.
-pub(super) fn is_violation(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| matches!(&*code, code::UNIQUE_VIOLATION | code::CHECK_VIOLATION))
+/// Why a write that must meet `expected` rows failed: a guard (see the migrations), or a key that exists or a CHECK that fails,
+/// which are guards like any other: the statement then met no rows.
+pub(super) fn guard_error(error: sqlx::Error, what: &'static str, expected: u64) -> StoreError {
+    let Some(refused) = error.as_database_error() else { return store_error(error) };
+    let actual = match refused.code().as_deref() {
+        Some(code::GUARD) => refused.message().split(' ').rev().find_map(|word| word.parse().ok()).unwrap_or(0),
+        Some(code::UNIQUE_VIOLATION | code::CHECK_VIOLATION) => 0,
+        _ => return store_error(error),
+    };
+    tracing::error!(%error, "the database refused {what}");
+    StoreError::Guard { what, expected, actual }
 }
 
 /// The error that lies under sqlx's wrapper, whose message only repeats it.

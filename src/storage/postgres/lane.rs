@@ -1,4 +1,4 @@
-//! A lane: one connection that runs batches. A batch costs three round trips: lock and load; write; commit.
+//! A lane: one connection that runs batches. A batch costs two round trips: lock and load; write and commit.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sqlx::PgConnection;
 
 use super::Shared;
-use super::error::{is_violation, store_error};
+use super::error::{guard_error, store_error};
 use super::literal::{Arg, Arrays, array};
 use super::queries::{self, Statement};
 use super::script::{Failed, Ran, Script};
@@ -105,24 +105,37 @@ impl Lane {
         for event in &in_order {
             script.call(queries::LOCK_EVENT, &[Arg::Text(event.as_str())]);
         }
-        script.call(queries::NOW, &[]);
         for wanted in wanted {
             let event = Arg::Text(wanted.event.as_str());
-            script.call(queries::LOAD_EVENT, &[event]);
+            script.call(queries::LOAD_TIME, &[event]);
             let allocations: BTreeSet<_> = wanted.allocations.iter().map(AllocationId::as_str).collect();
             script.call(queries::LOAD_ALLOCATIONS, &[event, array(allocations).as_arg()]);
             let reservations: BTreeSet<_> = wanted.reservations.iter().collect();
             let reservations = array(reservations.into_iter().map(ToString::to_string));
             script.call(queries::LOAD_RESERVATIONS, &[event, reservations.as_arg()]);
         }
-        let mut ran = self.run_plain(script).await?.into_iter().skip(self.shared.begin_statements() + in_order.len());
-        let now = ran.next().unwrap_or_default();
-        let now = now.rows.first().ok_or_else(|| StoreError::Corrupt("the clock tells no time".to_owned()))?;
-        let now = Timestamp::from_micros(Columns::of(now).int()?);
+        let mut ran = self.run_plain(script).await?.into_iter().skip(self.shared.begin_statements());
+        let locked: HashMap<_, _> = in_order.into_iter().zip(ran.by_ref()).collect();
         let mut snapshots = Vec::with_capacity(wanted.len());
+        let mut now = Timestamp::from_micros(i64::MIN);
         for wanted in wanted {
-            let [event, allocations, reservations] = [(); 3].map(|()| ran.next().unwrap_or_default());
-            snapshots.push(snapshot(&wanted.event, &event, &allocations, &reservations, now)?);
+            let [time, allocations, reservations] = [(); 3].map(|()| ran.next().unwrap_or_default());
+            let mut snapshot = empty_snapshot(&wanted.event);
+            let event = locked.get(&wanted.event).and_then(|locked| locked.rows.first());
+            snapshot.event = event.map(|row| Columns::of(row).event()).transpose()?;
+            let time = time.rows.first().ok_or_else(|| StoreError::Corrupt("the clock tells no time".to_owned()))?;
+            let mut time = Columns::of(time);
+            now = now.max(Timestamp::from_micros(time.int()?));
+            snapshot.earliest_expiry = time.opt_int()?.map(Timestamp::from_micros);
+            take_allocations(&allocations, &mut snapshot)?;
+            for row in &reservations.rows {
+                let reservation = Columns::of(row).reservation()?;
+                snapshot.reservations.insert(reservation.id, reservation);
+            }
+            snapshots.push(snapshot);
+        }
+        for snapshot in &mut snapshots {
+            snapshot.more_expired = snapshot.earliest_expiry.is_some_and(|expiry| expiry <= now);
         }
         for (wanted, snapshot) in wanted.iter().zip(&mut snapshots) {
             if wanted.expired {
@@ -194,24 +207,12 @@ impl Lane {
                 write(&mut script, &mut expected, statement, event, rows);
             }
         }
-        if !script.is_empty() {
-            let ran = self.run(script).await.map_err(|failed| match expected.get(failed.ran) {
-                Some((what, expected)) if is_violation(&failed.source) => {
-                    tracing::error!(error = %failed.source, "the database refused {what}");
-                    StoreError::Guard { what, expected: *expected, actual: 0 }
-                }
-                _ => store_error(failed.source),
-            })?;
-            for (index, (what, expected)) in expected.into_iter().enumerate() {
-                let actual = ran.get(index).map_or(0, |ran| ran.changed);
-                if actual != expected {
-                    return Err(StoreError::Guard { what, expected, actual });
-                }
-            }
-        }
-        let mut script = self.script();
         script.call(queries::COMMIT, &[]);
-        self.run_plain(script).await?;
+        // Where the answer to this is lost, the effect is unknown.
+        self.run(script).await.map_err(|failed| match expected.get(failed.ran) {
+            Some((what, expected)) => guard_error(failed.source, what, *expected),
+            None => store_error(failed.source),
+        })?;
         self.shared.note_committed(changes);
         Ok(())
     }
@@ -230,13 +231,16 @@ fn write(
     }
     let mut args = vec![Arg::Text(event)];
     args.extend(rows.table.columns.iter().map(super::literal::Array::as_arg));
+    if statement.is_guarded() {
+        args.push(Arg::Int(rows.count.cast_signed()));
+    }
     script.call(statement, &args);
     expected.push((rows.what, rows.count));
 }
 
-fn snapshot(id: &EventId, event: &Ran, allocations: &Ran, reservations: &Ran, now: Timestamp) -> Result<Snapshot> {
-    let mut snapshot = Snapshot {
-        event_id: id.clone(),
+fn empty_snapshot(event: &EventId) -> Snapshot {
+    Snapshot {
+        event_id: event.clone(),
         event: None,
         allocations: BTreeMap::new(),
         reservations: HashMap::new(),
@@ -244,19 +248,7 @@ fn snapshot(id: &EventId, event: &Ran, allocations: &Ran, reservations: &Ran, no
         expired: Vec::new(),
         more_expired: false,
         exact_usage: HashMap::new(),
-    };
-    if let Some(row) = event.rows.first() {
-        let mut columns = Columns::of(row);
-        snapshot.event = Some(columns.event()?);
-        snapshot.earliest_expiry = columns.opt_int()?.map(Timestamp::from_micros);
-        snapshot.more_expired = snapshot.earliest_expiry.is_some_and(|expiry| expiry <= now);
     }
-    take_allocations(allocations, &mut snapshot)?;
-    for row in &reservations.rows {
-        let reservation = Columns::of(row).reservation()?;
-        snapshot.reservations.insert(reservation.id, reservation);
-    }
-    Ok(snapshot)
 }
 
 fn take_allocations(found: &Ran, snapshot: &mut Snapshot) -> Result<()> {

@@ -14,6 +14,12 @@ impl Statement {
         OF_LANES.iter().any(|prepared| prepared.name == self.name)
     }
 
+    /// Whether it fails where it does not meet as many rows as its last parameter says. (An insert needs no such guard: it
+    /// inserts all its rows or fails.)
+    pub(super) fn is_guarded(&self) -> bool {
+        self.sql.contains("boxoffice_guard(")
+    }
+
     /// The text, without the comment that it begins with and the semicolon that it ends with.
     pub(super) fn body(&self) -> &'static str {
         let mut rest = self.sql;
@@ -41,7 +47,7 @@ statements! {
     ROLLBACK = "rollback";
     LOCK_EVENT = "lock_event";
     NOW = "now";
-    LOAD_EVENT = "load_event";
+    LOAD_TIME = "load_time";
     LOAD_ALLOCATIONS = "load_allocations";
     LOAD_RESERVATIONS = "load_reservations";
     LOAD_EXPIRED = "load_expired";
@@ -77,7 +83,7 @@ statements! {
 /// empty table its only good plan costs as much as a bad one, so it is planned each time, for the table as it is.
 pub(super) const OF_LANES: &[Statement] = &[
     LOCK_EVENT,
-    LOAD_EVENT,
+    LOAD_TIME,
     LOAD_ALLOCATIONS,
     LOAD_RESERVATIONS,
     LOAD_EXPIRED,

@@ -47,10 +47,6 @@ impl Script {
         Self { sql: String::new(), mode }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.sql.is_empty()
-    }
-
     /// Adds a statement: by its name, if it was prepared.
     pub(super) fn call(&mut self, statement: Statement, args: &[Arg<'_>]) {
         if self.mode == Mode::Inline || !statement.is_prepared() {

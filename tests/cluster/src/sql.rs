@@ -19,7 +19,7 @@ impl Cluster {
     /// each, fields separated by `|`.
     ///
     /// # Errors
-    /// At the first statement that fails, with the server's message.
+    /// At the first statement that fails, with the server's message; or if all take longer than ten minutes.
     pub fn psql(&self, database: &str, sql: &str) -> Result<String> {
         let port = self.port().to_string();
         let arguments = [

@@ -1,4 +1,7 @@
 -- Rows: one, where the event exists. $1: event
 -- Lock: the event's row, until COMMIT or ROLLBACK; several events are locked in the order of their ids.
--- Safe: taken before anything is read, so what a batch reads cannot change until it has written.
-SELECT 1::bigint FROM events WHERE id = $1 FOR UPDATE;
+-- Safe: taken before anything else is read, so what a batch reads cannot change until it has written. Whoever waited for the
+-- lock gets the row as it is then.
+SELECT e.id, e.display_name, e.sales_state, e.on_sale_at, e.off_sale_at, e.hold_ttl_default, e.hold_ttl_max,
+       e.limit_per_owner, e.last_seq, e.version, e.allocation_count, e.has_allocation_limits, e.created_at
+  FROM events AS e WHERE e.id = $1 FOR UPDATE;

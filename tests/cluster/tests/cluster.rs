@@ -225,6 +225,18 @@ fn a_standby_follows_and_can_be_promoted() {
 }
 
 #[test]
+fn client_programs_know_the_server_and_run_in_its_directory() {
+    let cluster = start();
+    let mut psql = cluster.client("psql").expect("it is installed");
+    let output =
+        psql.args(["-At", "-c", "SELECT current_user", "-c", "\\! pwd", "postgres"]).output().expect("it runs");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(printed, format!("postgres\n{}\n", cluster.directory().display()));
+    let missing = cluster.client("psql-of-nobody").expect_err("there is no such program").to_string();
+    assert!(missing.contains("psql-of-nobody is not installed in /"), "{missing}");
+}
+
+#[test]
 fn a_dropped_cluster_leaves_nothing_behind() {
     let cluster = start();
     let (directory, family) = (cluster.directory().to_owned(), family(cluster.pid().expect("it runs")));

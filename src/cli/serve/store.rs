@@ -14,6 +14,7 @@ use crate::cli::failure::Failure;
 
 /// Options of the store.
 #[derive(clap::Args)]
+#[group(skip)]
 pub(crate) struct Args {
     /// Where the embedded database is
     #[arg(long, value_name = "DIR", default_value = "./data", conflicts_with = "database_url")]

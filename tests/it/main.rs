@@ -11,4 +11,6 @@ mod kills;
 mod pages;
 mod promises;
 mod reads;
+mod rush;
+mod servers;
 mod support;

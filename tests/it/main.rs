@@ -11,5 +11,7 @@ mod kills;
 mod pages;
 mod promises;
 mod reads;
+mod rush;
 mod scale_out;
+mod servers;
 mod support;

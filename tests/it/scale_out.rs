@@ -14,8 +14,7 @@ async fn transactions_of_several_events(more: &[&str]) -> usize {
     cluster.create_database(&database).expect("a database");
     let url = cluster.url(&database);
     // One lane, so that events meet in a batch where they may.
-    let options = [&["--database-url", &url, "--database-lanes", "1"], more].concat();
-    let server = Server::start_on(&options);
+    let server = Server::launch(&[&["--database-url", &url, "--database-lanes", "1"], more].concat());
     for event in 0..EVENTS {
         let event_id = format!("e{event}");
         let event = v1::Event { sales_state: v1::SalesState::OnSale.into(), ..v1::Event::default() };

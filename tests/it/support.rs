@@ -3,10 +3,12 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::admin_service_client::AdminServiceClient;
 use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint};
@@ -19,7 +21,11 @@ pub(crate) type Inventory = InventoryServiceClient<Channel>;
 /// A client of the operators' service.
 pub(crate) type Admin = AdminServiceClient<Channel>;
 
-/// A server process on a data directory. Killed with SIGKILL when dropped.
+/// How long servers wait for a PostgreSQL database: short, so that tests of a database that is away are.
+pub(crate) const DATABASE_TIMEOUT: Duration = Duration::from_secs(1);
+const DATABASE_TIMEOUT_TEXT: &str = "1s";
+
+/// A server process. Killed with SIGKILL when dropped.
 pub(crate) struct Server {
     child: Child,
     url: String,
@@ -32,15 +38,22 @@ impl Server {
     }
 
     pub(crate) fn start_with(data: &Path, more: &[&str]) -> Self {
-        let data = data.to_str().expect("a temporary directory has a plain name");
-        Self::start_on(&[&["--data", data], more].concat())
+        let data = data.to_str().expect("a path in UTF-8");
+        Self::launch(&[&["--data", data], more].concat())
     }
 
-    /// Starts it on the store that the options name.
-    pub(crate) fn start_on(options: &[&str]) -> Self {
+    /// Starts a server on a PostgreSQL database, which waits for it at most [`DATABASE_TIMEOUT`] at a time.
+    pub(crate) fn start_on(url: &str, more: &[&str]) -> Self {
+        let store = ["--database-url", url, "--database-timeout", DATABASE_TIMEOUT_TEXT];
+        let small = ["--database-lanes", "2", "--database-readers", "3", "--sweep-interval", "0s"];
+        Self::launch(&[&store[..], &small, more].concat())
+    }
+
+    /// Starts it with these options.
+    pub(crate) fn launch(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_boxoffice"))
             .args(["serve", "--dev", "--listen", "127.0.0.1:0"])
-            .args(options)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -62,6 +75,18 @@ impl Server {
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it can be waited for");
+    }
+
+    /// Tells it to stop (SIGTERM), and waits until it has.
+    pub(crate) fn stop(mut self) {
+        self.signal(Signal::TERM);
+        let ended = self.child.wait().expect("it can be waited for");
+        assert!(ended.success(), "a graceful end: {ended}");
+    }
+
+    /// Sends a signal to the process.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
     pub(crate) fn channel(&self) -> Channel {

@@ -14,7 +14,7 @@ use crate::cli::failure::Failure;
 
 /// Options of the store.
 #[derive(clap::Args)]
-#[group(id = "store")]
+#[group(skip)]
 pub(crate) struct Args {
     /// Where the embedded database is
     #[arg(long, value_name = "DIR", default_value = "./data", conflicts_with = "database_url")]

@@ -4,6 +4,7 @@
 mod bad_input;
 mod cli;
 mod cli_with_server;
+mod database_tls;
 mod edits;
 mod front;
 mod in_process;

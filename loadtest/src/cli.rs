@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -21,7 +22,8 @@ pub struct Cli {
 pub enum Scenario {
     /// Sell out a hot event while servers are killed again and again; then audit every answer.
     Sale(SaleArgs),
-    /// Measure rates and latencies against the empty call of the same server.
+    /// Measure rates and latencies against the empty call of the same server; on a private PostgreSQL also against SQL that is
+    /// written by hand, and with several servers against one of them.
     Bench(BenchArgs),
     /// Measure whether the rate holds after millions of reservations and with thousands of events.
     Growth(GrowthArgs),
@@ -131,6 +133,20 @@ pub struct BenchArgs {
     /// Only these measurements, such as reserve@64; those that they are compared with come along
     #[arg(long, value_name = "NAME@IN_FLIGHT", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// With --store postgres: let each commit wait for a standby that applies it so much later, as in another zone
+    #[arg(long, value_name = "DURATION", value_parser = commit_delay)]
+    pub commit_delay: Option<Duration>,
+}
+
+/// PostgreSQL counts such a delay in whole milliseconds.
+fn commit_delay(text: &str) -> Result<Duration, String> {
+    let delay = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let whole = delay.subsec_nanos() % 1_000_000 == 0;
+    if whole && (Duration::from_millis(1)..=Duration::from_secs(1)).contains(&delay) {
+        Ok(delay)
+    } else {
+        Err("must be 1ms to 1s, in whole milliseconds".to_owned())
+    }
 }
 
 /// Options of `growth`.

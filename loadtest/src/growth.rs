@@ -33,7 +33,7 @@ const CREATIONS_IN_FLIGHT: usize = 64;
 /// # Errors
 /// Where it cannot be measured: no server, or a call that fails.
 pub async fn run(args: &GrowthArgs) -> Result<Report> {
-    let mut stage = Stage::set_up(&args.common, &args.pace).await?;
+    let mut stage = Stage::set_up(&args.common, &args.pace, None).await?;
     let [start] = measure(&mut stage, &args.pace, [What::Reserve]).await?;
     let bar = bar::new(args.reservations);
     stage.fill_and_forget(args.reservations, |made| bar.set_position(made)).await?;

@@ -1,69 +1,63 @@
-//! The scenario `bench`: rates and latencies against the empty call of the same server, all in turns in one run.
+//! The scenario `bench`: rates and latencies against the empty call of the same server, and against what is written by hand
+//! on the same database, all in turns in one run.
 
+pub mod by_hand;
 pub mod driver;
+pub mod goals;
+pub mod plan;
 pub mod stage;
 pub mod table;
 pub mod work;
 
-use anyhow::{Result, bail};
-use serde_json::json;
+use anyhow::Result;
+use serde_json::{Value, json};
 
 use crate::bar;
 use crate::cli::{BenchArgs, Pace};
 use crate::report::{AuditCounts, Measurement, Report};
-use stage::{BATCHES_IN_FLIGHT, Measured, Stage, What};
-
-/// Something to measure at so many in flight, compared with the empty call at so many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Item {
-    what: What,
-    in_flight: usize,
-    empty_at: usize,
-}
-
-const fn item(what: What, in_flight: usize) -> Item {
-    Item { what, in_flight, empty_at: in_flight }
-}
-
-/// The order of one turn.
-const PLAN: [Item; 10] = [
-    item(What::Empty, 64),
-    item(What::Reserve, 64),
-    item(What::Empty, 256),
-    item(What::Reserve, 256),
-    Item { what: What::BatchReserve, in_flight: BATCHES_IN_FLIGHT, empty_at: 64 },
-    item(What::Refuse, 64),
-    item(What::Refuse, 256),
-    item(What::Confirm, 64),
-    item(What::Empty, 1),
-    item(What::Reserve, 1),
-];
+use plan::{Item, Kind, Point};
+use stage::{Measured, Stage, What};
 
 /// Measures.
 ///
 /// # Errors
 /// Where it cannot be measured: no server, or a call that fails.
 pub async fn run(args: &BenchArgs) -> Result<Report> {
-    let plan = chosen(&args.only)?;
-    let mut stage = Stage::set_up(&args.common, &args.pace).await?;
+    let kind = Kind::of(args);
+    // What cannot be chosen is refused before anything is started.
+    plan::chosen(&plan::all(kind, true), goals::of(kind), &args.only)?;
+    let mut stage = Stage::set_up(&args.common, &args.pace, args.commit_delay).await?;
+    let by_hand = stage.servers.database().filter(|database| database.has(by_hand::PROGRAM));
+    let plan = plan::chosen(&plan::all(kind, by_hand.is_some()), goals::of(kind), &args.only)?;
+    if let Some(database) = by_hand {
+        by_hand::prepare(database).await?;
+    }
     let turns = take_turns(&mut stage, &plan, args.pace.turns).await?;
-    let measurements = figures(&plan, &turns);
+    let mut measured = figures(&plan, &turns);
+    goals::judge(goals::of(kind), &mut measured);
+    let facts = facts(args, &stage, &measured);
+    let measurements = measured.into_iter().map(|(_, measurement)| measurement).collect();
     let (audit, faults) = stage.audit().await.map_err(|error| stage.servers.explain(error))?;
-    Ok(report("bench", &args.pace, &stage, measurements, audit, &faults))
+    let mut report = report("bench", &args.pace, &stage, measurements, audit, &faults);
+    report.facts.extend(facts);
+    Ok(report)
 }
 
-/// The items of the plan that were asked for, and those that they are compared with.
-fn chosen(only: &[String]) -> Result<Vec<Item>> {
-    let name = |item: &Item| format!("{}@{}", item.what.as_str(), item.in_flight);
-    for wanted in only {
-        if !PLAN.iter().any(|item| name(item) == *wanted) {
-            let known: Vec<_> = PLAN.iter().map(name).collect();
-            bail!("--only {wanted} is not measured; these are: {}", known.join(", "));
-        }
+/// What else is to be known of a run on PostgreSQL.
+fn facts(args: &BenchArgs, stage: &Stage, measured: &[(Point, Measurement)]) -> Vec<(&'static str, Value)> {
+    let Some(database) = stage.servers.database() else { return Vec::new() };
+    let mut facts = vec![("postgres_version", json!(database.version()))];
+    if !database.has(by_hand::PROGRAM) {
+        facts.push(("pgbench", json!("not installed: no pgbench_update, and no goal that is compared with it")));
     }
-    let wanted: Vec<_> = PLAN.iter().filter(|item| only.is_empty() || only.contains(&name(item))).collect();
-    let compared = |item: &Item| item.what == What::Empty && wanted.iter().any(|w| w.empty_at == item.in_flight);
-    Ok(PLAN.into_iter().filter(|item| wanted.contains(&item) || compared(item)).collect())
+    if let Some(delay) = args.commit_delay {
+        facts.push(("commit_delay", json!(humantime::format_duration(delay).to_string())));
+    }
+    // One client commits once for each transaction, and does nothing else.
+    if let Some((_, alone)) = measured.iter().find(|(point, _)| *point == (What::ByHand, 1)) {
+        facts.push(("one_commit_by_hand_takes_us", json!((1_000_000.0 / alone.rate_per_s).round())));
+    }
+    facts
 }
 
 /// All turns of each item of the plan, in the plan's order.
@@ -72,8 +66,9 @@ async fn take_turns(stage: &mut Stage, plan: &[Item], turns: u32) -> Result<Vec<
     let mut measured = vec![Vec::new(); plan.len()];
     for _ in 0..turns {
         for (item, results) in plan.iter().zip(&mut measured) {
-            bar.set_message(format!("{} at {} in flight", item.what.as_str(), item.in_flight));
-            results.push(stage.measure(item.what, item.in_flight).await?);
+            bar.set_message(plan::name(item.point));
+            let (what, in_flight) = item.point;
+            results.push(stage.measure(what, in_flight).await?);
             bar.inc(1);
         }
     }
@@ -81,14 +76,15 @@ async fn take_turns(stage: &mut Stage, plan: &[Item], turns: u32) -> Result<Vec<
     Ok(measured)
 }
 
-fn figures(plan: &[Item], turns: &[Vec<Measured>]) -> Vec<Measurement> {
+fn figures(plan: &[Item], turns: &[Vec<Measured>]) -> Vec<(Point, Measurement)> {
     let rate_of_empty = |in_flight| {
-        let index = plan.iter().position(|item| (item.what, item.in_flight) == (What::Empty, in_flight))?;
+        let index = plan.iter().position(|item| item.point == (What::Empty, in_flight))?;
         let rates: Vec<_> = turns.get(index)?.iter().map(|measured| measured.turn.rate()).collect();
         Some(table::median(&rates))
     };
     let figure = |(item, turns): (&Item, &Vec<Measured>)| {
-        table::measurement(item.what, item.in_flight, turns, rate_of_empty(item.empty_at))
+        let (what, in_flight) = item.point;
+        (item.point, table::measurement(what, in_flight, turns, rate_of_empty(item.empty_at)))
     };
     plan.iter().zip(turns).map(figure).collect()
 }
@@ -119,20 +115,4 @@ pub fn report(
         facts.push(("data_mb", json!(bytes / 1_000_000)));
     }
     Report { scenario, passed, audit, measurements, violations: Vec::new(), facts, summary }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_chosen_brings_along_what_it_is_compared_with() {
-        let plan = chosen(&["batch_reserve@8".to_owned()]).unwrap();
-        assert_eq!(
-            plan.iter().map(|item| (item.what, item.in_flight)).collect::<Vec<_>>(),
-            [(What::Empty, 64), (What::BatchReserve, 8),]
-        );
-        assert_eq!(chosen(&[]).unwrap().len(), PLAN.len());
-        assert!(chosen(&["reserve@7".to_owned()]).unwrap_err().to_string().contains("reserve@64"));
-    }
 }

@@ -1,4 +1,7 @@
-//! What is measured on: a server, its events, and the making of tasks for each measurement.
+//! What is measured on: servers, their events, and the making of tasks for each measurement.
+
+mod audit;
+mod fill;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,21 +11,16 @@ use boxoffice_proto::v1::reservation::Line;
 use boxoffice_proto::v1::{CreateReservationRequest, Reservation};
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use super::by_hand;
 use super::driver::{self, Turn, Work};
 use super::work::{BatchReserve, Confirm, Empty, Names, Refuse, Reserve};
 use crate::cli::{Common, Pace};
 use crate::client::{Connections, owned_by, owner_value};
 use crate::clock::time_ordered_id;
 use crate::event::{SaleEvent, Terms, fresh_id};
-use crate::fetch;
-use crate::report::AuditCounts;
 use crate::server::{Servers, generator_cpu_seconds};
-
-/// See [`Stage::is_replayed`].
-const REPLAYED_RESERVATIONS_MAX: u64 = 1_000_000;
 
 /// The largest capacity that an allocation can have.
 const CAPACITY: i32 = 1_000_000_000;
@@ -54,6 +52,10 @@ pub enum What {
     Confirm,
     /// A hold as in `Reserve`, spread over many events.
     ReserveSpread,
+    /// A hold as in `Reserve`, through one of several servers only.
+    ReserveOneServer,
+    /// The same as `Reserve` without Boxoffice: see [`by_hand`].
+    ByHand,
 }
 
 impl What {
@@ -66,6 +68,8 @@ impl What {
             Self::Refuse => "refuse",
             Self::Confirm => "confirm",
             Self::ReserveSpread => "reserve_spread",
+            Self::ReserveOneServer => "reserve_one_server",
+            Self::ByHand => "pgbench_update",
         }
     }
 }
@@ -81,12 +85,14 @@ pub struct Measured {
     pub generator_cpu_s: Option<f64>,
 }
 
-/// A server with events on sale.
+/// Servers with events on sale.
 pub struct Stage {
     /// The servers.
     pub servers: Servers,
-    /// The connections of the generator.
+    /// The connections of the generator, spread over all servers.
     pub connections: Connections,
+    /// As many connections to the first server.
+    to_one: Connections,
     /// The hot event.
     pub hot: SaleEvent,
     /// A sold-out event.
@@ -109,14 +115,17 @@ const CONFIRM_RATE_GUESS: f64 = 40_000.0;
 const STOCK_RESERVE: f64 = 1.4;
 
 impl Stage {
-    /// Starts the server and puts the events on sale.
+    /// Starts the servers and puts the events on sale. `commit_delay`: how long each commit of a private PostgreSQL waits for
+    /// its standby.
     ///
     /// # Errors
-    /// Where the server does not come up or refuses.
-    pub async fn set_up(common: &Common, pace: &Pace) -> Result<Self> {
+    /// Where a server does not come up or refuses.
+    pub async fn set_up(common: &Common, pace: &Pace, commit_delay: Option<Duration>) -> Result<Self> {
         ensure!(pace.seconds > 0.0 && pace.seconds < 3_600.0, "--seconds must be above 0 and below 3600");
-        let servers = Servers::start(common, None).await?;
+        let servers = Servers::start(common, commit_delay).await?;
         let connections = Connections::new(&servers.urls(), pace.connections as usize)?;
+        let first: Vec<_> = servers.urls().into_iter().take(1).collect();
+        let to_one = Connections::new(&first, pace.connections as usize)?;
         let mut random = SmallRng::seed_from_u64(common.seed);
         let mut admin = connections.admin(0);
         let hot = SaleEvent::create(&mut admin, &fresh_id("hot", &mut random), CAPACITY, TERMS).await;
@@ -126,6 +135,7 @@ impl Stage {
         Ok(Self {
             servers,
             connections,
+            to_one,
             hot,
             sold_out,
             spread: Arc::new(Vec::new()),
@@ -155,11 +165,17 @@ impl Stage {
                 self.run(works).await
             }
             What::Reserve => {
-                let measured = self.reserve_turn(in_flight, Arc::new(vec![self.hot.clone()])).await?;
-                self.reserved += measured.turn.units_in_all;
-                Ok(measured)
+                let connections = self.connections.clone();
+                self.reserve_hot_turn(in_flight, &connections).await
             }
-            What::ReserveSpread => self.reserve_turn(in_flight, Arc::clone(&self.spread)).await,
+            What::ReserveOneServer => {
+                let connections = self.to_one.clone();
+                self.reserve_hot_turn(in_flight, &connections).await
+            }
+            What::ReserveSpread => {
+                let (connections, events) = (self.connections.clone(), Arc::clone(&self.spread));
+                self.reserve_turn(in_flight, &connections, events).await
+            }
             What::BatchReserve => {
                 let works = (0..in_flight).map(|task| self.batch_work(task)).collect();
                 let measured = self.run(works).await?;
@@ -171,6 +187,11 @@ impl Stage {
                 self.run(works).await
             }
             What::Confirm => self.confirm_turn(in_flight).await,
+            What::ByHand => {
+                let database = self.servers.database().context("there is no PostgreSQL of the load test's own")?;
+                let turn = by_hand::turn(database, in_flight, self.length).await?;
+                Ok(Measured { turn, server_cpu_s: None, generator_cpu_s: None })
+            }
         }
     }
 
@@ -189,10 +210,21 @@ impl Stage {
         self.servers.usage().map(|usage| usage.cpu_seconds)
     }
 
-    async fn reserve_turn(&mut self, in_flight: usize, events: Arc<Vec<SaleEvent>>) -> Result<Measured> {
+    async fn reserve_hot_turn(&mut self, in_flight: usize, connections: &Connections) -> Result<Measured> {
+        let measured = self.reserve_turn(in_flight, connections, Arc::new(vec![self.hot.clone()])).await?;
+        self.reserved += measured.turn.units_in_all;
+        Ok(measured)
+    }
+
+    async fn reserve_turn(
+        &mut self,
+        in_flight: usize,
+        connections: &Connections,
+        events: Arc<Vec<SaleEvent>>,
+    ) -> Result<Measured> {
         let apart = (events.len() / in_flight.max(1)).max(1);
         let work = |task| Reserve {
-            client: self.connections.inventory(task),
+            client: connections.inventory(task),
             events: Arc::clone(&events),
             next: task * apart,
             names: self.names(),
@@ -226,89 +258,6 @@ impl Stage {
         self.confirm_rate = measured.turn.rate();
         Ok(measured)
     }
-
-    /// Makes at least `count` reservations in the hot event by batches; answers them, and for whom. `tell` hears how many
-    /// there are so far.
-    ///
-    /// # Errors
-    /// Where a call fails.
-    pub async fn fill(&mut self, count: u64, tell: impl Fn(u64)) -> Result<Vec<(Uuid, String)>> {
-        self.fill_keeping(count, true, tell).await
-    }
-
-    /// As [`Self::fill`], for more than memory should hold.
-    ///
-    /// # Errors
-    /// Where a call fails.
-    pub async fn fill_and_forget(&mut self, count: u64, tell: impl Fn(u64)) -> Result<()> {
-        self.fill_keeping(count, false, tell).await.map(drop)
-    }
-
-    async fn fill_keeping(&mut self, count: u64, keep: bool, tell: impl Fn(u64)) -> Result<Vec<(Uuid, String)>> {
-        let mut tasks = JoinSet::new();
-        let (mut kept, mut made, mut asked) = (Vec::new(), 0, 0);
-        for task in 0..BATCHES_IN_FLIGHT {
-            asked += BATCH_ITEMS as u64;
-            tasks.spawn(one_batch(self.batch_work(task)));
-        }
-        while let Some(done) = tasks.join_next().await {
-            let (work, batch) = done?.map_err(|error| self.servers.explain(error))?;
-            made += batch.len() as u64;
-            tell(made);
-            if keep {
-                kept.extend(batch);
-            }
-            if asked < count {
-                asked += BATCH_ITEMS as u64;
-                tasks.spawn(one_batch(work));
-            }
-        }
-        self.reserved += made;
-        Ok(kept)
-    }
-
-    /// Audits the hot event: by the server's own audit, and by our own count of what was acknowledged.
-    ///
-    /// # Errors
-    /// Where the server does not answer.
-    pub async fn audit(&self) -> Result<(AuditCounts, Vec<String>)> {
-        let (mut admin, mut inventory) = (self.connections.admin(0), self.connections.inventory(0));
-        let mut faults = match self.is_replayed() {
-            true => fetch::differences(&fetch::server_audit(&mut admin, &self.hot).await?),
-            false => Vec::new(),
-        };
-        let mismatched = faults.len() as u64;
-        let counters = fetch::counters(&mut inventory, &self.hot).await?;
-        let hot = counters.allocations.first().context("the hot event has lost its allocation")?;
-        let (taken, sold) = (i64::from(hot.held) + i64::from(hot.sold), i64::from(hot.sold));
-        let (reserved, confirmed) = (i64::try_from(self.reserved)?, i64::try_from(self.confirmed)?);
-        let counts = AuditCounts {
-            capacity: hot.capacity.into(),
-            sold,
-            oversold: (taken - i64::from(hot.capacity)).max(0).unsigned_abs(),
-            lost: (reserved - taken).max(0).unsigned_abs() + (confirmed - sold).max(0).unsigned_abs(),
-            duplicated: (taken - reserved).max(0).unsigned_abs() + (sold - confirmed).max(0).unsigned_abs(),
-            stranded: (i64::from(hot.capacity) - taken - i64::from(hot.available)).unsigned_abs(),
-            mismatched,
-            ..AuditCounts::default()
-        };
-        if (reserved, confirmed) != (taken, sold) {
-            let text = format!("{reserved} acknowledged and {confirmed} confirmed, but {taken} taken and {sold} sold");
-            faults.push(text);
-        }
-        Ok((counts, faults))
-    }
-
-    /// Whether the audit has the server replay the hot event's journal. Beyond a million reservations that takes minutes; the
-    /// counts are then only compared with what was acknowledged.
-    pub const fn is_replayed(&self) -> bool {
-        self.reserved <= REPLAYED_RESERVATIONS_MAX
-    }
-}
-
-async fn one_batch(mut work: BatchReserve) -> Result<(BatchReserve, Vec<(Uuid, String)>)> {
-    let batch = work.reserve().await?;
-    Ok((work, batch))
 }
 
 async fn sell_the_only_ticket(connections: &Connections, event: &SaleEvent, id: Uuid) -> Result<()> {

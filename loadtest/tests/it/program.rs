@@ -1,0 +1,96 @@
+//! The program itself, with real servers of its own.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take here; building a server that is older than its sources takes the longest.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A place for temporary files, in which PostgreSQL's account too may make a directory.
+fn place() -> TempDir {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    place
+}
+
+/// Starts `loadtest LINE`, all of whose temporary files lie in `place`.
+fn start(place: &Path, line: &str) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
+    command.args(line.split(' ')).env("TMPDIR", place).env_remove("BOXOFFICE_DATABASE_URL");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn run(place: &Path, line: &str) -> Output {
+    start(place, line).wait_with_output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < WAIT_MAX, "{what} did not come about");
+        std::thread::sleep(POLL_INTERVAL);
+    }
+}
+
+fn entries(place: &Path) -> Vec<String> {
+    std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// Processes that were told to keep their temporary files in `place`, or that run there.
+fn processes(place: &Path) -> Vec<String> {
+    let place = place.to_str().unwrap();
+    let belongs = |process: &Path| {
+        let environment = std::fs::read(process.join("environ")).unwrap_or_default();
+        let directory = std::fs::read_link(process.join("cwd")).unwrap_or_default();
+        String::from_utf8_lossy(&environment).contains(place) || directory.starts_with(place)
+    };
+    let all = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    all.filter(|process| belongs(process)).map(|process| process.display().to_string()).collect()
+}
+
+#[test]
+fn two_servers_on_postgres_pass_the_sale_though_they_are_killed() {
+    let place = place();
+    let line = "sale --store postgres --servers 2 --kills 3 --tickets 400 --buyers 1200 --seconds 3 --hold-seconds 1 \
+                --concurrency 64 --json";
+    let file = place.path().join("sale.json");
+    let output = run(place.path(), &format!("{line} {}", file.display()));
+    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output));
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!((&report["store"], &report["servers"]), (&"postgres".into(), &2.into()));
+    assert_eq!((&report["facts"]["kills"], &report["audit"]["sold"]), (&3.into(), &400.into()));
+    assert_eq!(entries(place.path()), ["sale.json"]);
+}
+
+#[test]
+fn an_interrupted_run_leaves_nothing_behind() {
+    let place = place();
+    let child = start(place.path(), "sale --store postgres --servers 2 --seconds 600");
+    let homes = || entries(place.path()).into_iter().filter(|name| name.starts_with("boxoffice-loadtest-")).count();
+    wait_until("the second server's directory", || homes() == 2);
+    assert!(processes(place.path()).len() > 3, "the load test, a server, PostgreSQL");
+    kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("interrupted by SIGINT"), "{}", stderr(&output));
+    assert_eq!((entries(place.path()), processes(place.path())), (vec![], vec![]));
+}
+
+#[test]
+fn several_servers_on_sqlite_are_refused() {
+    let place = place();
+    let output = run(place.path(), "sale --servers 2");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--servers 2 needs --store postgres"), "{}", stderr(&output));
+}

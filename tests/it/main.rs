@@ -4,12 +4,14 @@
 mod bad_input;
 mod cli;
 mod cli_with_server;
+mod database_faults;
 mod edits;
 mod front;
 mod in_process;
 mod kills;
 mod pages;
 mod promises;
+mod proxy;
 mod reads;
 mod rush;
 mod servers;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::server::StoreChoice;
+
 /// Hammers a Boxoffice server, and proves that it did not oversell. Exit code 0: passed, 1: failed, 2: could not run.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = "Without a scenario, it is `sale`.")]
@@ -17,7 +19,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Scenario {
-    /// Sell out a hot event while the server is killed again and again; then audit every answer.
+    /// Sell out a hot event while servers are killed again and again; then audit every answer.
     Sale(SaleArgs),
     /// Measure rates and latencies against the empty call of the same server.
     Bench(BenchArgs),
@@ -47,11 +49,12 @@ pub struct Common {
     /// Write the result to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Store of the child server; only sqlite so far
-    #[arg(long, default_value = "sqlite")]
-    pub store: String,
-    /// How many child servers; only 1 so far
-    #[arg(long, default_value_t = 1)]
+    /// Store of the child servers: sqlite, postgres (a private server on a fresh database, gone at the end), or the
+    /// postgres://… URL of a database on this machine, to which events are added and from which nothing is removed
+    #[arg(long, default_value = "sqlite", value_name = "STORE|URL")]
+    pub store: StoreChoice,
+    /// How many child servers share the store; with sqlite only 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub servers: u32,
     /// Use the server that runs at this URL (with --dev) instead of a child; it is never killed
     #[arg(long, value_name = "URL")]
@@ -59,7 +62,7 @@ pub struct Common {
     /// The server to start; else the one beside this program, built if need be
     #[arg(long, value_name = "PATH", env = "BOXOFFICE_SERVER_BINARY")]
     pub server_binary: Option<PathBuf>,
-    /// Keep the child server's data and log
+    /// Keep the child servers' SQLite data and logs; a private PostgreSQL is never kept
     #[arg(long)]
     pub keep: bool,
 }
@@ -76,7 +79,7 @@ pub struct SaleArgs {
     /// Buyers who want them
     #[arg(long, default_value_t = 60_000, value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
     pub buyers: u32,
-    /// How often to kill the server in mid-sale; 0 with --target
+    /// How often to kill a server in mid-sale, one at random of several; 0 with --target
     #[arg(long, default_value_t = 3)]
     pub kills: u32,
     /// Most tickets for one buyer

@@ -1,8 +1,8 @@
-//! Connections to the server under test, and the metadata that names the caller.
+//! Connections to the servers under test, and the metadata that names the caller.
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use boxoffice_proto::v1::admin_service_client::AdminServiceClient;
 use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -33,18 +33,15 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Prepares `count` connections to `url`.
+    /// Prepares `count` connections, or one to each of `urls` where that is more. Neighbours go to different servers.
     ///
     /// # Errors
-    /// Where the URL cannot be read.
-    pub fn new(url: &str, count: usize) -> Result<Self> {
-        let endpoint = Endpoint::from_shared(url.to_owned())
-            .with_context(|| format!("{url} is not a URL"))?
-            .tcp_nodelay(true)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        Ok(Self { channels: (0..count.max(1)).map(|_| endpoint.connect_lazy()).collect() })
+    /// Where there is no URL, or one cannot be read.
+    pub fn new(urls: &[String], count: usize) -> Result<Self> {
+        ensure!(!urls.is_empty(), "there is no server to connect to");
+        let endpoints = urls.iter().map(|url| endpoint(url)).collect::<Result<Vec<_>>>()?;
+        let count = count.max(urls.len());
+        Ok(Self { channels: endpoints.iter().cycle().take(count).map(Endpoint::connect_lazy).collect() })
     }
 
     /// The connection of the `index`th task: tasks are spread evenly.
@@ -67,6 +64,15 @@ impl Connections {
     pub fn health(&self, index: usize) -> Health {
         Health::new(self.channel(index))
     }
+}
+
+fn endpoint(url: &str) -> Result<Endpoint> {
+    Ok(Endpoint::from_shared(url.to_owned())
+        .with_context(|| format!("{url} is not a URL"))?
+        .tcp_nodelay(true)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES))
 }
 
 /// A request on behalf of an owner.

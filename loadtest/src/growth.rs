@@ -46,7 +46,7 @@ pub async fn run(args: &GrowthArgs) -> Result<Report> {
     // their own turns. Single and spread take turns with one another.
     let ratios = (grown.ratio_to_empty / start.ratio_to_empty, spread.rate_per_s / single.rate_per_s);
     let measurements = with_targets([start, grown, single, spread], ratios, &stage);
-    let (audit, faults) = stage.audit().await.map_err(|error| stage.server.explain(error))?;
+    let (audit, faults) = stage.audit().await.map_err(|error| stage.servers.explain(error))?;
     let mut report = report("growth", &args.pace, &stage, measurements, audit, &faults);
     report.facts.extend([
         ("journal_replayed", json!(stage.is_replayed())),
@@ -92,7 +92,7 @@ fn with_targets(
         text: format!("{ratio:.2}, at least {least:.2}, of {of}"),
         met: ratio >= least,
     };
-    let memory = stage.server.usage().map(|usage| {
+    let memory = stage.servers.usage().map(|usage| {
         let (peak, most) = (usage.memory_peak_bytes, MEMORY_MAX_BYTES);
         let text = format!("server memory {} MB, under {} MB", peak / 1_000_000, most / 1_000_000);
         Target { text, met: peak < most }

@@ -14,5 +14,6 @@ mod promises;
 mod proxy;
 mod reads;
 mod rush;
+mod scale_out;
 mod servers;
 mod support;

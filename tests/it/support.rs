@@ -49,7 +49,8 @@ impl Server {
         Self::launch(&[&store[..], &small, more].concat())
     }
 
-    fn launch(arguments: &[&str]) -> Self {
+    /// Starts it with these options.
+    pub(crate) fn launch(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_boxoffice"))
             .args(["serve", "--dev", "--listen", "127.0.0.1:0"])
             .args(arguments)

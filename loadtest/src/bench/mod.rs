@@ -48,7 +48,7 @@ pub async fn run(args: &BenchArgs) -> Result<Report> {
     let mut stage = Stage::set_up(&args.common, &args.pace).await?;
     let turns = take_turns(&mut stage, &plan, args.pace.turns).await?;
     let measurements = figures(&plan, &turns);
-    let (audit, faults) = stage.audit().await.map_err(|error| stage.server.explain(error))?;
+    let (audit, faults) = stage.audit().await.map_err(|error| stage.servers.explain(error))?;
     Ok(report("bench", &args.pace, &stage, measurements, audit, &faults))
 }
 
@@ -112,10 +112,10 @@ pub fn report(
     };
     let mut facts = vec![("turns", json!(pace.turns)), ("seconds_each", json!(pace.seconds))];
     facts.push(("connections", json!(pace.connections)));
-    if let Some(usage) = stage.server.usage() {
+    if let Some(usage) = stage.servers.usage() {
         facts.push(("server_memory_peak_mb", json!(usage.memory_peak_bytes / 1_000_000)));
     }
-    if let Some(bytes) = stage.server.data_bytes() {
+    if let Some(bytes) = stage.servers.data_bytes() {
         facts.push(("data_mb", json!(bytes / 1_000_000)));
     }
     Report { scenario, passed, audit, measurements, violations: Vec::new(), facts, summary }

@@ -27,9 +27,10 @@ const ATTEMPTS_MAX: u32 = 120;
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 const BACK_OFF_MAX: Duration = Duration::from_millis(500);
 
-/// One task's way to the server.
+/// One task's way to the servers.
 pub(super) struct Caller {
-    /// Two, on connections of their own, so that duplicates can overtake each other.
+    /// Two, on connections of their own (and to different servers, where there are several), so that duplicates can overtake
+    /// each other, and that a retry may reach another server than the first attempt.
     clients: [Inventory; 2],
     event: SaleEvent,
     random: SmallRng,
@@ -50,7 +51,8 @@ impl Caller {
     /// Asks until there is an answer. `None`: there was none for so long that the buyer gave up.
     pub(super) async fn ask(&mut self, ask: &Ask) -> Option<Told> {
         for attempt in 0..ATTEMPTS_MAX {
-            let [client, _] = &self.clients;
+            let [first, second] = &self.clients;
+            let client = if attempt % 2 == 0 { first } else { second };
             let call = send(client.clone(), &self.event, ask).await;
             let told = call.told.clone();
             self.calls.push(call);

@@ -1,4 +1,4 @@
-//! The scenario `sale`: more buyers than tickets, all kinds of behaviour, a server that is killed in the midst of it, and
+//! The scenario `sale`: more buyers than tickets, all kinds of behaviour, servers that are killed in the midst of it, and
 //! an audit of every answer that anybody got.
 
 mod aftermath;
@@ -23,7 +23,7 @@ use crate::client::Connections;
 use crate::event::{SaleEvent, Terms, fresh_id};
 use crate::history::{Call, Told};
 use crate::report::{AuditCounts, Latency, Measurement, Report, latency_histogram};
-use crate::server::Server;
+use crate::server::Servers;
 use buyer::Buyer;
 use caller::Caller;
 use progress::Progress;
@@ -58,8 +58,8 @@ struct Course {
 /// # Errors
 /// Where the sale could not be held: no server, or one that died by itself.
 pub async fn run(args: &SaleArgs) -> Result<Report> {
-    let mut server = Server::start(&args.common).await?;
-    let connections = Connections::new(&server.url(), args.connections as usize)?;
+    let mut servers = Servers::start(&args.common, None).await?;
+    let connections = Connections::new(&servers.urls(), args.connections as usize)?;
     let mut random = SmallRng::seed_from_u64(args.common.seed);
     let id = fresh_id("sale", &mut random);
     let terms = Terms {
@@ -68,30 +68,30 @@ pub async fn run(args: &SaleArgs) -> Result<Report> {
         hold_seconds_max: args.hold_seconds * 2 + 1,
     };
     let created = SaleEvent::create(&mut connections.admin(0), &id, args.tickets, terms).await;
-    let event = created.map_err(|error| server.explain(error))?;
+    let event = created.map_err(|error| servers.explain(error))?;
     let sale = Sale { event, connections, seed: args.common.seed, limit: args.limit };
-    let (calls, course, held) = hold(&sale, args, &mut server).await?;
+    let (calls, course, held) = hold(&sale, args, &mut servers).await?;
     eprintln!("auditing {} calls", calls.len());
-    let evidence = aftermath::gather(&sale, calls, held).await.map_err(|error| server.explain(error))?;
+    let evidence = aftermath::gather(&sale, calls, held).await.map_err(|error| servers.explain(error))?;
     let verdict = audit::judge(&evidence);
     Ok(report(args, &evidence.calls, &course, verdict))
 }
 
 /// The rush, the draining, and the last tickets.
-async fn hold(sale: &Sale, args: &SaleArgs, server: &mut Server) -> Result<(Vec<Call>, Course, i32)> {
+async fn hold(sale: &Sale, args: &SaleArgs, servers: &mut Servers) -> Result<(Vec<Call>, Course, i32)> {
     let progress = Arc::new(Progress::default());
-    let kills = if matches!(server, Server::Child(_)) { args.kills } else { 0 };
+    let kills = if matches!(servers, Servers::Children(_)) { args.kills } else { 0 };
     let random = SmallRng::seed_from_u64(!args.common.seed);
     let begun = Instant::now();
-    let torment = chaos::torment(server, kills, args.buyers, &progress, random);
+    let torment = chaos::torment(servers, kills, args.buyers, &progress, random);
     let mut calls = tokio::select! {
         done = async { tokio::try_join!(rush(sale, args, &progress), torment) } => done?.0,
         () = progress.show(args.buyers) => Vec::new(),
     };
     let seconds = begun.elapsed().as_secs_f64();
     let patience = Duration::from_secs(args.drain_seconds);
-    let (held, drained_after) = aftermath::drain(sale, patience).await.map_err(|error| server.explain(error))?;
-    calls.extend(aftermath::sell_the_rest(sale).await.map_err(|error| server.explain(error))?);
+    let (held, drained_after) = aftermath::drain(sale, patience).await.map_err(|error| servers.explain(error))?;
+    calls.extend(aftermath::sell_the_rest(sale).await.map_err(|error| servers.explain(error))?);
     let course = Course { seconds, drained_after, kills: progress.kills(), away: progress.away() };
     Ok((calls, course, held))
 }
@@ -142,7 +142,7 @@ fn report(args: &SaleArgs, calls: &[Call], course: &Course, verdict: Verdict) ->
     let facts = vec![
         ("buyers", json!(args.buyers)),
         ("kills", json!(course.kills)),
-        ("seconds_without_server", json!(rounded(course.away.as_secs_f64()))),
+        ("seconds_with_a_server_down", json!(rounded(course.away.as_secs_f64()))),
         ("sale_seconds", json!(rounded(course.seconds))),
         ("drained_after_seconds", json!(rounded(course.drained_after.as_secs_f64()))),
         ("calls", json!(calls.len())),
@@ -169,7 +169,7 @@ fn report(args: &SaleArgs, calls: &[Call], course: &Course, verdict: Verdict) ->
     }
 }
 
-/// All answered calls of all kinds; the times without a server count in.
+/// All answered calls of all kinds; the times in which a server was down count in.
 fn measurement(args: &SaleArgs, calls: &[Call], course: &Course) -> Measurement {
     let mut histogram = latency_histogram();
     for call in calls.iter().filter(|call| call.told.is_final()) {

@@ -31,18 +31,18 @@ impl Progress {
         self.served.load(Ordering::Relaxed)
     }
 
-    /// The server was killed, and was away for so long.
+    /// A server was killed, and was away for so long.
     pub(super) fn add_kill(&self, away: Duration) {
         self.kills.fetch_add(1, Ordering::Relaxed);
         self.away_micros.fetch_add(u64::try_from(away.as_micros()).unwrap_or_default(), Ordering::Relaxed);
     }
 
-    /// How often the server was killed.
+    /// How often a server was killed.
     pub(super) fn kills(&self) -> u32 {
         self.kills.load(Ordering::Relaxed)
     }
 
-    /// How long it was away in all.
+    /// How long one was away in all.
     pub(super) fn away(&self) -> Duration {
         Duration::from_micros(self.away_micros.load(Ordering::Relaxed))
     }
@@ -64,7 +64,7 @@ impl Progress {
         loop {
             ticks.tick().await;
             bar.set_position(u64::from(self.served()));
-            bar.set_message(format!("buyers served, server killed {} times", self.kills()));
+            bar.set_message(format!("buyers served, servers killed {} times", self.kills()));
         }
     }
 }

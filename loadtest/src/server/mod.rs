@@ -1,20 +1,27 @@
-//! The server under test: a child process, or one that runs already.
+//! The servers under test: child processes, or one that runs already.
 
 mod binary;
+mod children;
+mod database;
 mod process;
+mod store;
 mod usage;
 
-use anyhow::Result;
+use std::time::Duration;
 
-pub use process::Child;
+use anyhow::{Result, ensure};
+
+pub use children::Children;
+pub use database::PrivateDatabase;
+pub use store::StoreChoice;
 pub use usage::{Usage, generator_cpu_seconds};
 
 use crate::cli::Common;
 
-/// The server under test.
-pub enum Server {
+/// The servers under test.
+pub enum Servers {
     /// Ours, to kill and to measure.
-    Child(Box<Child>),
+    Children(Children),
     /// Somebody else's.
     Running {
         /// Where it serves.
@@ -22,47 +29,57 @@ pub enum Server {
     },
 }
 
-impl Server {
-    /// Finds or builds the binary and starts it on an empty directory, or takes the server that runs already.
+impl Servers {
+    /// Starts child servers on an empty store, or takes the server that runs already. `commit_delay`: how long each commit
+    /// of a private PostgreSQL waits for its standby.
     ///
     /// # Errors
-    /// Where there is no binary, or it does not come up.
-    pub async fn start(common: &Common) -> Result<Self> {
-        if let Some(url) = &common.target {
-            return Ok(Self::Running { url: url.clone() });
-        }
-        let binary = binary::find(common.server_binary.as_deref())?;
-        Ok(Self::Child(Box::new(Child::start(&binary, common.keep).await?)))
+    /// Where there is no binary, where something does not come up, or where the options contradict each other.
+    pub async fn start(common: &Common, commit_delay: Option<Duration>) -> Result<Self> {
+        let Some(url) = &common.target else {
+            return Ok(Self::Children(Children::start(common, commit_delay).await?));
+        };
+        ensure!(common.servers == 1, "--target names one server; --servers {} are not at hand", common.servers);
+        ensure!(commit_delay.is_none(), "--commit-delay needs a server of the load test's own, not --target");
+        Ok(Self::Running { url: url.clone() })
     }
 
-    /// Where it serves.
-    pub fn url(&self) -> String {
+    /// Where they serve: at least one place.
+    pub fn urls(&self) -> Vec<String> {
         match self {
-            Self::Child(child) => child.url(),
-            Self::Running { url } => url.clone(),
+            Self::Children(children) => children.urls(),
+            Self::Running { url } => vec![url.clone()],
         }
     }
 
-    /// What it has used so far; `None` where that cannot be seen.
+    /// The PostgreSQL that was started for them, if there is one.
+    pub fn database(&self) -> Option<&PrivateDatabase> {
+        match self {
+            Self::Children(children) => children.database(),
+            Self::Running { .. } => None,
+        }
+    }
+
+    /// What they have used so far; `None` where that cannot be seen.
     pub fn usage(&self) -> Option<Usage> {
         match self {
-            Self::Child(child) => child.usage(),
+            Self::Children(children) => children.usage(),
             Self::Running { .. } => None,
         }
     }
 
-    /// Bytes in its data directory; `None` where that cannot be seen.
+    /// Bytes of their data; `None` where that cannot be seen.
     pub fn data_bytes(&self) -> Option<u64> {
         match self {
-            Self::Child(child) => Some(child.data_bytes()),
+            Self::Children(children) => children.data_bytes(),
             Self::Running { .. } => None,
         }
     }
 
-    /// Adds what its log ends with to an error.
+    /// Adds what their logs end with to an error.
     pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         match self {
-            Self::Child(child) => anyhow::anyhow!("{error:#}; {}", child.log_tail()),
+            Self::Children(children) => anyhow::anyhow!("{error:#}; {}", children.log_tails()),
             Self::Running { .. } => error,
         }
     }

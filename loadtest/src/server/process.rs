@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::ChildStdout;
+use tokio::process::{ChildStdout, Command};
 use tokio::time::timeout;
 
 use super::usage::{self, Usage};
@@ -19,29 +19,42 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 const LISTENING: &str = "listening on ";
 /// Lines of the log to show when the server dies.
 const LOG_TAIL_LINES: usize = 20;
+/// How long a killed server may take to be gone when it is dropped.
+const END_WAIT_MAX: Duration = Duration::from_secs(5);
+const END_POLL_INTERVAL: Duration = Duration::from_millis(1);
+/// The environment variable by which a server is told its database. Arguments could be read by everybody on the machine.
+const DATABASE_URL: &str = "BOXOFFICE_DATABASE_URL";
 
 /// A running child server.
 pub struct Child {
-    binary: PathBuf,
-    directory: TempDir,
+    home: Home,
     /// `127.0.0.1:PORT`, the same after each restart.
     address: String,
     process: tokio::process::Child,
 }
 
+/// What stays the same through all restarts.
+struct Home {
+    binary: PathBuf,
+    directory: TempDir,
+    /// `None`: a SQLite file in the directory.
+    database_url: Option<String>,
+}
+
 impl Child {
-    /// Starts the server on an empty directory and a free port.
+    /// Starts the server on a free port, and on a database or, without one, on an empty directory.
     ///
     /// # Errors
     /// Where it does not come up; the error holds the end of its log.
-    pub async fn start(binary: &Path, keep: bool) -> Result<Self> {
+    pub(super) async fn start(binary: &Path, database_url: Option<String>, keep: bool) -> Result<Self> {
         let mut directory = tempfile::Builder::new().prefix("boxoffice-loadtest-").tempdir()?;
         directory.disable_cleanup(keep);
         if keep {
-            eprintln!("the server's data and log stay in {}", directory.path().display());
+            eprintln!("a server's own data and log stay in {}", directory.path().display());
         }
-        let (process, address) = launch(binary, directory.path(), "127.0.0.1:0").await?;
-        Ok(Self { binary: binary.to_owned(), directory, address, process })
+        let home = Home { binary: binary.to_owned(), directory, database_url };
+        let (process, address) = home.launch("127.0.0.1:0").await?;
+        Ok(Self { home, address, process })
     }
 
     /// Where it serves.
@@ -74,7 +87,7 @@ impl Child {
     /// # Errors
     /// Where it does not come up; the error holds the end of its log.
     pub async fn restart(&mut self) -> Result<()> {
-        let (process, address) = launch(&self.binary, self.directory.path(), &self.address).await?;
+        let (process, address) = self.home.launch(&self.address).await?;
         self.process = process;
         self.address = address;
         Ok(())
@@ -85,45 +98,73 @@ impl Child {
         usage::of(self.process.id()?)
     }
 
-    /// Bytes of its database.
+    /// Bytes of its data directory.
     pub fn data_bytes(&self) -> u64 {
-        bytes_in(&data_directory(self.directory.path()))
+        bytes_in(&self.home.data())
     }
 
     /// The end of its log, under a heading.
     pub fn log_tail(&self) -> String {
-        log_tail(self.directory.path())
+        self.home.log_tail()
     }
 }
 
-fn data_directory(directory: &Path) -> PathBuf {
-    directory.join("data")
+impl Drop for Child {
+    /// Kills it, and waits until it is gone: its directory cannot be removed while it still writes there.
+    fn drop(&mut self) {
+        let _ = self.process.start_kill();
+        let begun = Instant::now();
+        while matches!(self.process.try_wait(), Ok(None)) && begun.elapsed() < END_WAIT_MAX {
+            std::thread::sleep(END_POLL_INTERVAL);
+        }
+    }
 }
 
-fn log_file(directory: &Path) -> PathBuf {
-    directory.join("server.log")
-}
+impl Home {
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
 
-async fn launch(binary: &Path, directory: &Path, listen: &str) -> Result<(tokio::process::Child, String)> {
-    let log = File::options().create(true).append(true).open(log_file(directory))?;
-    let mut process = tokio::process::Command::new(binary)
-        .args(["serve", "--dev", "--listen", listen, "--data"])
-        .arg(data_directory(directory))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .kill_on_drop(true)
-        .spawn()
-        .with_context(|| format!("{} cannot be started", binary.display()))?;
-    let stdout = process.stdout.take().context("the server has no standard output")?;
-    let mut lines = BufReader::new(stdout).lines();
-    let address = timeout(START_TIMEOUT, listening_address(&mut lines))
-        .await
-        .unwrap_or_else(|_| Err(anyhow!("the server did not say within {START_TIMEOUT:?} that it is listening")))
-        .map_err(|error| anyhow!("{error:#}; {}", log_tail(directory)))?;
-    // Whatever else it prints is read and dropped, or the pipe would fill up and block it.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    Ok((process, address))
+    fn log(&self) -> PathBuf {
+        self.directory.path().join("server.log")
+    }
+
+    fn log_tail(&self) -> String {
+        let log = std::fs::read(self.log()).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<_> = log.lines().collect();
+        let tail = lines.get(lines.len().saturating_sub(LOG_TAIL_LINES)..).unwrap_or_default();
+        format!("the server's log ends with:\n  {}", tail.join("\n  "))
+    }
+
+    fn command(&self, listen: &str) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(["serve", "--dev", "--listen", listen]);
+        match &self.database_url {
+            Some(url) => command.env(DATABASE_URL, url),
+            // What is set for the load test itself must not send its servers to a database that nobody named.
+            None => command.arg("--data").arg(self.data()).env_remove(DATABASE_URL),
+        };
+        command
+    }
+
+    async fn launch(&self, listen: &str) -> Result<(tokio::process::Child, String)> {
+        let log = File::options().create(true).append(true).open(self.log())?;
+        let mut command = self.command(listen);
+        // A group of its own: what a terminal sends to interrupt the load test must not look like a server's death.
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0).kill_on_drop(true);
+        let spawned = command.spawn();
+        let mut process = spawned.with_context(|| format!("{} cannot be started", self.binary.display()))?;
+        let stdout = process.stdout.take().context("the server has no standard output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let address = timeout(START_TIMEOUT, listening_address(&mut lines))
+            .await
+            .unwrap_or_else(|_| Err(anyhow!("the server did not say within {START_TIMEOUT:?} that it is listening")))
+            .map_err(|error| anyhow!("{error:#}; {}", self.log_tail()))?;
+        // Whatever else it prints is read and dropped, or the pipe would fill up and block it.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok((process, address))
+    }
 }
 
 /// Reads up to the line `listening on http://ADDRESS`.
@@ -135,14 +176,6 @@ async fn listening_address(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<
         }
     }
     bail!("the server ended without serving")
-}
-
-fn log_tail(directory: &Path) -> String {
-    let log = std::fs::read(log_file(directory)).unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
-    let lines: Vec<_> = log.lines().collect();
-    let tail = lines.get(lines.len().saturating_sub(LOG_TAIL_LINES)..).unwrap_or_default();
-    format!("the server's log ends with:\n  {}", tail.join("\n  "))
 }
 
 fn bytes_in(path: &Path) -> u64 {

@@ -2,6 +2,7 @@
 
 mod backend;
 mod plans;
+mod scale_out;
 
 /// What every store must do.
 mod conformance {

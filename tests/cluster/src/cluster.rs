@@ -274,7 +274,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // The home's reaper would end all its processes as well; but the postmaster is our child, and ours to wait for.
+        // The home's reaper would end its processes as well, but one after the other, and the postmaster is ours to wait for.
         let _ = self.kill();
     }
 }

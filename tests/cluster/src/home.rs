@@ -12,7 +12,7 @@ use crate::programs::Programs;
 /// A directory that is gone, with every server in it, when this is dropped or when this process ends.
 ///
 /// A shell is its maker and its reaper (`reaper.sh`). It waits for the end of a pipe that only this process holds: the
-/// kernel closes it however we end, SIGKILL included. Dropping takes the same way, so that every test tests it.
+/// kernel closes it however we end, SIGKILL included. Dropping takes the same way.
 #[derive(Debug)]
 pub(crate) struct Home {
     path: PathBuf,

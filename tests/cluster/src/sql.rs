@@ -1,5 +1,6 @@
-//! What a superuser does to a server through SQL.
+//! What a superuser does to a server through SQL and PostgreSQL's client programs.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -18,7 +19,7 @@ impl Cluster {
     /// each, fields separated by `|`.
     ///
     /// # Errors
-    /// At the first statement that fails, with the server's message.
+    /// At the first statement that fails, with the server's message; or if all take longer than ten minutes.
     pub fn psql(&self, database: &str, sql: &str) -> Result<String> {
         let port = self.port().to_string();
         let arguments = [
@@ -37,6 +38,25 @@ impl Cluster {
             database,
         ];
         self.programs.run(self.directory(), "psql", &arguments, sql)
+    }
+
+    /// One of PostgreSQL's client programs (`pgbench`, `pg_dump`, …), ready to be run against this server: as the cluster's
+    /// account, in the cluster's directory, and told by its environment where the server is. The caller adds the arguments
+    /// and says what becomes of its input and output. Should this process be killed, the program is ended with the cluster.
+    ///
+    /// # Errors
+    /// If the program is not installed beside the server's.
+    pub fn client(&self, program: &str) -> Result<Command> {
+        let path = self.programs.directory().join(program);
+        if !path.is_file() {
+            bail!("{program} is not installed in {}", self.programs.directory().display());
+        }
+        let mut command = self.programs.command(path);
+        let port = self.port().to_string();
+        // Clients look into $HOME for certificates and passwords; root's would be forbidden ground.
+        command.current_dir(self.directory()).env("HOME", self.directory());
+        command.env("PGHOST", "127.0.0.1").env("PGPORT", port).env("PGUSER", SUPERUSER);
+        Ok(command)
     }
 
     /// Creates an empty database.

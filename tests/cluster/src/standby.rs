@@ -8,7 +8,8 @@ use crate::home::Home;
 impl Cluster {
     /// Copies this cluster and starts a hot standby that follows it (streaming replication, through a replication slot: what
     /// it has not got yet is kept for it). `name` becomes its `application_name`, as in `synchronous_standby_names`, and the
-    /// slot's name: lower-case letters, digits and `_`. It takes this cluster's settings, and those of `options` over them.
+    /// slot's name: lower-case letters, digits and `_`. It takes this cluster's settings, and those of `options` over them;
+    /// whether it is durable, `options` alone say.
     ///
     /// # Errors
     /// If there is a standby of that name already, or it does not come up.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::Permissions;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read as _};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use private_cluster::{Cluster, Options, fresh_database, shared};
+use rustix::net::{AddressFamily, SocketType, bind, socket};
 use tempfile::TempDir;
 
 /// Tells a test that it runs in a process of its own, as somebody's child.
@@ -44,12 +45,18 @@ fn runs(pid: i32) -> bool {
     stat(pid).is_some_and(|fields| fields[0] != "Z" && fields[0] != "X")
 }
 
+fn processes() -> impl Iterator<Item = i32> {
+    let entries = std::fs::read_dir("/proc").expect("/proc is there");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+fn children(parent: i32) -> impl Iterator<Item = i32> {
+    processes().filter(move |pid| stat(*pid).is_some_and(|fields| fields[1] == parent.to_string()))
+}
+
 /// The postmaster and its children.
 fn family(postmaster: i32) -> Vec<i32> {
-    let pids = std::fs::read_dir("/proc").expect("/proc is there");
-    let pids = pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let children = pids.filter(|pid| stat(*pid).is_some_and(|fields| fields[1] == postmaster.to_string()));
-    let family: Vec<i32> = [postmaster].into_iter().chain(children).collect();
+    let family: Vec<i32> = [postmaster].into_iter().chain(children(postmaster)).collect();
     assert!(family.len() > 4, "a server has processes for its log, checkpoints, vacuum, …: {family:?}");
     family
 }
@@ -74,6 +81,11 @@ fn starts_and_answers() {
     assert_eq!(cluster.psql("sale \"of\" it", "SELECT current_database()").expect("it is there"), "sale \"of\" it");
     assert_eq!(cluster.url("sale"), format!("postgres://postgres@127.0.0.1:{}/sale", cluster.port()));
     assert_eq!(psql(&cluster, "SHOW server_encoding; SHOW fsync; SHOW lc_collate"), "UTF8\noff\nC");
+    assert_eq!(
+        psql(&cluster, "SHOW dynamic_shared_memory_type"),
+        "mmap",
+        "a killed server must leave nothing in /dev/shm"
+    );
     let error = cluster.psql("postgres", "SELECT 1; SELECT nonsense; SELECT 2").expect_err("it fails").to_string();
     assert!(error.contains("column \"nonsense\" does not exist"), "{error}");
 }
@@ -155,10 +167,13 @@ fn stop_and_start_again_needs_no_recovery() {
 fn nobody_gets_the_port_while_it_is_down() {
     let cluster = start();
     cluster.kill().expect("it can be killed");
-    let address = ("127.0.0.1", cluster.port());
-    let refused = TcpStream::connect(address).expect_err("nobody listens");
+    let refused = TcpStream::connect(("127.0.0.1", cluster.port())).expect_err("nobody listens");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-    cluster.start_again().expect("the port is free");
+    // What the kernel gives to others, it chooses among the ports that can be bound like this.
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, cluster.port());
+    assert_eq!(bind(&socket, &address), Err(rustix::io::Errno::ADDRINUSE));
+    cluster.start_again().expect("it can have its own port");
     TcpStream::connect(address).expect("it listens again");
 }
 
@@ -181,7 +196,7 @@ fn sessions_can_be_terminated() {
     let cluster = start();
     cluster.create_database("busy").expect("a fresh name");
     std::thread::scope(|scope| {
-        let session = scope.spawn(|| cluster.psql("busy", "SELECT pg_sleep(600)"));
+        let session = scope.spawn(|| cluster.psql("busy", "SELECT pg_sleep(30)"));
         let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'busy'";
         wait_until("the session is there", || psql(&cluster, sleeping) == "1");
         assert_eq!(cluster.terminate_backends("postgres").expect("it answers"), 0);
@@ -210,6 +225,18 @@ fn a_standby_follows_and_can_be_promoted() {
 }
 
 #[test]
+fn client_programs_know_the_server_and_run_in_its_directory() {
+    let cluster = start();
+    let mut psql = cluster.client("psql").expect("it is installed");
+    let output =
+        psql.args(["-At", "-c", "SELECT current_user", "-c", "\\! pwd", "postgres"]).output().expect("it runs");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(printed, format!("postgres\n{}\n", cluster.directory().display()));
+    let missing = cluster.client("psql-of-nobody").expect_err("there is no such program").to_string();
+    assert!(missing.contains("psql-of-nobody is not installed in /"), "{missing}");
+}
+
+#[test]
 fn a_dropped_cluster_leaves_nothing_behind() {
     let cluster = start();
     let (directory, family) = (cluster.directory().to_owned(), family(cluster.pid().expect("it runs")));
@@ -223,15 +250,10 @@ fn a_dropped_cluster_leaves_nothing_behind() {
 
 #[test]
 fn a_killed_owner_leaves_nothing_behind() {
-    let mut owner =
-        child(&std::env::current_exe().expect("we run"), "helper_owns_a_cluster").spawn().expect("this program starts");
-    let mut lines = BufReader::new(owner.stdout.take().expect("it is piped")).lines();
-    let line =
-        lines.by_ref().map(|line| line.expect("text")).find_map(|line| Some(line.strip_prefix("OWNED ")?.to_owned()));
-    let line = line.expect("it says what it owns");
-    let mut fields = line.split(' ');
-    let (directory, pid) = (PathBuf::from(fields.next().expect("a path")), fields.next().expect("a pid"));
-    let (family, segment) = (family(pid.parse().expect("a number")), shared_segment(&directory));
+    let mut owner = child(&this_program(), "helper_owns_a_cluster").spawn().expect("this program starts");
+    let mut output = BufReader::new(owner.stdout.take().expect("it is piped"));
+    let (directory, pid) = owned(&mut output);
+    let (family, segment) = (family(pid), shared_segment(&directory));
     assert!(directory.exists());
 
     owner.kill().expect("it runs");
@@ -240,7 +262,81 @@ fn a_killed_owner_leaves_nothing_behind() {
     assert!(!family.iter().any(|pid| runs(*pid)), "a process is left");
     assert!(!shared_segments().contains(&segment), "shared memory is left");
     // Nor has anybody kept the pipe that a test runner reads to its end.
-    assert_eq!(lines.count(), 0);
+    assert_eq!(output.lines().count(), 0);
+}
+
+#[test]
+fn an_owner_killed_in_the_midst_of_starting_leaves_nothing_behind() {
+    let place = public_directory();
+    let count = || std::fs::read_dir(place.path()).expect("it is there").count();
+    for delay_millis in [0, 100, 300, 500, 700, 900] {
+        let mut owner =
+            child(&this_program(), "helper_owns_a_cluster").env("TMPDIR", place.path()).spawn().expect("it starts");
+        wait_until("it has made a directory", || count() > 0);
+        // Not to let anything come up, but to meet it at different moments.
+        std::thread::sleep(Duration::from_millis(delay_millis));
+        owner.kill().expect("it runs");
+        owner.wait().expect("it is our child");
+        wait_until("the directory is gone", || count() == 0);
+    }
+    // A program that ran on would make its directory again, or at least stay in it.
+    let stayed =
+        |pid: &i32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(place.path()));
+    wait_until("all its programs are gone", || !processes().any(|pid| stayed(&pid)));
+    assert_eq!(count(), 0);
+}
+
+/// Found by the test above on a busy machine: the reaper died of SIGPIPE, and left the directory that it had just made.
+#[test]
+fn an_owner_killed_before_it_knows_the_directory_leaves_nothing_behind() {
+    let place = public_directory();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut reaper = Command::new("sh");
+    reaper.args(["-c", include_str!("../src/reaper.sh"), "reaper"]).arg(place.path()).arg("/nowhere");
+    reaper.stdin(Stdio::null()).stdout(writer).status().expect("sh is there");
+    assert_eq!(std::fs::read_dir(place.path()).expect("it is there").count(), 0);
+}
+
+#[test]
+fn a_server_does_not_inherit_what_its_owner_inherited() {
+    let place = public_directory();
+    let inherited = place.path().join("inherited");
+    let mut owner = Command::new("sh")
+        .args(["-c", r#"exec 7>"$0" && exec "$@""#])
+        .arg(&inherited)
+        .args([
+            this_program().as_os_str(),
+            "--exact".as_ref(),
+            "helper_owns_a_cluster".as_ref(),
+            "--nocapture".as_ref(),
+        ])
+        .env(CHILD_VARIABLE, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("sh is there");
+    let (_, pid) = owned(&mut BufReader::new(owner.stdout.take().expect("it is piped")));
+    let holds = |pid: i32| {
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it may be looked at");
+        open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()).any(|path| path == inherited)
+    };
+    assert!(holds(owner.id().cast_signed()), "the owner itself has inherited it");
+    // The postmaster and the reaper.
+    let children: Vec<i32> = children(owner.id().cast_signed()).collect();
+    assert!(children.len() == 2 && children.contains(&pid), "{children:?}");
+    assert!(!children.into_iter().any(holds), "a child has inherited it");
+    owner.kill().expect("it runs");
+    owner.wait().expect("it is our child");
+}
+
+/// Reads what a helper says that it owns: its directory, and its postmaster.
+fn owned(lines: &mut impl BufRead) -> (PathBuf, i32) {
+    let line =
+        lines.lines().map(|line| line.expect("text")).find_map(|line| Some(line.strip_prefix("OWNED ")?.to_owned()));
+    let line = line.expect("it says what it owns");
+    let (directory, pid) = line.split_once(' ').expect("two words");
+    (PathBuf::from(directory), pid.parse().expect("a number"))
 }
 
 /// Owns a cluster in a `static`, as tests do, until it is killed.
@@ -272,7 +368,7 @@ fn an_ordinary_user_can_use_it() {
     }
     let place = public_directory();
     let program = place.path().join("test");
-    std::fs::copy(std::env::current_exe().expect("we run"), &program).expect("there is room");
+    std::fs::copy(this_program(), &program).expect("there is room");
     std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("it is ours");
     let nobody = 65534;
     let mut command = child(&program, "kill_and_start_again_keeps_what_was_committed");
@@ -289,10 +385,16 @@ fn fresh_databases_have_names_of_their_own() {
     assert!(std::ptr::eq(shared(), shared()));
 }
 
-/// This test program, running one test in a process of its own.
+fn this_program() -> PathBuf {
+    std::env::current_exe().expect("we run")
+}
+
+/// A test program, running one test in a process of its own.
 fn child(program: &Path, test: &str) -> Command {
     let mut command = Command::new(program);
     command.args(["--exact", test, "--nocapture"]).env(CHILD_VARIABLE, "1");
+    // What is set for PostgreSQL's clients elsewhere is not meant for a private cluster.
+    command.env("PGHOST", "nowhere.invalid").env("PGOPTIONS", "--nonsense");
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command
 }

@@ -7,7 +7,7 @@ use super::super::script::{Mode, Script};
 use super::backend::PostgresBackend;
 
 /// A connection with the settings of a lane, on which every statement is prepared.
-async fn prepared(backend: &PostgresBackend) -> PgConnection {
+pub(super) async fn prepared(backend: &PostgresBackend) -> PgConnection {
     let mut connection = backend.store.shared.connect().await.unwrap();
     let mut script = Script::new(Mode::Inline);
     for statement in parameterized() {
@@ -30,7 +30,7 @@ fn parameters(statement: Statement) -> usize {
 
 /// The plan that the connection uses, with what `EXPLAIN` prints of it. (All parameters are NULL: a plan that is kept does
 /// not look at them.)
-async fn plan(connection: &mut PgConnection, statement: Statement) -> String {
+pub(super) async fn plan(connection: &mut PgConnection, statement: Statement) -> String {
     let nulls = vec!["NULL"; parameters(statement)].join(",");
     let args = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
     let sql = format!("EXPLAIN (COSTS OFF) EXECUTE {}{args}", statement.name);

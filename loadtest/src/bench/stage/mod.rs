@@ -19,7 +19,7 @@ use crate::clock::time_ordered_id;
 use crate::event::{SaleEvent, Terms, fresh_id};
 use crate::fetch;
 use crate::report::AuditCounts;
-use crate::server::{Server, generator_cpu_seconds};
+use crate::server::{Servers, generator_cpu_seconds};
 
 /// See [`Stage::is_replayed`].
 const REPLAYED_RESERVATIONS_MAX: u64 = 1_000_000;
@@ -83,8 +83,8 @@ pub struct Measured {
 
 /// A server with events on sale.
 pub struct Stage {
-    /// The server.
-    pub server: Server,
+    /// The servers.
+    pub servers: Servers,
     /// The connections of the generator.
     pub connections: Connections,
     /// The hot event.
@@ -115,16 +115,16 @@ impl Stage {
     /// Where the server does not come up or refuses.
     pub async fn set_up(common: &Common, pace: &Pace) -> Result<Self> {
         ensure!(pace.seconds > 0.0 && pace.seconds < 3_600.0, "--seconds must be above 0 and below 3600");
-        let server = Server::start(common).await?;
-        let connections = Connections::new(&server.url(), pace.connections as usize)?;
+        let servers = Servers::start(common, None).await?;
+        let connections = Connections::new(&servers.urls(), pace.connections as usize)?;
         let mut random = SmallRng::seed_from_u64(common.seed);
         let mut admin = connections.admin(0);
         let hot = SaleEvent::create(&mut admin, &fresh_id("hot", &mut random), CAPACITY, TERMS).await;
-        let hot = hot.map_err(|error| server.explain(error))?;
+        let hot = hot.map_err(|error| servers.explain(error))?;
         let sold_out = SaleEvent::create(&mut admin, &fresh_id("sold-out", &mut random), 1, TERMS).await?;
         sell_the_only_ticket(&connections, &sold_out, time_ordered_id(&mut random)).await?;
         Ok(Self {
-            server,
+            servers,
             connections,
             hot,
             sold_out,
@@ -176,7 +176,7 @@ impl Stage {
 
     async fn run<W: Work>(&self, works: Vec<W>) -> Result<Measured> {
         let before = (self.server_cpu(), generator_cpu_seconds());
-        let turn = driver::run(works, self.length).await.map_err(|error| self.server.explain(error))?;
+        let turn = driver::run(works, self.length).await.map_err(|error| self.servers.explain(error))?;
         let spent = |before: Option<f64>, after: Option<f64>| Some(after? - before?);
         Ok(Measured {
             turn,
@@ -186,7 +186,7 @@ impl Stage {
     }
 
     fn server_cpu(&self) -> Option<f64> {
-        self.server.usage().map(|usage| usage.cpu_seconds)
+        self.servers.usage().map(|usage| usage.cpu_seconds)
     }
 
     async fn reserve_turn(&mut self, in_flight: usize, events: Arc<Vec<SaleEvent>>) -> Result<Measured> {
@@ -252,7 +252,7 @@ impl Stage {
             tasks.spawn(one_batch(self.batch_work(task)));
         }
         while let Some(done) = tasks.join_next().await {
-            let (work, batch) = done?.map_err(|error| self.server.explain(error))?;
+            let (work, batch) = done?.map_err(|error| self.servers.explain(error))?;
             made += batch.len() as u64;
             tell(made);
             if keep {

@@ -1,0 +1,93 @@
+//! What lets the tables be spread over machines by event: see docs/scale-out.md.
+
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::super::queries::{self, Statement};
+use super::backend::PostgresBackend;
+use super::plans::{plan, prepared};
+
+/// Tables of the coordinator alone, and of the tests.
+const NOT_SPREAD: [&str; 3] = ["boxoffice_schema", "_sqlx_migrations", "test_clock"];
+
+/// The column by which a table is spread.
+fn event_column(table: &str) -> &'static str {
+    if table == "events" { "id" } else { "event_id" }
+}
+
+async fn pairs(backend: &PostgresBackend, sql: &'static str) -> Vec<(String, String)> {
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut backend.connect().await).await.unwrap();
+    let pairs = rows.iter().map(|row| (row.get::<String, _>(0), row.get::<String, _>(1)));
+    pairs.filter(|(table, _)| !NOT_SPREAD.contains(&table.as_str())).collect()
+}
+
+#[tokio::test]
+async fn every_key_is_led_by_the_event() {
+    let backend = PostgresBackend::fresh().await;
+    // Primary keys and unique indexes, each with its first column.
+    let unique = "SELECT i.indrelid::regclass::text, a.attname::text FROM pg_index AS i
+                    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                   WHERE i.indisunique AND i.indrelid::regclass::text !~ '^pg_'";
+    let unique = pairs(&backend, unique).await;
+    assert_eq!(unique.len(), 6, "each table has one: {unique:?}");
+    for (table, first) in &unique {
+        assert_eq!(first, event_column(table), "the first column of a key of {table}");
+    }
+    let foreign = "SELECT conrelid::regclass::text, conname::text FROM pg_constraint WHERE contype = 'f'";
+    assert_eq!(pairs(&backend, foreign).await, [], "a foreign key would have to lead with the event too");
+}
+
+#[tokio::test]
+async fn every_table_is_spread_by_its_event() {
+    let backend = PostgresBackend::fresh().await;
+    let script = include_str!("../../../../migrations/citus.sql");
+    let tables = "SELECT relname::text, '' FROM pg_class
+                   WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
+    for (table, _) in pairs(&backend, tables).await {
+        let spread = format!("create_distributed_table('{table}', '{}'", event_column(&table));
+        assert!(script.contains(&spread), "migrations/citus.sql lacks {spread}");
+    }
+}
+
+/// Statements of a sale.
+fn hot() -> impl Iterator<Item = Statement> {
+    queries::OF_LANES.iter().copied().chain(queries::EDITS).chain([queries::RESERVATIONS_UPDATE])
+}
+
+/// What reads or writes rows of a table without being told that they are those of event `$1`.
+fn unpinned(plan: &str) -> Vec<String> {
+    let tables = ["events", "allocations", "reservations", "journal", "owner_index", "owner_runs"];
+    let lines: Vec<_> = plan.lines().collect();
+    let mut found = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let Some((_, target)) = line.split_once("Scan using ").and_then(|(_, rest)| rest.split_once(" on ")) else {
+            assert!(!line.contains("Seq Scan"), "{plan}");
+            continue;
+        };
+        let table = target.split(' ').next().unwrap_or_default();
+        assert!(tables.contains(&table), "{line}");
+        let details = lines[index + 1..].iter().take_while(|line| !line.contains("->") && !line.contains("Plan "));
+        let condition = details.copied().collect::<String>().replace("($1)::text", "$1");
+        if !condition.contains(&format!("({} = $1)", event_column(table))) {
+            found.push(format!("{line}{condition}"));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_hot_statement_names_its_event_wherever_it_reads_or_writes() {
+    let backend = PostgresBackend::fresh().await;
+    let mut connection = prepared(&backend).await;
+    for statement in hot() {
+        let body = statement.body();
+        if let Some(insert) = body.strip_prefix("INSERT INTO ") {
+            let table = insert.split(' ').next().unwrap_or_default();
+            assert!(insert.contains(&format!(" ({},", event_column(table))), "{body}");
+            assert!(insert.contains("SELECT $1, c.*"), "{body}");
+            continue;
+        }
+        assert!(!body.contains("INSERT"), "no INSERT within another statement: {body}");
+        let plan = plan(&mut connection, statement).await;
+        assert_eq!(unpinned(&plan), [""; 0], "{}:\n{plan}", statement.name);
+    }
+}

@@ -6,6 +6,7 @@ mod cli;
 mod cli_with_server;
 mod database_faults;
 mod edits;
+mod failover;
 mod front;
 mod in_process;
 mod kills;

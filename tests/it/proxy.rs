@@ -55,6 +55,11 @@ impl Proxy {
         self.port
     }
 
+    /// Connects those who come from now on to another server.
+    pub(crate) fn aim(&self, target: u16) {
+        self.state.target.store(target, Ordering::SeqCst);
+    }
+
     /// Cuts the connection that commits next. Returns how many have been cut before.
     pub(crate) fn cut_next(&self, cut: Cut) -> usize {
         self.state.next_cut.store(cut as u8, Ordering::SeqCst);

@@ -4,13 +4,16 @@
 mod bad_input;
 mod cli;
 mod cli_with_server;
+mod database_faults;
 mod database_tls;
 mod edits;
+mod failover;
 mod front;
 mod in_process;
 mod kills;
 mod pages;
 mod promises;
+mod proxy;
 mod reads;
 mod rush;
 mod scale_out;

@@ -219,11 +219,9 @@ impl Account {
             if let Some(reserved) = &told.reserved {
                 assert_eq!((&found.lines, &found.create_time), (&reserved.lines, &reserved.create_time));
             }
-            match found.state() {
-                State::Held => held += 1,
-                State::Confirmed => sold += 1,
-                other => panic!("{} is {other:?}", told.id),
-            }
+            let count = if found.state() == State::Confirmed { &mut sold } else { &mut held };
+            *count += 1;
+            assert!([State::Held, State::Confirmed].contains(&found.state()), "{} is {:?}", told.id, found.state());
             assert!(!told.confirmed || found.state() == State::Confirmed, "{} was acknowledged as sold", told.id);
         }
         let floor = &event(server).await.allocations[0];

@@ -8,10 +8,10 @@ mod code {
     pub(super) const GUARD: &str = "BX001";
     pub(super) const UNIQUE_VIOLATION: &str = "23505";
     pub(super) const CHECK_VIOLATION: &str = "23514";
-    pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
-    pub(super) const QUERY_CANCELED: &str = "57014";
     /// `serialization_failure` and `deadlock_detected` among them.
     pub(super) const TRANSACTION_ROLLBACK: &str = "40";
+    /// Of that class, and yet it may have had its effect.
+    pub(super) const STATEMENT_COMPLETION_UNKNOWN: &str = "40003";
     /// A prepared statement that is gone: a pooler gave the connection to somebody else.
     pub(super) const INVALID_STATEMENT_NAME: &str = "26";
     /// Bad values, syntax errors and missing tables: ours to mend.
@@ -43,7 +43,8 @@ pub(super) fn unwrapped(error: sqlx::Error) -> BoxError {
 }
 
 /// Tells whether to try again, to report that the database is away, or that it holds nonsense. Whatever is not known to be
-/// otherwise counts as "away": no room, no connections, shutting down, read-only after a failover, the network.
+/// otherwise counts as "away": no room, no connections, shutting down, read-only after a failover, the network, and a lock that
+/// was waited for in vain: that has taken long already, and callers would rather know than wait several times as long.
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     let undecodable = matches!(
         error,
@@ -52,7 +53,7 @@ pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned();
     let class = code.get(..2).unwrap_or_default();
     let again = [code::TRANSACTION_ROLLBACK, code::INVALID_STATEMENT_NAME].contains(&class)
-        || [code::LOCK_NOT_AVAILABLE, code::QUERY_CANCELED].contains(&code.as_str());
+        && code != code::STATEMENT_COMPLETION_UNKNOWN;
     if again {
         StoreError::Retry(unwrapped(error))
     } else if undecodable || code::OURS.contains(&class) {

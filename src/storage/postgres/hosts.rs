@@ -10,14 +10,16 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use super::error::unwrapped;
 use crate::storage::{BoxError, StoreError};
 
-/// How long connecting to one server may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest that connecting to one server may take.
+const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(2);
 
 /// The servers that a URL names, and which of them was the primary last.
 #[derive(Debug)]
 pub(super) struct Hosts {
     options: Vec<PgConnectOptions>,
     primary: AtomicUsize,
+    /// How long connecting to one of them may take.
+    connect_timeout: Duration,
 }
 
 impl Hosts {
@@ -37,7 +39,14 @@ impl Hosts {
             let options = PgConnectOptions::from_str(&format!("{scheme}://{user}{at}{host}{path}"));
             options.map(PgConnectOptions::disable_statement_logging).map_err(|error| format!("{host}: {error}"))
         });
-        Ok(Self { options: options.collect::<Result<_, _>>()?, primary: AtomicUsize::new(0) })
+        let options = options.collect::<Result<_, _>>()?;
+        Ok(Self { options, primary: AtomicUsize::new(0), connect_timeout: CONNECT_TIMEOUT_MAX })
+    }
+
+    /// Waits no longer than this for a connection to one of them, nor than [`CONNECT_TIMEOUT_MAX`].
+    pub(super) fn within(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout.min(CONNECT_TIMEOUT_MAX);
+        self
     }
 
     /// Changes the options of each.
@@ -54,18 +63,18 @@ impl Hosts {
     /// Connects to the primary: the first server, beginning with the one that was the primary last, that takes writes.
     ///
     /// # Errors
-    /// Where there is none, within [`CONNECT_TIMEOUT`] for each server: what the last one said.
+    /// Where there is none, within the time-out for each server: what the last one said.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
         let first = self.primary.load(Ordering::Relaxed);
         let mut failed: BoxError = "no server is named".into();
         for index in (first..self.options.len()).chain(0..first) {
-            match tokio::time::timeout(CONNECT_TIMEOUT, writable(&self.options[index])).await {
+            match tokio::time::timeout(self.connect_timeout, writable(&self.options[index])).await {
                 Ok(Ok(connection)) => {
                     self.primary.store(index, Ordering::Relaxed);
                     return Ok(connection);
                 }
                 Ok(Err(error)) => failed = error,
-                Err(_) => failed = format!("no answer within {CONNECT_TIMEOUT:?}").into(),
+                Err(_) => failed = format!("no answer within {:?}", self.connect_timeout).into(),
             }
             let options = &self.options[index];
             tracing::debug!(host = options.get_host(), port = options.get_port(), error = &*failed, "not connected");
@@ -84,6 +93,15 @@ async fn writable(options: &PgConnectOptions) -> Result<PgConnection, BoxError> 
         return Err("the server is read-only, as a standby is".into());
     }
     Ok(connection)
+}
+
+/// An error where the server is a standby. (One that is read-only for another reason may be read from.)
+pub(super) async fn refuse_standby(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let standby = sqlx::raw_sql("SELECT pg_is_in_recovery()::text").fetch_one(connection).await?;
+    match sqlx::Row::try_get::<String, _>(&standby, 0)?.as_str() {
+        "true" => Err(sqlx::Error::Io(std::io::Error::other("the server is a standby"))),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::PgConnection;
+use tokio::time::Instant;
 
 use super::Shared;
 use super::error::{guard_error, store_error};
@@ -81,14 +82,16 @@ impl Lane {
         result
     }
 
-    /// Begins, on a new connection where the old one turns out to be gone: until then nothing has happened.
+    /// Begins, on a new connection where the old one turns out to be gone: until then nothing has happened. Where that has taken
+    /// long to find out, callers have waited enough.
     async fn try_begin(&mut self, wanted: &[Wanted]) -> Result<Loaded> {
         let reused = self.connection.is_some();
         if !reused {
             self.connection = Some(self.shared.connect_lane().await?);
         }
+        let begun = Instant::now();
         match self.try_load(wanted).await {
-            Err(StoreError::Unavailable(_)) if reused => {
+            Err(StoreError::Unavailable(_)) if reused && begun.elapsed() < self.shared.config.timeout / 2 => {
                 self.connection = None;
                 self.connection = Some(self.shared.connect_lane().await?);
                 self.try_load(wanted).await

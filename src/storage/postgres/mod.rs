@@ -51,9 +51,19 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// See the module.
 pub struct PostgresStore {
     shared: Arc<Shared>,
-    readers: RwLock<PgPool>,
+    readers: RwLock<Readers>,
     audits: Arc<Semaphore>,
     indexer: OwnerIndexer,
+}
+
+/// Connections for reads.
+#[derive(Clone)]
+struct Readers {
+    pool: PgPool,
+    /// How often the primary was looked for.
+    looked: u64,
+    /// Whether it was found at last.
+    found: bool,
 }
 
 /// What the lanes need too.
@@ -134,7 +144,7 @@ impl PostgresStore {
         let (to_index, queue) = mpsc::channel(INDEX_QUEUE_MAX);
         let mode = if config.pooler { Mode::Inline } else { Mode::Prepared };
         let settings = settings_of_transaction(&config);
-        let readers = RwLock::new(pool(&config, &hosts));
+        let readers = RwLock::new(Readers { pool: pool(&config, &hosts), looked: 0, found: true });
         let shared = Arc::new(Shared { hosts, config, mode, settings, to_index });
         let indexer = OwnerIndexer::start(Arc::clone(&shared), queue);
         Ok(Self { shared, readers, audits: Arc::new(Semaphore::new(AUDITS_MAX)), indexer })
@@ -142,17 +152,32 @@ impl PostgresStore {
 
     /// Reads; a second time, and on a new pool, where the server that answered last is not the primary any more.
     async fn rows(&self, statement: Statement, args: &[Arg<'_>]) -> Result<Vec<PgRow>> {
-        let first = self.try_rows(statement, args).await;
+        let Readers { pool, looked, .. } = self.readers.read().await.clone();
+        let first = self.try_rows(&pool, statement, args).await;
         let Err(StoreError::Unavailable(_)) = &first else { return first };
-        drop(self.shared.connect().await?);
-        let pool = pool(&self.shared.config, &self.shared.hosts);
-        let old = std::mem::replace(&mut *self.readers.write().await, pool);
-        tokio::spawn(async move { tokio::time::timeout(CLOSE_TIMEOUT, old.close()).await });
-        self.try_rows(statement, args).await
+        match self.look_for_primary(looked).await {
+            Some(pool) => self.try_rows(&pool, statement, args).await,
+            None => first,
+        }
     }
 
-    async fn try_rows(&self, statement: Statement, args: &[Arg<'_>]) -> Result<Vec<PgRow>> {
-        let pool = self.readers.read().await.clone();
+    /// A pool of connections to the primary, if it is found. Of all reads that fail at a time one looks for it: a crowd would
+    /// take the connections that a database in trouble has left.
+    async fn look_for_primary(&self, looked_before: u64) -> Option<PgPool> {
+        let mut readers = self.readers.write().await;
+        if readers.looked == looked_before {
+            readers.looked += 1;
+            readers.found = self.shared.connect().await.is_ok();
+            if readers.found {
+                let new = pool(&self.shared.config, &self.shared.hosts);
+                let old = std::mem::replace(&mut readers.pool, new);
+                tokio::spawn(async move { tokio::time::timeout(CLOSE_TIMEOUT, old.close()).await });
+            }
+        }
+        readers.found.then(|| readers.pool.clone())
+    }
+
+    async fn try_rows(&self, pool: &PgPool, statement: Statement, args: &[Arg<'_>]) -> Result<Vec<PgRow>> {
         let read = async {
             let mut connection = pool.acquire().await?;
             match self.shared.mode {
@@ -183,6 +208,8 @@ fn pool(config: &PostgresConfig, hosts: &Hosts) -> PgPool {
     PgPoolOptions::new()
         .max_connections(config.readers)
         .acquire_timeout(config.timeout)
+        // A primary that comes back as a standby would answer, but with what was.
+        .after_connect(|connection, _| Box::pin(hosts::refuse_standby(connection)))
         .connect_lazy_with(hosts.primary().clone())
 }
 
@@ -307,7 +334,7 @@ impl Store for PostgresStore {
 
     async fn close(&self) {
         self.indexer.stop().await;
-        let pool = self.readers.read().await.clone();
+        let pool = self.readers.read().await.pool.clone();
         if tokio::time::timeout(CLOSE_TIMEOUT, pool.close()).await.is_err() {
             tracing::warn!("closing the connections to the database took too long and was left; nothing is lost");
         }

@@ -81,7 +81,7 @@ pub enum OpenError {
 
 /// The servers that the URL names, with the options that every connection has.
 pub(super) fn hosts(config: &PostgresConfig) -> Result<Hosts, OpenError> {
-    let hosts = Hosts::parse(&config.url).map_err(OpenError::Url)?;
+    let hosts = Hosts::parse(&config.url).map_err(OpenError::Url)?.within(config.timeout);
     if config.pooler {
         // A pooler knows neither the settings nor the statements of a session.
         return Ok(hosts.with(|options| options.extra_float_digits(None).statement_cache_capacity(0)));
@@ -101,9 +101,9 @@ pub(super) fn settings(timeout: Duration) -> Vec<(&'static str, String)> {
     settings.push(("standard_conforming_strings", "on".to_owned()));
     // The server gives up a little before the client does, so that the client learns that nothing happened; and it does not
     // keep the event of a client that is gone.
-    let millis = timeout.as_millis().max(200);
-    settings.push(("statement_timeout", (millis - 100).to_string()));
-    settings.push(("lock_timeout", (millis - 100).to_string()));
+    let millis = timeout.as_millis().max(100);
+    settings.push(("statement_timeout", (millis * 9 / 10).to_string()));
+    settings.push(("lock_timeout", (millis * 8 / 10).to_string()));
     settings.push(("idle_in_transaction_session_timeout", (millis * 2).to_string()));
     settings
 }

@@ -49,3 +49,19 @@ pub struct Snapshot {
     /// What owners who were asked for have in truth, read from their reservations.
     pub exact_usage: HashMap<OwnerId, OwnerUnits>,
 }
+
+impl Snapshot {
+    /// Of an event of which nothing is known to exist.
+    pub fn empty(event_id: EventId) -> Self {
+        Self {
+            event_id,
+            event: None,
+            allocations: BTreeMap::new(),
+            reservations: HashMap::new(),
+            earliest_expiry: None,
+            expired: Vec::new(),
+            more_expired: false,
+            exact_usage: HashMap::new(),
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use super::{Result, StoreError, json};
 use crate::domain::{
     Actor, Allocation, AllocationId, Duration, Event, EventConfig, EventId, EventView, InvalidId, JournalEntry,
-    JournalKind, OrderRef, OwnerId, Reservation, ReservationId, SalesState, State, Timestamp,
+    JournalKind, OrderRef, OwnerId, OwnerUnits, Reservation, ReservationId, SalesState, State, Timestamp,
 };
 
 /// How many columns [`Columns::event`] reads.
@@ -175,6 +175,19 @@ pub(super) fn event_views(rows: &[impl Cells], read_at: Timestamp) -> Result<Vec
         }
     }
     Ok(views)
+}
+
+/// What an owner has held or bought, from the lines of his reservations.
+pub(super) fn owner_units(rows: &[impl Cells]) -> Result<OwnerUnits> {
+    let mut units = OwnerUnits::new();
+    for row in rows {
+        let mut columns = Columns::of(row);
+        for line in json::parse_lines(columns.text()?, None, columns.opt_text()?)? {
+            *units.entry(line.allocation).or_default() += line.quantity - line.cancelled;
+        }
+    }
+    units.retain(|_, units| *units != 0);
+    Ok(units)
 }
 
 fn invalid(what: &str, text: &str, error: InvalidId) -> StoreError {

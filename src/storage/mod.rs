@@ -182,6 +182,17 @@ pub trait AuditReader: Send {
     async fn next_reservations(&mut self, limit: usize) -> Result<Vec<Reservation>>;
 }
 
+/// The error that lies under sqlx's wrapper, whose message only repeats it.
+fn unwrapped(error: sqlx::Error) -> BoxError {
+    if let sqlx::Error::Database(inner) = error {
+        inner.into_error()
+    } else if let sqlx::Error::Io(inner) = error {
+        Box::new(inner)
+    } else {
+        Box::new(error)
+    }
+}
+
 /// A limit as SQL takes it, with one row more, which tells whether there is a next page.
 fn limit_and_one(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)

@@ -1,6 +1,6 @@
 //! What PostgreSQL's errors mean to the engine (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 
-use crate::storage::{BoxError, StoreError};
+use crate::storage::{StoreError, unwrapped};
 
 /// Classes of SQLSTATE, its first two characters, and some single codes.
 mod code {
@@ -29,17 +29,6 @@ pub(super) fn guard_error(error: sqlx::Error, what: &'static str, expected: u64)
     };
     tracing::error!(%error, "the database refused {what}");
     StoreError::Guard { what, expected, actual }
-}
-
-/// The error that lies under sqlx's wrapper, whose message only repeats it.
-pub(super) fn unwrapped(error: sqlx::Error) -> BoxError {
-    if let sqlx::Error::Database(inner) = error {
-        inner.into_error()
-    } else if let sqlx::Error::Io(inner) = error {
-        Box::new(inner)
-    } else {
-        Box::new(error)
-    }
 }
 
 /// Tells whether to try again, to report that the database is away, or that it holds nonsense. Whatever is not known to be

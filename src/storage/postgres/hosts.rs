@@ -7,8 +7,7 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 
-use super::error::unwrapped;
-use crate::storage::{BoxError, StoreError};
+use crate::storage::{BoxError, StoreError, unwrapped};
 
 /// Longest that connecting to one server may take.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(2);

@@ -1,6 +1,6 @@
 //! A lane: one connection that runs batches. A batch costs two round trips: lock and load; write and commit.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,8 +15,7 @@ use super::script::{Failed, Ran, Script};
 use crate::domain::{
     AllocationId, Changes, EventId, JournalEntry, OwnerId, OwnerUnits, Reservation, Seq, Snapshot, Timestamp, Wanted,
 };
-use crate::storage::columns::Columns;
-use crate::storage::json::parse_lines;
+use crate::storage::columns::{Columns, owner_units};
 use crate::storage::write::{Rows, Writes};
 use crate::storage::{LaneConnection, Loaded, Result, StoreError};
 
@@ -123,7 +122,7 @@ impl Lane {
         let mut now = Timestamp::from_micros(i64::MIN);
         for wanted in wanted {
             let [time, allocations, reservations] = [(); 3].map(|()| ran.next().unwrap_or_default());
-            let mut snapshot = empty_snapshot(&wanted.event);
+            let mut snapshot = Snapshot::empty(wanted.event.clone());
             let event = locked.get(&wanted.event).and_then(|locked| locked.rows.first());
             snapshot.event = event.map(|row| Columns::of(row).event()).transpose()?;
             let time = time.rows.first().ok_or_else(|| StoreError::Corrupt("the clock tells no time".to_owned()))?;
@@ -187,15 +186,7 @@ impl Lane {
 
     async fn try_load_usage(&mut self, event: &EventId, owner: &OwnerId) -> Result<OwnerUnits> {
         let found = self.call(queries::LOAD_USAGE, &[Arg::Text(event.as_str()), Arg::Text(owner.as_str())]).await?;
-        let mut usage = OwnerUnits::new();
-        for row in &found.rows {
-            let mut columns = Columns::of(row);
-            for line in parse_lines(columns.text()?, None, columns.opt_text()?)? {
-                *usage.entry(line.allocation).or_default() += line.quantity - line.cancelled;
-            }
-        }
-        usage.retain(|_, units| *units != 0);
-        Ok(usage)
+        owner_units(&found.rows)
     }
 
     async fn try_commit(&mut self, changes: &[Changes]) -> Result<()> {
@@ -239,19 +230,6 @@ fn write(
     }
     script.call(statement, &args);
     expected.push((rows.what, rows.count));
-}
-
-fn empty_snapshot(event: &EventId) -> Snapshot {
-    Snapshot {
-        event_id: event.clone(),
-        event: None,
-        allocations: BTreeMap::new(),
-        reservations: HashMap::new(),
-        earliest_expiry: None,
-        expired: Vec::new(),
-        more_expired: false,
-        exact_usage: HashMap::new(),
-    }
 }
 
 fn take_allocations(found: &Ran, snapshot: &mut Snapshot) -> Result<()> {

@@ -6,9 +6,8 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, Row as _};
 
-use super::error::unwrapped;
 use super::hosts::Hosts;
-use crate::storage::{BoxError, StoreError};
+use crate::storage::{BoxError, StoreError, unwrapped};
 
 static MIGRATIONS: Migrator = Migrator { ignore_missing: true, ..sqlx::migrate!("migrations/postgres") };
 

@@ -1,6 +1,6 @@
 //! What SQLite's errors mean to the engine.
 
-use crate::storage::{BoxError, StoreError};
+use crate::storage::{StoreError, unwrapped};
 
 /// SQLite's primary result codes, as far as they are told apart (<https://sqlite.org/rescode.html>).
 pub(super) mod code {
@@ -17,17 +17,6 @@ pub(super) mod code {
 pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
     Some(code & 0xff)
-}
-
-/// The error that lies under sqlx's wrapper, whose message only repeats it.
-pub(super) fn unwrapped(error: sqlx::Error) -> BoxError {
-    if let sqlx::Error::Database(inner) = error {
-        inner.into_error()
-    } else if let sqlx::Error::Io(inner) = error {
-        Box::new(inner)
-    } else {
-        Box::new(error)
-    }
 }
 
 /// Tells whether to try again, to report that the database is away, or that it holds nonsense.

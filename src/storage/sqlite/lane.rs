@@ -22,8 +22,7 @@ use crate::domain::{
     AllocationId, Changes, EventId, JournalEntry, OwnerId, OwnerUnits, Reservation, ReservationId, Seq, Snapshot,
     Timestamp, Wanted,
 };
-use crate::storage::columns::Columns;
-use crate::storage::json::parse_lines;
+use crate::storage::columns::{Columns, owner_units};
 use crate::storage::write::{Rows, Writes};
 use crate::storage::{LaneConnection, Loaded, Result, StoreError};
 
@@ -119,7 +118,7 @@ impl Lane {
         let script = sqlx::query(queries::BEGIN_AND_LOAD).bind(event_keys(wanted)).bind(allocation_keys(wanted));
         let ran = self.run(script).await?;
         let now = (self.shared.clock)();
-        let mut snapshots: Vec<Snapshot> = wanted.iter().map(|wanted| empty_snapshot(&wanted.event)).collect();
+        let mut snapshots: Vec<Snapshot> = wanted.iter().map(|wanted| Snapshot::empty(wanted.event.clone())).collect();
         let [_, events, allocations] = ran.as_slice() else {
             return Err(StoreError::Corrupt("a script ran in part".to_owned()));
         };
@@ -249,15 +248,7 @@ impl Lane {
     async fn try_load_usage(&mut self, event: &EventId, owner: &OwnerId) -> Result<OwnerUnits> {
         self.confirm(queries::BEGIN_AT_SEQ).await?;
         let query = sqlx::query(queries::LOAD_USAGE).bind(event.as_str().to_owned()).bind(owner.as_str().to_owned());
-        let mut usage = OwnerUnits::new();
-        for row in &self.rows(query).await? {
-            let mut columns = Columns::of(row);
-            for line in parse_lines(columns.text()?, None, columns.opt_text()?)? {
-                *usage.entry(line.allocation).or_default() += line.quantity - line.cancelled;
-            }
-        }
-        usage.retain(|_, units| *units != 0);
-        Ok(usage)
+        owner_units(&self.rows(query).await?)
     }
 
     async fn try_commit(&mut self, changes: &[Changes]) -> Result<()> {
@@ -435,17 +426,4 @@ fn at(snapshots: &mut [Snapshot], index: usize) -> Result<&mut Snapshot> {
 
 fn no_such_index(index: usize) -> StoreError {
     StoreError::Corrupt(format!("a row of a key that was not asked for: {index}"))
-}
-
-fn empty_snapshot(event: &EventId) -> Snapshot {
-    Snapshot {
-        event_id: event.clone(),
-        event: None,
-        allocations: BTreeMap::new(),
-        reservations: HashMap::new(),
-        earliest_expiry: None,
-        expired: Vec::new(),
-        more_expired: false,
-        exact_usage: HashMap::new(),
-    }
 }

@@ -9,9 +9,9 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::error::{code, primary_code, unwrapped};
+use super::error::{code, primary_code};
 use super::queries;
-use crate::storage::BoxError;
+use crate::storage::{BoxError, unwrapped};
 
 /// The database's file in the data directory.
 const DATABASE_FILE: &str = "boxoffice.db";

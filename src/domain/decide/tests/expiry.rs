@@ -260,19 +260,12 @@ fn deciding_is_deterministic() {
     let one = world.clone().decide(&commands);
     let two = world.decide(&commands);
     assert_eq!((one.outcomes, one.changes), (two.outcomes, two.changes));
-    let nothing = decide(&empty_snapshot(), &world.usage(), &[], world.now).unwrap();
+    let nothing = decide(
+        &crate::domain::Snapshot::empty(crate::domain::EventId::new("concert").unwrap()),
+        &world.usage(),
+        &[],
+        world.now,
+    )
+    .unwrap();
     assert!(nothing.outcomes.is_empty() && nothing.changes.event.is_none());
-}
-
-fn empty_snapshot() -> crate::domain::Snapshot {
-    crate::domain::Snapshot {
-        event_id: crate::domain::EventId::new("concert").unwrap(),
-        event: None,
-        allocations: std::collections::BTreeMap::new(),
-        reservations: std::collections::HashMap::new(),
-        earliest_expiry: None,
-        expired: Vec::new(),
-        more_expired: false,
-        exact_usage: std::collections::HashMap::new(),
-    }
 }

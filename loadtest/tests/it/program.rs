@@ -74,6 +74,19 @@ fn two_servers_on_postgres_pass_the_sale_though_they_are_killed() {
 }
 
 #[test]
+fn a_database_of_the_callers_keeps_what_is_in_it() {
+    let (place, cluster) = (place(), private_cluster::shared());
+    let url = private_cluster::fresh_database(cluster).unwrap();
+    let line = format!("sale --store {url} --tickets 100 --buyers 300 --seconds 1 --hold-seconds 1 --kills 1");
+    for events in ["1", "2"] {
+        let output = run(place.path(), &line);
+        assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output));
+        let database = url.rsplit('/').next().unwrap();
+        assert_eq!(cluster.psql(database, "SELECT count(*) FROM events WHERE id LIKE 'sale-%'").unwrap(), events);
+    }
+}
+
+#[test]
 fn an_interrupted_run_leaves_nothing_behind() {
     let place = place();
     let child = start(place.path(), "sale --store postgres --servers 2 --seconds 600");
@@ -93,4 +106,42 @@ fn several_servers_on_sqlite_are_refused() {
     let output = run(place.path(), "sale --servers 2");
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("--servers 2 needs --store postgres"), "{}", stderr(&output));
+}
+
+/// Runs `bench` briefly; answers its report, and the names of its measurements.
+fn bench(options: &str) -> (Value, String) {
+    let place = place();
+    let file = place.path().join("bench.json");
+    let line = format!("bench --store postgres --turns 1 --seconds 1 {options} --json {}", file.display());
+    let output = run(place.path(), &line);
+    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output));
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let measured = report["measurements"].as_array().unwrap().iter();
+    let names: Vec<_> = measured.map(|m| format!("{}@{}", m["name"].as_str().unwrap(), m["in_flight"])).collect();
+    (report, names.join(" "))
+}
+
+#[test]
+fn the_hand_written_way_is_measured_beside_boxoffice() {
+    let (report, names) = bench("--only reserve@1");
+    assert_eq!(names, "empty@1 reserve@1 pgbench_update@1");
+    let by_hand = &report["measurements"][2];
+    assert!(by_hand["rate_per_s"].as_f64().unwrap() > 1.0 && by_hand["latency_us"]["p50"].as_u64().unwrap() > 0);
+    let judged = report["measurements"][1]["targets"][0]["text"].as_str().unwrap();
+    assert!(judged.contains("of empty@1 and pgbench_update@1 together"), "{judged}");
+}
+
+#[test]
+fn a_commit_delay_makes_each_commit_wait() {
+    let (report, names) = bench("--commit-delay 20ms --only pgbench_update@1");
+    assert_eq!(names, "pgbench_update@1");
+    let micros = report["facts"]["one_commit_by_hand_takes_us"].as_f64().unwrap();
+    assert!(micros >= 20_000.0, "{micros}");
+}
+
+#[test]
+fn several_servers_are_measured_against_one_of_them() {
+    let (report, names) = bench("--servers 2 --only reserve@64");
+    assert_eq!(names, "empty@64 reserve@64 reserve_one_server@64");
+    assert_eq!((&report["servers"], &report["audit"]["lost"]), (&2.into(), &0.into()));
 }

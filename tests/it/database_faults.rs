@@ -53,13 +53,19 @@ async fn run(session: &mut PgConnection, sql: &'static str) {
 
 /// What must be true while the database is away.
 #[derive(Clone, Copy, PartialEq)]
-enum Reads {
+pub(crate) enum Reads {
     Fail,
     GoOn,
 }
 
 /// Takes the database away in mid-sale and brings it back.
-async fn outage(server: &Server, what: &str, reads: Reads, away: impl AsyncFnOnce(), back: impl AsyncFnOnce()) {
+pub(crate) async fn outage(
+    server: &Server,
+    what: &str,
+    reads: Reads,
+    away: impl AsyncFnOnce(),
+    back: impl AsyncFnOnce(),
+) {
     let rush = Rush::begin(&Front::of(&[server]), BUYERS);
     rush.granted(100).await;
     away().await;
@@ -287,11 +293,9 @@ async fn until_somebody_waits_for_a_lock(url: &str) {
 async fn another_program_keeps_the_event_locked() {
     let url = fresh_database(shared()).expect("a database");
     let server = serve(&url).await;
-    let mut other = session(&url).await;
-    let mut locked = session(&url).await;
-    let away = async || run(&mut other, "BEGIN; SELECT 1 FROM events WHERE id = 'sale' FOR UPDATE").await;
-    let back = async || {
-        run(&mut locked, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction' AND application_name <> 'boxoffice'").await
-    };
+    let other = tokio::sync::Mutex::new(session(&url).await);
+    let lock = "BEGIN; SELECT 1 FROM events WHERE id = 'sale' FOR UPDATE";
+    let away = async || run(&mut *other.lock().await, lock).await;
+    let back = async || run(&mut *other.lock().await, "ROLLBACK").await;
     outage(&server, "event's row locked by another program", Reads::GoOn, away, back).await;
 }

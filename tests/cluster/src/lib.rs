@@ -22,6 +22,7 @@ mod account;
 mod cluster;
 mod family;
 mod home;
+mod pooler;
 mod port;
 mod programs;
 mod shared;
@@ -29,5 +30,6 @@ mod sql;
 mod standby;
 
 pub use cluster::{Cluster, Options};
+pub use pooler::Pooler;
 pub use programs::BINARIES_VARIABLE;
 pub use shared::{fresh_database, shared};

@@ -53,10 +53,22 @@ impl Programs {
     /// Runs one of PostgreSQL's programs to its end in the cluster's directory `home`, with `input` on its stdin, and returns
     /// what it printed, without the last line's end. An error tells what it complained of.
     pub(crate) fn run(&self, home: &Path, program: &str, arguments: &[&str], input: &str) -> Result<String> {
+        self.run_in(&self.directory, home, program, arguments, input)
+    }
+
+    /// Runs a program of another directory in the same way.
+    pub(crate) fn run_in(
+        &self,
+        directory: &Path,
+        home: &Path,
+        program: &str,
+        arguments: &[&str],
+        input: &str,
+    ) -> Result<String> {
         let mut child = self
             .command("timeout")
             .args(["--kill-after=5", PROGRAM_SECONDS_MAX])
-            .arg(self.directory.join(program))
+            .arg(directory.join(program))
             .args(arguments)
             .current_dir(home)
             // Clients look into $HOME for certificates and passwords; root's would be forbidden ground.

@@ -9,7 +9,7 @@ echo "$directory"
 exec >/dev/null 2>&1
 while read -r _; do :; done
 
-# All programs of a cluster, and no others, are PostgreSQL's and run in its directory. What is just being born escapes us
+# All programs of a cluster, and no others, are PostgreSQL's (or its pooler) and run in its directory. What is just being born escapes us
 # once, and may write while we remove; so we look again until the directory is gone. It goes last: who sees it gone knows
 # that all is gone. There is a bound, so that a process that cannot die does not keep us.
 round=0
@@ -20,7 +20,7 @@ while [ -e "$directory" ] && [ "$round" -lt 1000 ]; do
   for process in /proc/[0-9]*; do
     if [ "$process/cwd" -ef "$directory" ] || [ "$process/cwd" -ef "$directory/data" ]; then
       case $(readlink "$process/exe") in
-        "$2"/*) kill -KILL "${process#/proc/}" && found=yes ;;
+        "$2"/* | */pgbouncer) kill -KILL "${process#/proc/}" && found=yes ;;
       esac
     fi
   done

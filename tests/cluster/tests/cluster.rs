@@ -249,6 +249,35 @@ fn a_dropped_cluster_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_pooler_shares_connections_and_goes_when_it_is_dropped() {
+    let cluster = start();
+    let pooler = cluster.pooler(1).expect("it starts");
+    let backend = || {
+        let mut psql = cluster.client("psql").expect("it is installed");
+        let output = psql.args(["-At", "-c", "SELECT pg_backend_pid()", &pooler.url("postgres")]).output();
+        String::from_utf8(output.expect("it runs").stdout).expect("text")
+    };
+    let first = backend();
+    assert!(first.trim_end().parse::<i32>().is_ok(), "{first:?}");
+    assert_eq!(first, backend());
+    let pid = pooler.pid();
+    assert!(runs(pid));
+    drop(pooler);
+    assert!(!runs(pid), "it is left");
+}
+
+#[test]
+fn a_killed_owner_leaves_no_pooler_behind() {
+    let mut owner = child(&this_program(), "helper_owns_a_pooler").spawn().expect("this program starts");
+    let (directory, pid) = owned(&mut BufReader::new(owner.stdout.take().expect("it is piped")));
+    assert!(runs(pid) && directory.exists());
+    owner.kill().expect("it runs");
+    owner.wait().expect("it is our child");
+    wait_until("the directory is gone", || !directory.exists());
+    assert!(!runs(pid), "the pooler is left");
+}
+
+#[test]
 fn a_killed_owner_leaves_nothing_behind() {
     let mut owner = child(&this_program(), "helper_owns_a_cluster").spawn().expect("this program starts");
     let mut output = BufReader::new(owner.stdout.take().expect("it is piped"));
@@ -330,13 +359,25 @@ fn a_server_does_not_inherit_what_its_owner_inherited() {
     owner.wait().expect("it is our child");
 }
 
-/// Reads what a helper says that it owns: its directory, and its postmaster.
+/// Reads what a helper says that it owns: its directory, and its postmaster or pooler.
 fn owned(lines: &mut impl BufRead) -> (PathBuf, i32) {
     let line =
         lines.lines().map(|line| line.expect("text")).find_map(|line| Some(line.strip_prefix("OWNED ")?.to_owned()));
     let line = line.expect("it says what it owns");
     let (directory, pid) = line.split_once(' ').expect("two words");
     (PathBuf::from(directory), pid.parse().expect("a number"))
+}
+
+/// Owns a cluster with a pooler until it is killed.
+#[test]
+fn helper_owns_a_pooler() {
+    if std::env::var_os(CHILD_VARIABLE).is_none() {
+        return;
+    }
+    let cluster = start();
+    let pooler = cluster.pooler(1).expect("it starts");
+    println!("\nOWNED {} {}", cluster.directory().display(), pooler.pid());
+    let _ = std::io::stdin().read(&mut [0]);
 }
 
 /// Owns a cluster in a `static`, as tests do, until it is killed.

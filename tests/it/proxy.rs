@@ -15,6 +15,8 @@ pub(crate) enum Cut {
     BeforeCommit = 1,
     /// The database has committed and has said so, but its answer gets lost.
     AfterCommit = 2,
+    /// The database never sees the COMMIT, and neither side sees the other go: the network is silent.
+    SilentBeforeCommit = 3,
 }
 
 /// Most bytes passed at once.
@@ -92,6 +94,9 @@ async fn pass(mut client: TcpStream, state: Arc<State>) {
                             commit(&mut server, &request[..count]).await;
                         }
                         state.cuts.fetch_add(1, Ordering::SeqCst);
+                        if cut == Cut::SilentBeforeCommit as u8 {
+                            std::future::pending::<()>().await;
+                        }
                         return;
                     }
                 },

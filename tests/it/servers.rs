@@ -133,7 +133,7 @@ async fn one_that_is_cut_off_with_the_event_locked_keeps_others_from_selling_for
     let cut_off = Server::start_on(&url.replace(&shared().port().to_string(), &proxy.port().to_string()), &[]);
     let server = Server::start_on(&url, &[]);
     create_event(&server, v1::Event::default(), &[("floor", PLENTY)]).await;
-    proxy.cut_next(Cut::SilentBeforeCommit);
+    proxy.cut_next(Cut::Silence);
     let lost = cut_off.inventory().create_reservation(by("ann", wants(&new_id(), &[("floor", 1)]))).await;
     assert_eq!(reason(&lost.expect_err("it hears nothing")), "STORE_UNAVAILABLE");
     assert_eq!(proxy.cuts(), 1);

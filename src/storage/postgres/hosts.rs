@@ -2,15 +2,21 @@
 
 use std::str::FromStr as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+use tokio::time::Instant;
 
 use crate::storage::{BoxError, StoreError, unwrapped};
 
 /// Longest that connecting to one server may take.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(2);
+
+/// How long nobody tries again after nobody was found. Each attempt costs the database a process, and a server in a rush would
+/// make thousands in a second.
+const REST_AFTER_FAILURE: Duration = Duration::from_millis(50);
 
 /// The servers that a URL names, and which of them was the primary last.
 #[derive(Debug)]
@@ -19,6 +25,8 @@ pub(super) struct Hosts {
     primary: AtomicUsize,
     /// How long connecting to one of them may take.
     connect_timeout: Duration,
+    /// When there was none last, unless one was found since.
+    failed_at: Mutex<Option<Instant>>,
 }
 
 impl Hosts {
@@ -39,7 +47,12 @@ impl Hosts {
             options.map(PgConnectOptions::disable_statement_logging).map_err(|error| format!("{host}: {error}"))
         });
         let options = options.collect::<Result<_, _>>()?;
-        Ok(Self { options, primary: AtomicUsize::new(0), connect_timeout: CONNECT_TIMEOUT_MAX })
+        Ok(Self {
+            options,
+            primary: AtomicUsize::new(0),
+            connect_timeout: CONNECT_TIMEOUT_MAX,
+            failed_at: Mutex::default(),
+        })
     }
 
     /// Waits no longer than this for a connection to one of them, nor than [`CONNECT_TIMEOUT_MAX`].
@@ -62,8 +75,22 @@ impl Hosts {
     /// Connects to the primary: the first server, beginning with the one that was the primary last, that takes writes.
     ///
     /// # Errors
-    /// Where there is none, within the time-out for each server: what the last one said.
+    /// Where there is none, within the time-out for each server: what the last one said. At once, where there was none a moment
+    /// ago.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
+        if self.failed_at().is_some_and(|failed| failed.elapsed() < REST_AFTER_FAILURE) {
+            return Err(StoreError::Unavailable("there was no connection to be had a moment ago".into()));
+        }
+        let connected = self.try_connect().await;
+        *self.failed_at() = connected.is_err().then(Instant::now);
+        connected
+    }
+
+    fn failed_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.failed_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn try_connect(&self) -> Result<PgConnection, StoreError> {
         let first = self.primary.load(Ordering::Relaxed);
         let mut failed: BoxError = "no server is named".into();
         for index in (first..self.options.len()).chain(0..first) {
@@ -126,6 +153,17 @@ mod tests {
         assert_eq!(hosts("postgres://ann:p%40ss@db/tickets"), [of("db", 5432)]);
         assert_eq!(hosts("postgresql://ann@a:1,b:2/tickets?sslmode=require"), [of("a", 1), of("b", 2)]);
         assert_eq!(hosts("postgres://ann@[::1]:7/tickets"), [of("[::1]", 7)]);
+    }
+
+    #[tokio::test]
+    async fn nobody_tries_again_at_once_where_nobody_was_found() {
+        let hosts = Hosts::parse("postgres://ann@127.0.0.1:1/tickets").unwrap();
+        let why = async || std::error::Error::source(&hosts.connect().await.unwrap_err()).unwrap().to_string();
+        let first = why().await;
+        assert!(first.contains("refused"), "{first}");
+        assert_eq!(why().await, "there was no connection to be had a moment ago");
+        tokio::time::sleep(REST_AFTER_FAILURE).await;
+        assert_eq!(why().await, first);
     }
 
     #[test]

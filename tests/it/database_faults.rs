@@ -216,14 +216,14 @@ async fn the_answer_to_a_commit_is_lost() {
     let proxy = Proxy::start(shared().port()).await;
     let server = serve(&url.replace(&shared().port().to_string(), &proxy.port().to_string())).await;
     let mut client = server.inventory();
-    for (number, cut) in [Cut::AfterCommit, Cut::BeforeCommit, Cut::AfterCommit].into_iter().enumerate() {
+    for (number, cut) in [Cut::AnswerLost, Cut::CommitLost, Cut::AnswerLost].into_iter().enumerate() {
         let id = new_id();
         let cuts = proxy.cut_next(cut);
         let lost = client.create_reservation(by("ann", wants(&id, &[("floor", 1)]))).await.expect_err("lost");
         assert_eq!((lost.code(), reason(&lost).as_str()), (Code::Unavailable, "STORE_UNAVAILABLE"));
         assert_eq!(proxy.cuts(), cuts + 1, "the connection was cut at its commit");
         let found = client.get_reservation(by("ann", get(&id))).await.map(tonic::Response::into_inner);
-        assert_eq!(found.is_ok(), cut == Cut::AfterCommit, "{found:?}");
+        assert_eq!(found.is_ok(), cut == Cut::AnswerLost, "{found:?}");
 
         let begin = Instant::now();
         let again = client.create_reservation(by("ann", wants(&id, &[("floor", 1)]))).await.expect("the truth");

@@ -5,6 +5,7 @@ mod bad_input;
 mod cli;
 mod cli_with_server;
 mod database_faults;
+mod database_roles;
 mod database_tls;
 mod disk_full;
 mod edits;

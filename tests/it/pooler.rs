@@ -1,5 +1,7 @@
 //! A pooler in transaction mode stands between the servers and their database.
 
+use std::net::TcpListener;
+
 use boxoffice_proto::v1;
 use private_cluster::{fresh_database, shared};
 
@@ -20,8 +22,10 @@ async fn servers_sell_through_a_pooler_once_the_tables_are_there() {
     let pooler = shared().pooler(CONNECTIONS).expect("a pooler");
     let pooled = pooler.url(database);
 
-    let early =
-        boxoffice(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database-url", &pooled, "--database-pooler"]);
+    // One that did not refuse would end as well, for want of a place to listen.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = listener.local_addr().expect("an address").to_string();
+    let early = boxoffice(&["serve", "--dev", "--listen", &taken, "--database-url", &pooled, "--database-pooler"]);
     assert_eq!(early.status.code(), Some(1));
     assert!(stderr(&early).contains("run `boxoffice migrate`"), "{}", stderr(&early));
     let migrated = boxoffice(&["migrate", "--database-url", &url]);

@@ -12,9 +12,11 @@ use tokio::task::JoinHandle;
 #[repr(u8)]
 pub(crate) enum Cut {
     /// The database never sees the COMMIT.
-    BeforeCommit = 1,
+    CommitLost = 1,
     /// The database has committed and has said so, but its answer gets lost.
-    AfterCommit = 2,
+    AnswerLost = 2,
+    /// The database never sees the COMMIT, and neither side sees the other go: the network is silent.
+    Silence = 3,
 }
 
 /// Most bytes passed at once.
@@ -88,10 +90,13 @@ async fn pass(mut client: TcpStream, state: Arc<State>) {
                 Ok(count @ 1..) if holds(&request[..count], b"COMMIT;") => match state.next_cut.swap(WHOLE, Ordering::SeqCst) {
                     WHOLE => server.write_all(&request[..count]).await,
                     cut => {
-                        if cut == Cut::AfterCommit as u8 {
+                        if cut == Cut::AnswerLost as u8 {
                             commit(&mut server, &request[..count]).await;
                         }
                         state.cuts.fetch_add(1, Ordering::SeqCst);
+                        if cut == Cut::Silence as u8 {
+                            std::future::pending::<()>().await;
+                        }
                         return;
                     }
                 },

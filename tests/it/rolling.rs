@@ -1,5 +1,7 @@
 //! The tables change while servers of the version before still serve.
 
+use std::net::TcpListener;
+
 use boxoffice_proto::v1;
 use private_cluster::{fresh_database, shared};
 
@@ -42,7 +44,10 @@ async fn an_older_server_sells_on_until_the_tables_say_that_it_must_not_start() 
     assert!(migrated.status.success(), "there is nothing to do: {}", stderr(&migrated));
 
     shared().psql(database, WITHOUT_OLDER).expect("migrated");
-    for arguments in [&["serve", "--dev", "--listen", "127.0.0.1:0"][..], &["migrate"]] {
+    // One that did not refuse would end as well, for want of a place to listen.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = listener.local_addr().expect("an address").to_string();
+    for arguments in [&["serve", "--dev", "--listen", &taken][..], &["migrate"]] {
         let refused = boxoffice(&[arguments, &["--database-url", &url]].concat());
         assert_eq!(refused.status.code(), Some(1));
         let lines = stderr(&refused);

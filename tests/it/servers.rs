@@ -8,6 +8,7 @@ use private_cluster::{fresh_database, shared};
 use rustix::process::Signal;
 use tonic::Code;
 
+use crate::proxy::{Cut, Proxy};
 use crate::rush::{Front, Rush};
 use crate::support::{
     DATABASE_TIMEOUT, Inventory, Server, assert_audit_is_clean, by, create_event, event, new_id, reason, wants,
@@ -108,11 +109,10 @@ async fn a_rolling_restart_loses_nothing_and_tells_callers_only_to_try_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_hangs_keeps_the_others_from_selling_for_a_bounded_time_only() {
+async fn one_that_hangs_in_mid_sale_loses_nothing() {
     let servers = servers(2, PLENTY).await;
     let rush = Rush::begin(&Front::of(&[&servers[0]]), 8);
     rush.granted(50).await;
-    // Most likely within a batch, with the event locked.
     servers[0].signal(Signal::STOP);
     let others = Rush::begin(&Front::of(&[&servers[1]]), 8);
     let resumed = others.granted(50).await;
@@ -121,11 +121,34 @@ async fn one_that_hangs_keeps_the_others_from_selling_for_a_bounded_time_only() 
     let (mut account, others) = (rush.end().await, others.end().await);
     println!("1 of 2 servers hung: the other sold after {resumed:?}; {:?} {:?}", account.refused, others.refused);
     others.only_unavailable();
-    // The database ends a transaction that does nothing for twice the time-out.
-    assert!(resumed < 4 * DATABASE_TIMEOUT && others.longest_wait < 3 * DATABASE_TIMEOUT, "{:?}", others.longest_wait);
     account.only_unavailable();
     account.told.extend(others.told);
     account.check(&servers[1]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_cut_off_with_the_event_locked_keeps_others_from_selling_for_a_bounded_time_only() {
+    let url = fresh_database(shared()).expect("a database");
+    let proxy = Proxy::start(shared().port()).await;
+    let cut_off = Server::start_on(&url.replace(&shared().port().to_string(), &proxy.port().to_string()), &[]);
+    let server = Server::start_on(&url, &[]);
+    create_event(&server, v1::Event::default(), &[("floor", PLENTY)]).await;
+    proxy.cut_next(Cut::Silence);
+    let lost = cut_off.inventory().create_reservation(by("ann", wants(&new_id(), &[("floor", 1)]))).await;
+    assert_eq!(reason(&lost.expect_err("it hears nothing")), "STORE_UNAVAILABLE");
+    assert_eq!(proxy.cuts(), 1);
+    let rush = Rush::begin(&Front::of(&[&server]), 8);
+    let resumed = rush.granted(1).await;
+    let account = rush.end().await;
+    println!("1 of 2 servers cut off with the event locked: the other sold after {resumed:?}; {:?}", account.refused);
+    account.only_unavailable();
+    account.check(&server).await;
+    // The database ends a transaction that does nothing for twice the time-out.
+    assert!(
+        resumed < 4 * DATABASE_TIMEOUT && account.longest_wait < 3 * DATABASE_TIMEOUT,
+        "{:?}",
+        account.longest_wait
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

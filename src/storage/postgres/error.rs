@@ -14,6 +14,8 @@ mod code {
     pub(super) const STATEMENT_COMPLETION_UNKNOWN: &str = "40003";
     /// A prepared statement that is gone: a pooler gave the connection to somebody else.
     pub(super) const INVALID_STATEMENT_NAME: &str = "26";
+    /// Somebody took a right away, and may give it back.
+    pub(super) const INSUFFICIENT_PRIVILEGE: &str = "42501";
     /// Bad values, syntax errors and missing tables: ours to mend.
     pub(super) const OURS: [&str; 3] = ["22", "42", "23"];
 }
@@ -45,7 +47,7 @@ pub(super) fn store_error(error: sqlx::Error) -> StoreError {
         && code != code::STATEMENT_COMPLETION_UNKNOWN;
     if again {
         StoreError::Retry(unwrapped(error))
-    } else if undecodable || code::OURS.contains(&class) {
+    } else if undecodable || (code::OURS.contains(&class) && code != code::INSUFFICIENT_PRIVILEGE) {
         StoreError::Corrupt(unwrapped(error).to_string())
     } else {
         StoreError::Unavailable(unwrapped(error))

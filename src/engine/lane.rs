@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -53,7 +54,9 @@ impl Lane {
         let (stop, stopped) = watch::channel(false);
         let waiting = Arc::new(AtomicUsize::new(0));
         let batcher = Batcher::new(store, connection, feed, bounds.events_per_batch_max);
-        let end = LaneEnd { jobs, stopped, waiting: Arc::clone(&waiting), commands_max: bounds.batch_commands_max };
+        let waiting_too = Arc::clone(&waiting);
+        let (commands_max, last) = (bounds.batch_commands_max, Last::default());
+        let end = LaneEnd { jobs, stopped, waiting: waiting_too, commands_max, last };
         let task = tokio::spawn(end.serve(batcher));
         Ok(Self { queue, waiting, waiting_max: bounds.queue_commands_max, stop, task: Mutex::new(Some(task)) })
     }
@@ -97,6 +100,33 @@ struct LaneEnd {
     stopped: watch::Receiver<bool>,
     waiting: Arc<AtomicUsize>,
     commands_max: usize,
+    last: Last,
+}
+
+/// What a lane knows of the batch before.
+#[derive(Default)]
+struct Last {
+    /// How long it is worth waiting for callers who will be back soon.
+    linger: Duration,
+    /// Its commands, and those that came while it ran: as many callers seem to be about.
+    callers: usize,
+}
+
+/// A batch that took at least this long, and this long for each of its commands, has waited more than worked: for a standby in
+/// another zone, or for a slow disk. Then it pays to have more commands in the next one. Where it has worked, waiting for more
+/// only leaves the machine idle. (The runtime's timers count milliseconds, so less is not worth a wait.)
+const LINGER_FROM: Duration = Duration::from_millis(3);
+const LINGER_FROM_PER_COMMAND: Duration = Duration::from_micros(60);
+
+/// The part of what the last batch took that the next one waits, at most.
+const LINGER_DIVISOR: u32 = 2;
+
+impl Last {
+    fn new(took: Duration, commands: usize, callers: usize) -> Self {
+        let per_command = took / u32::try_from(commands).unwrap_or(u32::MAX).max(1);
+        let waited = took >= LINGER_FROM && per_command >= LINGER_FROM_PER_COMMAND;
+        Self { linger: if waited { took / LINGER_DIVISOR } else { Duration::ZERO }, callers }
+    }
 }
 
 impl LaneEnd {
@@ -105,8 +135,10 @@ impl LaneEnd {
         while let Some(batch) = self.next_batch(upkeep_due).await {
             let commands: usize = batch.iter().map(|job| job.commands.len()).sum();
             if commands > 0 {
+                let begun = Instant::now();
                 batcher.run(batch).await;
-                self.waiting.fetch_sub(commands, Ordering::Relaxed);
+                let waiting = self.waiting.fetch_sub(commands, Ordering::Relaxed);
+                self.last = Last::new(begun.elapsed(), commands, waiting);
             }
             upkeep_due = batcher.upkeep().await;
         }
@@ -123,6 +155,7 @@ impl LaneEnd {
         };
         let mut commands = first.commands.len();
         let mut batch = vec![first];
+        let linger_until = Instant::now() + self.last.linger;
         loop {
             let before = commands;
             while commands < self.commands_max
@@ -131,12 +164,27 @@ impl LaneEnd {
                 commands += job.commands.len();
                 batch.push(job);
             }
-            if commands == before || commands >= self.commands_max {
+            if commands >= self.commands_max {
                 return Some(batch);
             }
-            // Requests that have arrived and are being read join this batch rather than wait for the next: whoever is ready
-            // to run goes first, as long as that brings more.
-            tokio::task::yield_now().await;
+            if commands > before {
+                // Requests that have arrived and are being read join this batch rather than wait for the next: whoever is
+                // ready to run goes first, as long as that brings more.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            // Where a batch waits long, two crowds of callers would take turns, each waiting for the other's batch. So a batch
+            // waits a little for those who were answered just now.
+            if self.last.linger.is_zero() || commands >= self.last.callers {
+                return Some(batch);
+            }
+            match tokio::time::timeout_at(linger_until, self.jobs.recv()).await {
+                Ok(Some(job)) => {
+                    commands += job.commands.len();
+                    batch.push(job);
+                }
+                _ => return Some(batch),
+            }
         }
     }
 

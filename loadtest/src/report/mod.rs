@@ -99,7 +99,7 @@ pub struct Measurement {
     pub latency_us: Latency,
     /// The rate of each turn.
     pub turns_per_s: Vec<f64>,
-    /// CPU time of the server over all turns; `null` where it cannot be seen.
+    /// CPU time of the servers over all turns, without a PostgreSQL below them; `null` where it cannot be seen.
     pub server_cpu_s: Option<f64>,
     /// CPU time of the load generator over all turns; `null` where it cannot be seen.
     pub generator_cpu_s: Option<f64>,

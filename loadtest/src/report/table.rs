@@ -97,7 +97,7 @@ fn measurements(measurements: &[Measurement]) -> Builder {
             latency.max.to_string(),
             cpu(measurement.server_cpu_s),
             cpu(measurement.generator_cpu_s),
-            targets.collect::<Vec<_>>().join("; "),
+            targets.collect::<Vec<_>>().join("\n"),
         ]);
     }
     rows

@@ -112,3 +112,30 @@ async fn a_shutdown_finishes_what_waits_and_refuses_what_comes_later() {
     world.restart().await;
     assert_eq!(world.held(&event).await, 4);
 }
+
+#[tokio::test]
+async fn after_a_batch_that_waited_long_callers_who_come_back_share_the_next_one() {
+    let world = World::new().await;
+    let event = world.event("demo", 100, None).await;
+    let first = world.hang(&event).await;
+    let second = world.wait(&event, 1, None).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.faults.take_begins();
+    world.faults.gate.open();
+    assert_eq!(reservation(first.await).id, id(0));
+    let (second, third) = futures::join!(second, world.run(&event, reserve("ann", 2, 1)));
+    assert_eq!([reservation(second).id, reservation(third).id], [id(1), id(2)]);
+    assert_eq!(world.faults.take_begins(), 1, "the second waited for the third");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_long_for_callers_who_stay_away() {
+    let world = World::new().await;
+    let event = world.event("demo", 100, None).await;
+    let first = world.hang(&event).await;
+    let second = world.wait(&event, 1, None).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    world.faults.gate.open();
+    drop(first);
+    assert_eq!(reservation(second.await).id, id(1));
+}

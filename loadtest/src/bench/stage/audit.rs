@@ -15,6 +15,7 @@ impl Stage {
     /// # Errors
     /// Where the server does not answer.
     pub async fn audit(&self) -> Result<(AuditCounts, Vec<String>)> {
+        eprintln!("auditing {} reservations", self.reserved);
         let (mut admin, mut inventory) = (self.connections.admin(0), self.connections.inventory(0));
         let mut faults = match self.is_replayed() {
             true => fetch::differences(&fetch::server_audit(&mut admin, &self.hot).await?),

@@ -121,6 +121,9 @@ const LINGER_FROM_PER_COMMAND: Duration = Duration::from_micros(60);
 /// The part of what the last batch took that the next one waits, at most.
 const LINGER_DIVISOR: u32 = 2;
 
+/// While callers wait, upkeep rests so many times as long as its last piece took: it gets a tenth of the lane's time.
+const UPKEEP_RESTS: u32 = 9;
+
 impl Last {
     fn new(took: Duration, commands: usize, callers: usize) -> Self {
         let per_command = took / u32::try_from(commands).unwrap_or(u32::MAX).max(1);
@@ -132,6 +135,7 @@ impl Last {
 impl LaneEnd {
     async fn serve(mut self, mut batcher: Batcher) {
         let mut upkeep_due = true;
+        let mut upkeep_from = Instant::now();
         while let Some(batch) = self.next_batch(upkeep_due).await {
             let commands: usize = batch.iter().map(|job| job.commands.len()).sum();
             if commands > 0 {
@@ -140,7 +144,13 @@ impl LaneEnd {
                 let waiting = self.waiting.fetch_sub(commands, Ordering::Relaxed);
                 self.last = Last::new(begun.elapsed(), commands, waiting);
             }
-            upkeep_due = batcher.upkeep().await;
+            upkeep_due = true;
+            // Where there is nothing else to do it goes on at once.
+            if commands == 0 || Instant::now() >= upkeep_from {
+                let begun = Instant::now();
+                upkeep_due = batcher.upkeep().await;
+                upkeep_from = Instant::now() + begun.elapsed() * UPKEEP_RESTS;
+            }
         }
     }
 

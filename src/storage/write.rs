@@ -6,6 +6,9 @@ use uuid::fmt::Hyphenated;
 use super::{Result, StoreError, json};
 use crate::domain::{Allocation, Changes, Edited, Event, JournalEntry, Reservation, ReservationId};
 
+/// What the statement does that creates events.
+pub(super) const NEW_EVENTS: &str = "the insert of events";
+
 /// The parameters of one statement, which takes any number of rows. Each row begins with its event, and its values come in
 /// the order of the statement's columns.
 pub(super) trait Table {
@@ -112,7 +115,7 @@ impl<T: Table> Writes<T> {
     /// Where something changes while the event does not: it could not be guarded.
     pub(super) fn of(changes: &[Changes]) -> Result<Self> {
         let sum = |len: fn(&Changes) -> usize| changes.iter().map(len).sum::<usize>();
-        let mut events_insert = Rows::new("the insert of events", 0);
+        let mut events_insert = Rows::new(NEW_EVENTS, 0);
         let mut events_edit = Rows::new("the edit of events", 0);
         let mut allocations_insert = Rows::new("the insert of allocations", 0);
         let mut allocations_edit = Rows::new("the edit of allocations", 0);

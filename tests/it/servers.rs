@@ -31,6 +31,30 @@ async fn servers(count: usize, capacity: i32) -> Vec<Server> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_create_the_same_event_at_the_same_time_one_is_told_that_it_exists() {
+    let servers = servers(2, 1).await;
+    let create = |server: &Server, id: &str, name: &str| {
+        let mut admin = server.admin();
+        let event = v1::Event { display_name: name.to_owned(), ..v1::Event::default() };
+        let request = v1::CreateEventRequest { event_id: id.to_owned(), event: Some(event) };
+        async move { admin.create_event(request).await }
+    };
+    for round in 0..20 {
+        let id = format!("event-{round}");
+        let (one, other) = futures::join!(create(&servers[0], &id, "Gala"), create(&servers[1], &id, "Ball"));
+        let refused = match (one, other) {
+            (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused,
+            both => panic!("{both:?}"),
+        };
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::AlreadyExists, "EVENT_EXISTS"));
+    }
+    // The same request twice is a repeat, whichever server gets it.
+    let (one, other) = futures::join!(create(&servers[0], "ball", "Ball"), create(&servers[1], "ball", "Ball"));
+    let (one, other) = (one.expect("created").into_inner(), other.expect("created, by one of them").into_inner());
+    assert_eq!((one.create_time, one.seq), (other.create_time, other.seq));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn together_they_sell_the_last_unit_once() {
     const CAPACITY: i32 = 300;
     const BUYERS: usize = 600;

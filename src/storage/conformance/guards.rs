@@ -14,13 +14,18 @@ async fn sale(backend: &dyn Backend) -> Box<dyn LaneConnection> {
 
 /// Commits changes that are right but for what `spoil` does to them.
 async fn assert_refused(backend: &dyn Backend, spoil: impl FnOnce(&mut Draft)) {
+    let refused = refusal_of(backend, spoil).await;
+    assert!(matches!(refused, StoreError::Guard { .. }), "{refused:?}");
+}
+
+/// What the store says to such changes, of which nothing may be written.
+async fn refusal_of(backend: &dyn Backend, spoil: impl FnOnce(&mut Draft)) -> StoreError {
     let mut lane = sale(backend).await;
     let before = dump(backend, "e1").await;
     let mut draft = begin(&mut *lane, "e1", &[v7(1)], &["ga"]).await;
     draft.insert(plain_hold(v7(2), "ben", draft.now));
     spoil(&mut draft);
-    let refused = lane.commit(&[draft.finish()]).await;
-    assert!(matches!(refused, Err(StoreError::Guard { .. })), "{refused:?}");
+    let refused = lane.commit(&[draft.finish()]).await.unwrap_err();
     assert_eq!(dump(backend, "e1").await, before);
 
     // The lane lives on, and the same batch without the fault is good.
@@ -28,6 +33,7 @@ async fn assert_refused(backend: &dyn Backend, spoil: impl FnOnce(&mut Draft)) {
     draft.insert(plain_hold(v7(2), "ben", draft.now));
     lane.commit(&[draft.finish()]).await.unwrap();
     assert_eq!(dump(backend, "e1").await.reservations.len(), 2);
+    refused
 }
 
 pub(in crate::storage) async fn a_stale_last_seq_is_refused(backend: &mut impl Backend) {
@@ -48,7 +54,13 @@ pub(in crate::storage) async fn a_stale_event_version_is_refused(backend: &mut i
 }
 
 pub(in crate::storage) async fn an_event_is_created_once(backend: &mut impl Backend) {
-    assert_refused(backend, |draft| draft.changes.event.as_mut().unwrap().before = None).await;
+    let refused = refusal_of(backend, |draft| draft.changes.event.as_mut().unwrap().before = None).await;
+    // Where several servers write, it is no wonder that another one was faster: to be decided again.
+    let race = backend.store().name() == "postgres";
+    assert!(
+        matches!((&refused, race), (StoreError::Guard { .. }, false) | (StoreError::Retry(_), true)),
+        "{refused:?}"
+    );
 }
 
 pub(in crate::storage) async fn a_stale_allocation_version_is_refused(backend: &mut impl Backend) {

@@ -1,5 +1,6 @@
 //! What PostgreSQL's errors mean to the engine (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 
+use crate::storage::write::NEW_EVENTS;
 use crate::storage::{StoreError, unwrapped};
 
 /// Classes of SQLSTATE, its first two characters, and some single codes.
@@ -26,6 +27,8 @@ pub(super) fn guard_error(error: sqlx::Error, what: &'static str, expected: u64)
     let Some(refused) = error.as_database_error() else { return store_error(error) };
     let actual = match refused.code().as_deref() {
         Some(code::GUARD) => refused.message().split(' ').rev().find_map(|word| word.parse().ok()).unwrap_or(0),
+        // An event that is not there yet cannot be locked: another server has created it meanwhile.
+        Some(code::UNIQUE_VIOLATION) if what == NEW_EVENTS => return StoreError::Retry(unwrapped(error)),
         Some(code::UNIQUE_VIOLATION | code::CHECK_VIOLATION) => 0,
         _ => return store_error(error),
     };

@@ -118,8 +118,10 @@ struct Last {
 const LINGER_FROM: Duration = Duration::from_millis(3);
 const LINGER_FROM_PER_COMMAND: Duration = Duration::from_micros(60);
 
-/// The part of what the last batch took that the next one waits, at most.
+/// The part of what the last batch took that the next one waits, and no longer than this: the last one may have waited in vain
+/// for a database that is away.
 const LINGER_DIVISOR: u32 = 2;
+const LINGER_MAX: Duration = Duration::from_millis(20);
 
 /// While callers wait, upkeep rests so many times as long as its last piece took: it gets a tenth of the lane's time.
 const UPKEEP_RESTS: u32 = 9;
@@ -128,7 +130,7 @@ impl Last {
     fn new(took: Duration, commands: usize, callers: usize) -> Self {
         let per_command = took / u32::try_from(commands).unwrap_or(u32::MAX).max(1);
         let waited = took >= LINGER_FROM && per_command >= LINGER_FROM_PER_COMMAND;
-        Self { linger: if waited { took / LINGER_DIVISOR } else { Duration::ZERO }, callers }
+        Self { linger: if waited { (took / LINGER_DIVISOR).min(LINGER_MAX) } else { Duration::ZERO }, callers }
     }
 }
 

@@ -1,11 +1,14 @@
 //! What waits for a lane: its bound, deadlines, callers that go away, and the shutdown.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::{FutureExt as _, poll};
 use tokio::time::{Instant, sleep_until};
 
+use super::faulty::Call;
 use super::{World, id, quiet, reservation, reserve};
 use crate::domain::{Answer, EventId};
 use crate::engine::{EngineConfig, Failure};
@@ -138,4 +141,29 @@ async fn nobody_waits_for_long_for_callers_who_stay_away() {
     world.faults.gate.open();
     drop(first);
     assert_eq!(reservation(second.await).id, id(1));
+}
+
+#[tokio::test]
+async fn upkeep_rests_while_callers_wait() {
+    let world = World::with(EngineConfig { batch_commands_max: 1, ..quiet() }).await;
+    let event = world.event("demo", 100, None).await;
+    let mut waiting = vec![world.hang(&event).await];
+    for n in 1..5 {
+        waiting.push(world.wait(&event, n, None).await);
+    }
+    let pieces = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&pieces);
+    world.faults.script(move |call| {
+        if matches!(call, Call::Upkeep) && counted.fetch_add(1, Ordering::SeqCst) == 0 {
+            // One long piece, after the first batch.
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        None
+    });
+    world.faults.gate.open();
+    for waiting in &mut waiting {
+        reservation(waiting.await);
+    }
+    // One after the first batch, none between the four others, and one once nobody waits any more.
+    assert!(pieces.load(Ordering::SeqCst) <= 2, "{pieces:?}");
 }

@@ -10,7 +10,7 @@ use super::error::store_error;
 use super::literal::Arg;
 use super::queries::{self, Statement};
 use super::script::{Mode, Ran, Script};
-use super::{Shared, VIEW_TIME_AT, views};
+use super::{Shared, views};
 use crate::domain::{EventId, EventView, JournalEntry, Reservation, ReservationId, Seq};
 use crate::storage::columns::Columns;
 use crate::storage::{AuditReader, Result, StoreError};
@@ -44,7 +44,7 @@ impl PostgresAuditReader {
         script.inline(queries::AUDIT_EVENT, &[Arg::Text(event.as_str())]);
         let ran = shared.within_timeout(script.run(&mut connection)).await.map_err(store_error)?;
         let found = ran.map_err(|failed| store_error(failed.source))?.pop().unwrap_or_default();
-        let view = views(&found.rows, VIEW_TIME_AT)?.pop();
+        let view = views(&found.rows)?.pop();
         Ok(view.map(|view| Self { shared, connection, view, next_seq: 1, after: None, _permit: permit }))
     }
 

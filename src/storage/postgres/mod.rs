@@ -224,10 +224,10 @@ fn query(
 }
 
 /// A view was read at the time that its rows tell in their last column.
-fn views(rows: &[PgRow], time_at: usize) -> Result<Vec<EventView>> {
+fn views(rows: &[PgRow]) -> Result<Vec<EventView>> {
     use super::columns::Cells as _;
     let Some(row) = rows.first() else { return Ok(Vec::new()) };
-    let now = row.opt_int(time_at)?.ok_or_else(|| StoreError::Corrupt("the clock tells no time".to_owned()))?;
+    let now = row.opt_int(VIEW_TIME_AT)?.ok_or_else(|| StoreError::Corrupt("the clock tells no time".to_owned()))?;
     event_views(rows, Timestamp::from_micros(now))
 }
 
@@ -259,12 +259,12 @@ impl Store for PostgresStore {
     }
 
     async fn event(&self, id: &EventId) -> Result<Option<EventView>> {
-        Ok(views(&self.rows(queries::EVENT, &[Arg::Text(id.as_str())]).await?, VIEW_TIME_AT)?.pop())
+        Ok(views(&self.rows(queries::EVENT, &[Arg::Text(id.as_str())]).await?)?.pop())
     }
 
     async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Page<EventView, EventId>> {
         let args = [Arg::Text(after.map_or("", EventId::as_str)), Arg::Int(limit_and_one(limit))];
-        let views = views(&self.rows(queries::EVENTS, &args).await?, VIEW_TIME_AT)?;
+        let views = views(&self.rows(queries::EVENTS, &args).await?)?;
         Ok(page(views, limit, |view| view.event.id.clone()))
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migrate as _, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, Row as _};
 
@@ -114,13 +114,27 @@ pub(super) fn settings(timeout: Duration) -> Vec<(&'static str, String)> {
 pub async fn migrate(url: &str) -> Result<(), OpenError> {
     let hosts = Hosts::parse(url).map_err(OpenError::Url)?;
     let mut connection = hosts.connect().await.map_err(unreachable)?;
-    match state(&mut connection).await? {
-        State::UpToDate => Ok(()),
-        State::Behind => {
-            // `run` takes a connection in a way that makes this future impossible to send to another thread.
-            let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
-            migrated.map_err(|error| OpenError::Migration(Box::new(error)))
-        }
+    let failed = |error| OpenError::Migration(Box::new(error));
+    // Whoever begins at the same time is let finish, so that his first table is not taken for another program's.
+    connection.lock().await.map_err(failed)?;
+    let state = state(&mut connection).await;
+    connection.unlock().await.map_err(failed)?;
+    match state? {
+        State::UpToDate => return Ok(()),
+        State::Behind => {}
+        State::Begun => refuse_foreign(&mut connection).await?,
+    }
+    // `run` takes a connection in a way that makes this future impossible to send to another thread.
+    MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(failed)
+}
+
+/// Refuses a database in which another program has recorded its migrations.
+async fn refuse_foreign(connection: &mut PgConnection) -> Result<(), OpenError> {
+    let other = |error| OpenError::Other(unwrapped(error));
+    let recorded = sqlx::raw_sql("SELECT count(*) FROM _sqlx_migrations").fetch_one(connection).await.map_err(other)?;
+    match recorded.try_get::<i64, _>(0).map_err(other)? {
+        0 => Ok(()),
+        _ => Err(OpenError::Foreign),
     }
 }
 
@@ -129,8 +143,9 @@ pub(super) async fn prepare(config: &PostgresConfig, hosts: &Hosts) -> Result<()
     let mut connection = hosts.connect().await.map_err(unreachable)?;
     match state(&mut connection).await? {
         State::UpToDate => Ok(()),
-        State::Behind if config.pooler => Err(OpenError::NotMigrated),
-        State::Behind => migrate(&config.url).await,
+        State::Behind | State::Begun if config.pooler => Err(OpenError::NotMigrated),
+        // On a connection without time-outs: a migration may take long.
+        State::Behind | State::Begun => migrate(&config.url).await,
     }
 }
 
@@ -144,6 +159,8 @@ fn unreachable(error: StoreError) -> OpenError {
 enum State {
     UpToDate,
     Behind,
+    /// There is a table of migrations and nothing else: somebody is about to make the tables, or another program's are here.
+    Begun,
 }
 
 /// Looks at how far the tables are. Tables that are newer are fine, as long as they say so.
@@ -157,6 +174,7 @@ async fn state(connection: &mut PgConnection) -> Result<State, OpenError> {
     match (has(0)?, has(1)?, has(2)?) {
         (true, true, _) => {}
         (false, false, false) => return Ok(State::Behind),
+        (true, false, false) => return Ok(State::Begun),
         _ => return Err(OpenError::Foreign),
     }
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);

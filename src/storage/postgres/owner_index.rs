@@ -73,6 +73,7 @@ async fn work(shared: Arc<Shared>, mut queue: mpsc::Receiver<EventId>, mut stopp
                     () = tokio::time::sleep(REST_AFTER_ERROR) => {}
                     _ = stopped.changed() => return,
                 }
+                waiting.push(event);
             }
         }
     }

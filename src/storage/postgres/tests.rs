@@ -1,6 +1,7 @@
 //! Tests of this store: the conformance suite, and what is PostgreSQL's alone.
 
 mod backend;
+mod opening;
 mod plans;
 mod scale_out;
 

@@ -118,14 +118,11 @@ impl Known {
             }
         }
         Some(Snapshot {
-            event_id: self.event.id.clone(),
             event: Some(self.event.clone()),
             allocations,
             reservations,
             earliest_expiry: self.earliest_expiry,
-            expired: Vec::new(),
-            more_expired: false,
-            exact_usage: HashMap::new(),
+            ..Snapshot::empty(self.event.id.clone())
         })
     }
 

@@ -51,6 +51,9 @@ pub struct Common {
     /// Write the result to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the result to this file, as a page to look at: one file that needs no network
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Store of the child servers: sqlite, postgres (a private server on a fresh database, gone at the end), or the
     /// postgres://… URL of a database on this machine, to which events are added and from which nothing is removed
     #[arg(long, default_value = "sqlite", value_name = "STORE|URL")]

@@ -114,5 +114,15 @@ pub fn report(
     if let Some(bytes) = stage.servers.data_bytes() {
         facts.push(("data_mb", json!(bytes / 1_000_000)));
     }
-    Report { scenario, passed, audit, measurements, violations: Vec::new(), facts, summary }
+    Report {
+        scenario,
+        passed,
+        audit,
+        measurements,
+        baselines: Vec::new(),
+        courses: Vec::new(),
+        violations: Vec::new(),
+        facts,
+        summary,
+    }
 }

@@ -1,5 +1,7 @@
 //! What a run ends with: a table and a verdict for people, an object for programs.
 
+pub mod baseline;
+pub mod course;
 mod table;
 
 use hdrhistogram::Histogram;
@@ -9,6 +11,8 @@ use serde_json::{Map, Value, json};
 use crate::audit::Verdict;
 use crate::audit::findings::{Key, Violation};
 use crate::cli::Common;
+use baseline::Baseline;
+use course::Course;
 
 /// What a scenario came to.
 #[derive(Debug)]
@@ -21,6 +25,10 @@ pub struct Report {
     pub audit: AuditCounts,
     /// Rates and latencies.
     pub measurements: Vec<Measurement>,
+    /// Ways to sell tickets, one beside the other.
+    pub baselines: Vec<Baseline>,
+    /// What happened over time: one for each sale.
+    pub courses: Vec<Course>,
     /// What went wrong, in words.
     pub violations: Vec<Violation>,
     /// Further facts, for people and programs alike: a name and a value.
@@ -161,7 +169,8 @@ impl Report {
             "servers": common.servers,
             "audit": self.audit,
             "measurements": self.measurements,
-            "baselines": [],
+            "baselines": self.baselines,
+            "courses": self.courses,
             "violations": self.violations.iter().map(violation).collect::<Vec<_>>(),
             "facts": facts,
         })

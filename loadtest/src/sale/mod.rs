@@ -163,6 +163,8 @@ fn report(args: &SaleArgs, calls: &[Call], course: &Course, verdict: Verdict) ->
         passed,
         audit,
         measurements: vec![measurement(args, calls, course)],
+        baselines: Vec::new(),
+        courses: Vec::new(),
         violations: verdict.findings.violations,
         facts,
         summary,

@@ -5,7 +5,7 @@ use tabled::builder::Builder;
 use tabled::settings::object::{Columns, Object as _, Rows};
 use tabled::settings::{Alignment, Style};
 
-use super::{AuditCounts, Measurement, Report};
+use super::{AuditCounts, Measurement, Report, percentiles};
 
 /// Prints the tables, what went wrong, and the verdict.
 pub(super) fn print(report: &Report) {
@@ -17,6 +17,10 @@ pub(super) fn print(report: &Report) {
         facts.push_record([name, value]);
     }
     println!("{}", render(facts, false));
+    let latencies = report.latencies().rows();
+    if !latencies.is_empty() {
+        println!("{}", render(percentiles::rows(&latencies), true));
+    }
     if !report.measurements.is_empty() {
         println!("{}", render(measurements(&report.measurements), true));
     }

@@ -22,7 +22,7 @@ use crate::cli::SaleArgs;
 use crate::client::Connections;
 use crate::event::{SaleEvent, Terms, fresh_id};
 use crate::history::{Call, Told};
-use crate::report::{AuditCounts, Latency, Measurement, Report, latency_histogram};
+use crate::report::{self, AuditCounts, Latency, Measurement, Report, latency_histogram};
 use crate::server::Servers;
 use buyer::Buyer;
 use caller::Caller;
@@ -74,7 +74,9 @@ pub async fn run(args: &SaleArgs) -> Result<Report> {
     eprintln!("auditing {} calls", calls.len());
     let evidence = aftermath::gather(&sale, calls, held).await.map_err(|error| servers.explain(error))?;
     let verdict = audit::judge(&evidence);
-    Ok(report(args, &evidence.calls, &course, verdict))
+    let mut report = report(args, &evidence.calls, &course, verdict);
+    report.courses.push(report::course::Course::of("sale", &evidence.calls, &evidence.journal, Vec::new()));
+    Ok(report)
 }
 
 /// The rush, the draining, and the last tickets.

@@ -4,6 +4,7 @@ mod binary;
 mod children;
 mod database;
 mod process;
+mod shares;
 mod store;
 mod usage;
 
@@ -13,6 +14,7 @@ use anyhow::{Result, ensure};
 
 pub use children::Children;
 pub use database::PrivateDatabase;
+pub use shares::{CpuShares, Shares, cores};
 pub use store::StoreChoice;
 pub use usage::{Usage, generator_cpu_seconds};
 
@@ -64,6 +66,14 @@ impl Servers {
     pub fn usage(&self) -> Option<Usage> {
         match self {
             Self::Children(children) => children.usage(),
+            Self::Running { .. } => None,
+        }
+    }
+
+    /// CPU time that they have used so far, killed processes included; `None` where that cannot be seen.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        match self {
+            Self::Children(children) => children.cpu_seconds(),
             Self::Running { .. } => None,
         }
     }

@@ -31,6 +31,8 @@ pub struct Child {
     /// `127.0.0.1:PORT`, the same after each restart.
     address: String,
     process: tokio::process::Child,
+    /// CPU time of the processes before this one; `None` where that could not be seen.
+    earlier_cpu_seconds: Option<f64>,
 }
 
 /// What stays the same through all restarts.
@@ -54,7 +56,7 @@ impl Child {
         }
         let home = Home { binary: binary.to_owned(), directory, database_url };
         let (process, address) = home.launch("127.0.0.1:0").await?;
-        Ok(Self { home, address, process })
+        Ok(Self { home, address, process, earlier_cpu_seconds: Some(0.0) })
     }
 
     /// Where it serves.
@@ -79,7 +81,11 @@ impl Child {
     /// Where it had died before, by itself.
     pub async fn kill(&mut self) -> Result<()> {
         self.check_alive()?;
-        self.process.kill().await.context("the server cannot be killed")
+        // Once it is gone, nobody can tell any more. What it uses between this and its death is little.
+        let used = self.cpu_seconds();
+        self.process.kill().await.context("the server cannot be killed")?;
+        self.earlier_cpu_seconds = used;
+        Ok(())
     }
 
     /// Starts it again on the same port and data.
@@ -96,6 +102,12 @@ impl Child {
     /// What the present process has used.
     pub fn usage(&self) -> Option<Usage> {
         usage::of(self.process.id()?)
+    }
+
+    /// CPU time of this process and those before it.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        let present = if self.process.id().is_some() { self.usage()?.cpu_seconds } else { 0.0 };
+        Some(self.earlier_cpu_seconds? + present)
     }
 
     /// Bytes of its data directory.

@@ -27,14 +27,20 @@ pub(super) fn figure(number: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A latency in the unit that it reads best in: `850 µs`, `1.23 ms`, `4 s`.
+/// A latency in the unit that it reads best in, always with three digits: `850 µs`, `1.20 ms`, `45.0 s`.
 #[allow(clippy::cast_precision_loss, reason = "microseconds of hours are far below 2^52")]
 pub(super) fn latency(micros: u64) -> String {
-    match micros {
-        0..1_000 => format!("{micros} µs"),
-        1_000..1_000_000 => format!("{} ms", figure(micros as f64 / 1e3)),
-        _ => format!("{} s", figure(micros as f64 / 1e6)),
-    }
+    let (number, unit) = match micros {
+        0..1_000 => return format!("{micros} µs"),
+        1_000..1_000_000 => (micros as f64 / 1e3, "ms"),
+        _ => (micros as f64 / 1e6, "s"),
+    };
+    let decimals = match number {
+        ..9.995 => 2,
+        ..99.95 => 1,
+        _ => 0,
+    };
+    format!("{number:.decimals$} {unit}")
 }
 
 /// A moment of a plot, counted from its beginning: `0`, `250 ms`, `12.5 s`, `3 min`.
@@ -72,7 +78,7 @@ mod tests {
 
     #[test]
     fn times_are_told_in_the_unit_that_fits() {
-        assert_eq!([850, 1_230, 45_600, 4_000_000].map(latency), ["850 µs", "1.23 ms", "45.6 ms", "4 s"]);
+        assert_eq!([850, 1_230, 45_600, 4_000_000].map(latency), ["850 µs", "1.23 ms", "45.6 ms", "4.00 s"]);
         let told = [0, SECOND / 4, 12 * SECOND + SECOND / 2, 90 * SECOND, 180 * SECOND].map(moment);
         assert_eq!(told, ["0", "250 ms", "12.5 s", "90 s", "3 min"]);
     }

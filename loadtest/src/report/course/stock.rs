@@ -5,7 +5,7 @@ use crate::audit::evidence::Entry;
 use crate::clock::Micros;
 
 /// Points that a stretch of time is thinned to, at most: see [`extremes`].
-const POINTS_PER_STRETCH: usize = 4;
+const POINTS_PER_STRETCH_MAX: usize = 4;
 
 /// The counters after each change, at the time of the change. What was before the beginning counts as being there then, and
 /// holds count until the journal ends them.
@@ -30,15 +30,20 @@ pub(super) fn fold(journal: &[Entry], begun: Micros) -> Vec<Stock> {
     steps
 }
 
-/// At most `most` of these steps: the first and the last, and of every stretch of time the extremes.
+/// At most `most` of these steps: the first and the last, and of every stretch of time the extremes. While all goes up, most
+/// stretches have only one; so the stretches are made as short as there is room for.
 pub(in crate::report) fn thinned(steps: &[Stock], most: usize) -> Vec<Stock> {
-    let (Some(first), Some(last)) = (steps.first(), steps.last()) else { return Vec::new() };
     if steps.len() <= most {
         return steps.to_vec();
     }
-    let stretches = i64::try_from(most.saturating_sub(2) / POINTS_PER_STRETCH).unwrap_or(1).max(1);
-    let width = (last.at - first.at) / stretches + 1;
-    let inside = steps.get(1..steps.len() - 1).unwrap_or_default();
+    let stretches = (1..=POINTS_PER_STRETCH_MAX).map(|points| most.saturating_sub(2) / points);
+    let mut kept = stretches.map(|stretches| with_extremes(steps, stretches));
+    kept.find(|kept| kept.len() <= most).unwrap_or_default()
+}
+
+fn with_extremes(steps: &[Stock], stretches: usize) -> Vec<Stock> {
+    let [first, inside @ .., last] = steps else { return steps.to_vec() };
+    let width = (last.at - first.at) / i64::try_from(stretches).unwrap_or(i64::MAX).max(1) + 1;
     let same_stretch = |one: &Stock, other: &Stock| (one.at - first.at) / width == (other.at - first.at) / width;
     let kept = inside.chunk_by(same_stretch).flat_map(extremes);
     std::iter::once(*first).chain(kept).chain([*last]).collect()

@@ -75,11 +75,12 @@ fn in_short(course: &Course) -> String {
         text = format!("{} of {} sold, ", words::count(last.sold), words::count(last.capacity));
     }
     text += &format!("{} calls", words::count(course.calls()));
-    match course.faults.len() {
-        0 => text,
-        1 => text + ", 1 fault",
-        more => format!("{text}, {more} faults"),
-    }
+    if course.faults.is_empty() { text } else { format!("{text}, {}", number_of(&course.faults)) }
+}
+
+fn number_of(faults: &[FaultMark]) -> String {
+    let number = faults.len();
+    format!("{number} fault{}", if number == 1 { "" } else { "s" })
 }
 
 /// All faults in words: not every name has room above a plot.
@@ -89,7 +90,7 @@ fn faults(faults: &[FaultMark]) -> Markup {
     }
     html! {
         details.faults {
-            summary { (words::count(i64::try_from(faults.len()).unwrap_or(i64::MAX))) " faults, shaded above" }
+            summary { (number_of(faults)) ", shaded above" }
             ol { @for fault in faults { li { (told(fault)) } } }
         }
     }

@@ -59,15 +59,21 @@ fn drawn(rows: &[CallLatency]) -> Markup {
 
 fn strip(row: &CallLatency, scale: &Decades) -> Markup {
     let at = |micros| scale.at(number(micros));
-    let marks = [("p50", row.p50), ("p90", row.p90), ("p99", row.p99), ("p999", row.p999), ("slowest", row.max)];
+    let marks = [
+        ("p50", "p50", row.p50),
+        ("p90", "p90", row.p90),
+        ("p99", "p99", row.p99),
+        ("p999", "p99.9", row.p999),
+        ("slowest", "slowest", row.max),
+    ];
     html! {
         div.strip {
             span.name { (row.rpc) " " span.outcome { (words::name(&row.outcome.to_lowercase())) } }
             span.marks {
                 @for (at, _) in scale.powers() { i.grid style={ "left:" (percent(at)) } {} }
                 i.range style={ "left:" (percent(at(row.p50))) ";width:" (percent(at(row.max) - at(row.p50))) } {}
-                @for (class, micros) in marks {
-                    i.mark.(class) style={ "left:" (percent(at(micros))) } title={ (class) " " (words::latency(micros)) } {}
+                @for (class, name, micros) in marks {
+                    i.mark.(class) style={ "left:" (percent(at(micros))) } title={ (name) " " (words::latency(micros)) } {}
                 }
             }
         }
@@ -104,7 +110,12 @@ fn number(micros: u64) -> f64 {
     micros as f64
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a power of ten up to five minutes")]
+/// A power of ten, from a microsecond on.
 fn of_power(micros: f64) -> String {
-    words::latency(micros.round() as u64)
+    let (number, unit) = match micros {
+        ..999.0 => (micros, "µs"),
+        ..999_999.0 => (micros / 1e3, "ms"),
+        _ => (micros / 1e6, "s"),
+    };
+    format!("{number:.0} {unit}")
 }

@@ -16,6 +16,25 @@ pub(super) fn section(measurements: &[Measurement]) -> Markup {
             h2 { "Rates" }
             @if measurements.len() > 1 { (bars(measurements)) }
             (table(measurements))
+            (targets(measurements))
+        }
+    }
+}
+
+/// What was to be reached. Long lines, for which a table has no room.
+fn targets(measurements: &[Measurement]) -> Markup {
+    let all: Vec<_> = measurements.iter().flat_map(|m| m.targets.iter().map(move |target| (m, target))).collect();
+    html! {
+        @if !all.is_empty() {
+            h3 { "Targets" }
+            ul.targets {
+                @for (measurement, target) in all {
+                    li {
+                        span.badge.(if target.met { "good" } else { "bad" }) { @if target.met { "✓ met" } @else { "✗ missed" } }
+                        span { strong { (measurement.name) "@" (measurement.in_flight) } ": " (target.text) }
+                    }
+                }
+            }
         }
     }
 }
@@ -64,7 +83,7 @@ fn table(measurements: &[Measurement]) -> Markup {
     html! {
         div.scroll {
             table {
-                thead { tr { th { "call" } @for head in heads { th.number { (head) } } th { "target" } } }
+                thead { tr { th { "call" } @for head in heads { th.number { (head) } } } }
                 tbody { @for measurement in measurements { (row(measurement)) } }
             }
         }
@@ -84,13 +103,6 @@ fn row(measurement: &Measurement) -> Markup {
             @for micros in [latency.p50, latency.p99, latency.p999, latency.max] { td.number { (words::latency(micros)) } }
             td.number { (cpu(measurement.server_cpu_s)) }
             td.number { (cpu(measurement.generator_cpu_s)) }
-            td.targets {
-                @for target in &measurement.targets {
-                    div { (target.text) " " span.badge.(if target.met { "good" } else { "bad" }) {
-                        @if target.met { "met" } @else { "missed" }
-                    } }
-                }
-            }
         }
     }
 }

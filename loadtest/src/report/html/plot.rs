@@ -11,6 +11,8 @@ use crate::report::words;
 const SIDE: f64 = 1_000.0;
 /// Rows for the names of faults above a plot. A name that has no room in any is only told below.
 const ROWS_MAX: usize = 3;
+/// More faults than this are shaded faintly, and not named above, or else there would be nothing but faults to see.
+const NAMED_MAX: usize = 24;
 /// Widths on a phone, as parts of a plot: of a letter, and of the gap between two names.
 const LETTER: f64 = 0.021;
 const GAP: f64 = 0.02;
@@ -31,16 +33,17 @@ pub(super) struct Plot<'a> {
     pub(super) hints: Vec<(f64, f64, String)>,
     /// What is shaded.
     pub(super) faults: &'a [FaultMark],
-    /// Whether their names stand above.
+    /// Whether their names stand above, if they are not too many.
     pub(super) named: bool,
 }
 
 impl Render for Plot<'_> {
     fn render(&self) -> Markup {
-        let names = if self.named { placed(self.faults, self.x) } else { Vec::new() };
+        let many = self.faults.len() > NAMED_MAX;
+        let names = if self.named && !many { placed(self.faults, self.x) } else { Vec::new() };
         let rows = names.iter().map(|name| name.row + 1).max().unwrap_or_default();
         html! {
-            div.plot.(self.class) style={ "--rows:" (rows) } {
+            div.plot.(self.class).many[many] style={ "--rows:" (rows) } {
                 div.canvas {
                     svg viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label=(self.says) {
                         @for (at, _) in &self.y.labels { path.grid d={ "M0 " (down(*at)) "H1000" } {} }
@@ -64,19 +67,18 @@ impl Render for Plot<'_> {
 /// A shape filled from the bottom to a line of steps: each `(x, y)` holds until the next, the last until `end`.
 pub(super) fn area(class: &str, steps: &[(f64, f64)], end: f64) -> Markup {
     let Some((first, _)) = steps.first() else { return html! {} };
-    html! { path.(class) d={ "M" (along(*first)) " 1000" (stairs(steps, 'V', end)) "V1000Z" } {} }
+    html! { path.(class) d={ "M" (along(*first)) " 1000" (stairs(steps, end)) "V1000Z" } {} }
 }
 
 /// A line of steps.
 pub(super) fn line(class: &str, steps: &[(f64, f64)], end: f64) -> Markup {
-    let Some((first, _)) = steps.first() else { return html! {} };
-    let Some((_, height)) = steps.first() else { return html! {} };
-    html! { path.(class) d={ "M" (along(*first)) " " (down(*height)) (stairs(steps, 'V', end)) } {} }
+    let Some((first, height)) = steps.first() else { return html! {} };
+    html! { path.(class) d={ "M" (along(*first)) " " (down(*height)) (stairs(steps, end)) } {} }
 }
 
-fn stairs(steps: &[(f64, f64)], vertical: char, end: f64) -> String {
+fn stairs(steps: &[(f64, f64)], end: f64) -> String {
     let ends = steps.iter().skip(1).map(|(x, _)| *x).chain([end]);
-    steps.iter().zip(ends).map(|((_, y), end)| format!("{vertical}{}H{}", down(*y), along(end))).collect()
+    steps.iter().zip(ends).map(|((_, y), end)| format!("V{}H{}", down(*y), along(end))).collect()
 }
 
 /// In units of the drawing, to the right.
@@ -108,7 +110,7 @@ fn band(fault: &FaultMark, x: &Axis) -> Markup {
 
 /// A fault with its times.
 pub(super) fn told(fault: &FaultMark) -> String {
-    format!("{} {} to {}", words::name(fault.fault), words::moment(fault.from), words::moment(fault.to))
+    format!("{} {} to {}", fault.fault, words::moment(fault.from), words::moment(fault.to))
 }
 
 /// The name of a fault above the plot.

@@ -56,14 +56,29 @@ fn shapes(stock: &[Stock], x: &Axis, y: &Axis) -> Markup {
         stock.iter().map(|stock| (x.at_moment(stock.at), y.at_count(height(stock)))).collect()
     };
     let capacity = steps(|stock| stock.capacity);
-    let oversold = stock.iter().any(|stock| stock.taken() > stock.capacity);
     html! {
         (area("free", &capacity, 1.0))
         (area("held", &steps(Stock::taken), 1.0))
         (area("sold", &steps(|stock| stock.sold), 1.0))
-        @if oversold { (line("oversold", &steps(Stock::taken), 1.0)) }
         (line("capacity", &capacity, 1.0))
+        (oversold(stock, x, y))
     }
+}
+
+/// A thick line over every moment at which more was taken than there is: few units among many would be hard to see.
+fn oversold(stock: &[Stock], x: &Axis, y: &Axis) -> Markup {
+    let is_over = |stock: &Stock| stock.taken() > stock.capacity;
+    let mut stretches = stock.chunk_by(|one, other| is_over(one) == is_over(other)).peekable();
+    let mut lines = Vec::new();
+    while let Some(stretch) = stretches.next() {
+        let end = stretches.peek().and_then(|next| next.first()).map_or(1.0, |next| x.at_moment(next.at));
+        if stretch.first().is_some_and(is_over) {
+            let steps: Vec<_> =
+                stretch.iter().map(|stock| (x.at_moment(stock.at), y.at_count(stock.taken()))).collect();
+            lines.push(line("oversold", &steps, end));
+        }
+    }
+    html! { @for line in lines { (line) } }
 }
 
 fn told(stock: &Stock) -> String {

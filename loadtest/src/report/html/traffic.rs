@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::axis::Axis;
 use super::legend;
-use super::plot::{Plot, area, line};
+use super::plot::{Plot, area};
 use crate::clock::SECOND;
 use crate::report::course::{Course, Traffic};
 use crate::report::words;
@@ -44,9 +44,6 @@ fn answered(course: &Course, x: &Axis) -> Markup {
         (area("refused", &all, end))
         (area("lacking", &lacking, end))
         (area("granted", &granted, end))
-        (line("edge refused", &all, end))
-        (line("edge lacking", &lacking, end))
-        (line("edge granted", &granted, end))
     };
     let count: u64 = traffic.iter().map(answers).sum();
     let says = format!("Calls a second over time; {} were answered in all", words::count(count));
@@ -58,7 +55,7 @@ fn failed(course: &Course, x: &Axis) -> Markup {
     let y = Axis::of_numbers(greatest(traffic, |interval| interval.failed));
     let steps = steps(traffic, x, &y, |interval| interval.failed);
     let end = end(course, x);
-    let shapes = html! { (area("failed", &steps, end)) (line("edge failed", &steps, end)) };
+    let shapes = area("failed", &steps, end);
     let count: u64 = traffic.iter().map(|interval| interval.failed).sum();
     let says = format!("Calls a second that failed over time; {} in all", words::count(count));
     let hints = hints(traffic, x);

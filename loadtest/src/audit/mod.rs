@@ -33,7 +33,7 @@ pub struct Verdict {
 /// Judges a sale.
 pub fn judge(evidence: &Evidence) -> Verdict {
     let mut findings = Findings::default();
-    let ledger = ledger::replay(&evidence.journal, evidence.limit_per_owner, &mut findings);
+    let ledger = ledger::replay(&evidence.journal, evidence.limits, &mut findings);
     answers::check(evidence, &ledger, &mut findings);
     tables::check(evidence, &ledger, &mut findings);
     check_promises(evidence, &mut findings);

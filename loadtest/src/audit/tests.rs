@@ -3,13 +3,15 @@
 use boxoffice_proto::v1::reservation::State;
 use uuid::Uuid;
 
-use super::evidence::{Counter, Counters, Delta, Entry, Evidence, Kind, Stored};
+use super::evidence::{Counter, Counters, Delta, Entry, Evidence, Kind, Limits, Stored};
 use super::findings::{Findings, Key};
 use super::{Verdict, judge, ledger};
 use crate::clock::Micros;
-use crate::history::{Action, Ask, Call, Reason, Told, View, owner_name};
+use crate::history::{Action, Ask, Call, Line, Reason, Told, Units, View, owner_name};
 
 const HOT: &str = "events/e/allocations/hot";
+/// Its number.
+const NUMBER: usize = 0;
 const LIMIT: i32 = 3;
 /// The honest sale has this many units, of which the last change leaves none.
 const CAPACITY: i32 = 4;
@@ -24,7 +26,7 @@ fn id(number: u32) -> Uuid {
 
 /// A change of reservation `number`, whose owner has the same number.
 fn entry(at: i64, kind: Kind, number: u32, held: i32, sold: i32) -> Entry {
-    let delta = Delta { allocation: HOT.to_owned(), capacity: 0, held, sold };
+    let delta = Delta { allocation: NUMBER, capacity: 0, held, sold };
     let expires = matches!(kind, Kind::Reserved | Kind::Extended).then(|| ms(at + 2_000));
     let sells = matches!(kind, Kind::Confirmed | Kind::Sold | Kind::Reacquired);
     Entry {
@@ -40,7 +42,7 @@ fn entry(at: i64, kind: Kind, number: u32, held: i32, sold: i32) -> Entry {
 }
 
 fn set_up(at: i64, kind: Kind, capacity: i32) -> Entry {
-    let delta = Delta { allocation: HOT.to_owned(), capacity, held: 0, sold: 0 };
+    let delta = Delta { allocation: NUMBER, capacity, held: 0, sold: 0 };
     Entry { reservation: None, owner: String::new(), deltas: vec![delta], ..entry(at, kind, 0, 0, 0) }
 }
 
@@ -49,20 +51,26 @@ fn order(number: u32) -> String {
 }
 
 fn view(state: State, quantity: i32, expires: i64) -> View {
-    View { state, quantity, cancelled: 0, expires: ms(expires), order_ref: String::new() }
+    let line = Line { allocation: NUMBER, quantity, cancelled: 0 };
+    View { state, lines: vec![line], expires: ms(expires), order_ref: String::new() }
 }
 
 fn sold(number: u32, quantity: i32, cancelled: i32) -> View {
-    View { cancelled, order_ref: order(number), ..view(State::Confirmed, quantity, 0) }
+    let lines = vec![Line { allocation: NUMBER, quantity, cancelled }];
+    View { lines, order_ref: order(number), ..view(State::Confirmed, quantity, 0) }
 }
 
 fn call(start: i64, number: u32, action: Action, told: Told) -> Call {
     let ask = Ask { owner: number, intruder: false, reservation: id(number), action };
-    Call { ask, start: ms(start), end: ms(start + 100), told }
+    Call { event: 0, ask, due: ms(start), start: ms(start), end: ms(start + 100), told }
+}
+
+fn units(count: i32) -> Vec<Units> {
+    vec![Units { allocation: NUMBER, count }]
 }
 
 fn reserve(quantity: i32) -> Action {
-    Action::Reserve { quantity, up_to: false, replaces: None, sell_as: None }
+    Action::Reserve { lines: units(quantity), up_to: false, replaces: None, sell_as: None }
 }
 
 fn confirm(number: u32) -> Action {
@@ -102,7 +110,7 @@ fn honest_calls() -> Vec<Call> {
         call(16_950, 4, Action::Extend { ttl_seconds: 2 }, Told::Shown(view(State::Held, 2, 19_000))),
         call(18_450, 4, confirm(4), Told::Shown(sold(4, 2, 0))),
         call(18_700, 6, reserve(1), Told::Refused(Reason::SoldOut)),
-        call(19_950, 4, Action::Cancel { units: Some(1) }, Told::Shown(sold(4, 2, 1))),
+        call(19_950, 4, Action::Cancel { lines: units(1) }, Told::Shown(sold(4, 2, 1))),
         call(20_950, 5, reserve(1), Told::Shown(sold(5, 1, 0))),
         call(21_300, 4, reserve(3), Told::Refused(Reason::OwnerLimitExceeded)),
     ];
@@ -124,8 +132,8 @@ fn evidence(mut journal: Vec<Entry>, calls: Vec<Call>) -> Evidence {
     for (entry, seq) in journal.iter_mut().zip(1..) {
         entry.seq = seq;
     }
-    let replayed = ledger::replay(&journal, 0, &mut Findings::default());
-    let counts = replayed.counts[HOT];
+    let replayed = ledger::replay(&journal, Limits::default(), &mut Findings::default());
+    let counts = replayed.counts[NUMBER];
     let stored = replayed.stories.iter().map(|(id, story)| Stored {
         id: *id,
         owner: story.owner.clone(),
@@ -140,11 +148,12 @@ fn evidence(mut journal: Vec<Entry>, calls: Vec<Call>) -> Evidence {
     };
     Evidence {
         calls,
+        operators: Vec::new(),
         counters: Counters { seq: replayed.seq, read_at: ms(60_000), allocations: vec![counter] },
         reservations: stored.collect(),
         journal,
         server_audit: Vec::new(),
-        limit_per_owner: LIMIT,
+        limits: Limits { per_owner: LIMIT, per_allocation: 0 },
         held_after_drain: 0,
         must_be_sold_out: true,
     }
@@ -364,7 +373,7 @@ fn a_refusal_that_contradicts_the_reservation_is_wrong() {
 #[test]
 fn a_refusal_to_replace_speaks_of_the_hold_to_be_replaced() {
     let replace = |replaced, reason| {
-        let action = Action::Reserve { quantity: 1, up_to: false, replaces: Some(id(replaced)), sell_as: None };
+        let action = Action::Reserve { lines: units(1), up_to: false, replaces: Some(id(replaced)), sell_as: None };
         let mut call = call(30_000, 1, action, Told::Refused(reason));
         call.ask.reservation = id(41);
         with_call(call)

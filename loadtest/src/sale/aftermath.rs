@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use super::Sale;
 use super::caller::Caller;
-use crate::audit::evidence::{Entry, Evidence};
+use crate::audit::evidence::{Entry, Evidence, Limits};
 use crate::clock::time_ordered_id;
 use crate::fetch;
-use crate::history::{Action, Ask, Call, Told};
+use crate::history::{Action, Ask, Call, Told, Units};
 
 /// How often to look whether the holds have drained.
 const POLL: Duration = Duration::from_millis(250);
@@ -83,7 +83,8 @@ async fn buy_until_refused(sale: Sale, number: u32) -> Result<Vec<Call>> {
 /// Whatever is to be had, up to the limit, sold at once.
 fn late_ask(owner: u32, reservation: Uuid, quantity: i32) -> Ask {
     let sell_as = Some(format!("late-{reservation}"));
-    let action = Action::Reserve { quantity, up_to: true, replaces: None, sell_as };
+    let lines = vec![Units { allocation: 0, count: quantity }];
+    let action = Action::Reserve { lines, up_to: true, replaces: None, sell_as };
     Ask { owner, intruder: false, reservation, action }
 }
 
@@ -98,11 +99,12 @@ pub(super) async fn gather(sale: &Sale, calls: Vec<Call>, held_after_drain: i32)
     let server_audit = fetch::server_audit(&mut admin, &sale.event).await?;
     Ok(Evidence {
         calls,
+        operators: Vec::new(),
         journal,
         counters: fetch::counters(&mut inventory, &sale.event).await?,
         reservations: fetch::reservations(&mut admin, &sale.event).await?,
         server_audit: fetch::differences(&server_audit),
-        limit_per_owner: sale.limit,
+        limits: Limits { per_owner: sale.limit, per_allocation: 0 },
         held_after_drain,
         must_be_sold_out: true,
     })

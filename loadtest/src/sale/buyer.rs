@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::caller::Caller;
 use crate::clock::time_ordered_id;
-use crate::history::{Action, Ask, Reason, Told, View};
+use crate::history::{Action, Ask, Reason, Told, Units, View};
 
 /// Owners from here on ask for reservations of others.
 const INTRUDERS_FROM: u32 = 1 << 31;
@@ -69,7 +69,7 @@ impl<'a> Buyer<'a> {
         let sell_as = self.random.random_bool(0.03).then(|| order(id));
         let up_to = self.random.random_bool(0.1);
         let quantity = self.random.random_range(1..=self.limit);
-        let ask = self.own(id, Action::Reserve { quantity, up_to, replaces: None, sell_as });
+        let ask = self.own(id, Action::Reserve { lines: hot(quantity), up_to, replaces: None, sell_as });
         let Some(view) = self.reserve(&ask).await else { return };
         if self.random.random_bool(0.05) {
             self.again(&ask).await;
@@ -110,8 +110,8 @@ impl<'a> Buyer<'a> {
                 self.confirm(id, false).await;
                 self.act(id, Action::Confirm { order_ref: format!("other-{id}"), reacquire: false }).await;
             }
-            Intent::Refund => self.refund(id, None).await,
-            Intent::RefundPartly => self.refund(id, Some((view.quantity / 2).max(1))).await,
+            Intent::Refund => self.refund(id, Vec::new()).await,
+            Intent::RefundPartly => self.refund(id, hot((view.quantity() / 2).max(1))).await,
             Intent::Release => self.release(id).await,
             Intent::Abandon => {}
             Intent::ExtendAndConfirm => {
@@ -124,7 +124,8 @@ impl<'a> Buyer<'a> {
             Intent::AskForMore => {
                 let more = time_ordered_id(&mut self.random);
                 let quantity = self.limit;
-                self.act(more, Action::Reserve { quantity, up_to: false, replaces: None, sell_as: None }).await;
+                self.act(more, Action::Reserve { lines: hot(quantity), up_to: false, replaces: None, sell_as: None })
+                    .await;
                 self.confirm(id, false).await;
             }
         }
@@ -150,11 +151,11 @@ impl<'a> Buyer<'a> {
         self.confirm(id, reacquire).await;
     }
 
-    async fn refund(&mut self, id: Uuid, units: Option<i32>) {
+    async fn refund(&mut self, id: Uuid, lines: Vec<Units>) {
         if self.confirm(id, false).await.is_none() {
             return;
         }
-        let ask = self.own(id, Action::Cancel { units });
+        let ask = self.own(id, Action::Cancel { lines });
         if self.random.random_bool(0.3) {
             self.caller.ask_twice(&ask).await;
         } else {
@@ -181,7 +182,8 @@ impl<'a> Buyer<'a> {
     async fn replace(&mut self, id: Uuid) {
         let new = time_ordered_id(&mut self.random);
         let quantity = self.random.random_range(1..=self.limit);
-        let ask = self.own(new, Action::Reserve { quantity, up_to: false, replaces: Some(id), sell_as: None });
+        let ask =
+            self.own(new, Action::Reserve { lines: hot(quantity), up_to: false, replaces: Some(id), sell_as: None });
         let id = if self.reserve(&ask).await.is_some() { new } else { id };
         self.confirm(id, false).await;
     }
@@ -195,7 +197,7 @@ impl<'a> Buyer<'a> {
             confirmation(id, false),
             Action::Release,
             Action::Extend { ttl_seconds: 2 },
-            Action::Cancel { units: None },
+            Action::Cancel { lines: Vec::new() },
         ];
         for action in attempts {
             let ask = Ask { owner: INTRUDERS_FROM | self.owner, intruder: true, reservation: id, action };
@@ -222,6 +224,10 @@ fn granted(told: Option<Told>) -> Option<View> {
         Told::Shown(view) if matches!(view.state, State::Held | State::Confirmed) => Some(view),
         Told::Shown(_) | Told::Refused(_) | Told::Busy | Told::Unknown(_) | Told::Nonsense(_) => None,
     }
+}
+
+fn hot(count: i32) -> Vec<Units> {
+    vec![Units { allocation: 0, count }]
 }
 
 fn confirmation(id: Uuid, reacquire: bool) -> Action {

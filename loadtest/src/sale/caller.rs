@@ -17,7 +17,7 @@ use crate::client::{Inventory, owned_by, owner_value, reason};
 use crate::clock::{now, seconds};
 use crate::event::SaleEvent;
 use crate::fetch;
-use crate::history::{Action, Ask, Call, Reason, Told, owner_name};
+use crate::history::{Action, Ask, Call, Reason, Told, Units, owner_name};
 
 /// How long an attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -92,7 +92,7 @@ async fn send(client: Inventory, event: &SaleEvent, ask: &Ask) -> Call {
         Ok(Err(status)) => told_by_status(&status),
         Ok(Ok(reservation)) => told_by_answer(event, ask, &reservation),
     };
-    Call { ask: ask.clone(), start, end, told }
+    Call { event: 0, ask: ask.clone(), due: start, start, end, told }
 }
 
 async fn call(mut client: Inventory, event: &SaleEvent, ask: &Ask) -> Result<Reservation, Status> {
@@ -111,9 +111,12 @@ async fn call(mut client: Inventory, event: &SaleEvent, ask: &Ask) -> Result<Res
             client.confirm_reservation(owned_by(owner, request)).await
         }
         Action::Release => client.release_reservation(owned_by(owner, ReleaseReservationRequest { name })).await,
-        Action::Cancel { units } => {
-            let line = |units| CancelLine { allocation: event.allocation.clone(), cancelled_quantity: units };
-            let request = CancelReservationRequest { name, lines: units.map(line).into_iter().collect() };
+        Action::Cancel { lines } => {
+            let line = |units: &Units| CancelLine {
+                allocation: event.allocation(units.allocation).to_owned(),
+                cancelled_quantity: units.count,
+            };
+            let request = CancelReservationRequest { name, lines: lines.iter().map(line).collect() };
             client.cancel_reservation(owned_by(owner, request)).await
         }
         Action::Get => client.get_reservation(owned_by(owner, GetReservationRequest { name })).await,
@@ -122,15 +125,19 @@ async fn call(mut client: Inventory, event: &SaleEvent, ask: &Ask) -> Result<Res
 }
 
 fn reserve_request(event: &SaleEvent, ask: &Ask) -> CreateReservationRequest {
-    let Action::Reserve { quantity, up_to, replaces, sell_as } = &ask.action else {
+    let Action::Reserve { lines, up_to, replaces, sell_as } = &ask.action else {
         return CreateReservationRequest::default();
     };
-    let line = Line { allocation: event.allocation.clone(), quantity: *quantity, ..Line::default() };
+    let line = |units: &Units| Line {
+        allocation: event.allocation(units.allocation).to_owned(),
+        quantity: units.count,
+        ..Line::default()
+    };
     let mode = if *up_to { ReservationMode::UpTo } else { ReservationMode::AllOrNothing };
     CreateReservationRequest {
         parent: event.name.clone(),
         reservation_id: ask.reservation.to_string(),
-        reservation: Some(Reservation { lines: vec![line], ..Reservation::default() }),
+        reservation: Some(Reservation { lines: lines.iter().map(line).collect(), ..Reservation::default() }),
         mode: mode.into(),
         replaces: replaces.map(|id| event.reservation(id)).unwrap_or_default(),
         order_ref: sell_as.clone().unwrap_or_default(),
@@ -143,7 +150,10 @@ fn told_by_answer(event: &SaleEvent, ask: &Ask, reservation: &Reservation) -> To
         let Reservation { name, owner: other, .. } = reservation;
         return Told::Nonsense(format!("{owner} asked for {}, and was shown {name} of {other}", ask.reservation));
     }
-    Told::Shown(fetch::view(reservation))
+    match fetch::view(event, reservation) {
+        Ok(view) => Told::Shown(view),
+        Err(error) => Told::Nonsense(error.to_string()),
+    }
 }
 
 /// An error without a reason of the API comes from the connection: nobody knows what the server did before it broke.

@@ -64,6 +64,7 @@ pub async fn run(args: &SaleArgs) -> Result<Report> {
     let id = fresh_id("sale", &mut random);
     let terms = Terms {
         limit_per_owner: args.limit,
+        limit_per_allocation: 0,
         hold_seconds: args.hold_seconds,
         hold_seconds_max: args.hold_seconds * 2 + 1,
     };

@@ -34,8 +34,12 @@ pub const BATCH_ITEMS: usize = 256;
 pub const BATCHES_IN_FLIGHT: usize = 8;
 
 /// Terms of the events that are measured on.
-pub const TERMS: Terms =
-    Terms { limit_per_owner: LIMIT_PER_OWNER, hold_seconds: HOLD_SECONDS, hold_seconds_max: HOLD_SECONDS };
+pub const TERMS: Terms = Terms {
+    limit_per_owner: LIMIT_PER_OWNER,
+    limit_per_allocation: 0,
+    hold_seconds: HOLD_SECONDS,
+    hold_seconds_max: HOLD_SECONDS,
+};
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,7 +265,7 @@ impl Stage {
 }
 
 async fn sell_the_only_ticket(connections: &Connections, event: &SaleEvent, id: Uuid) -> Result<()> {
-    let line = Line { allocation: event.allocation.clone(), quantity: 1, ..Line::default() };
+    let line = Line { allocation: event.allocation(0).to_owned(), quantity: 1, ..Line::default() };
     let request = CreateReservationRequest {
         parent: event.name.clone(),
         reservation_id: id.to_string(),

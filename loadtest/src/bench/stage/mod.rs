@@ -20,7 +20,7 @@ use crate::cli::{Common, Pace};
 use crate::client::{Connections, owned_by, owner_value};
 use crate::clock::time_ordered_id;
 use crate::event::{SaleEvent, Terms, fresh_id};
-use crate::server::{Servers, generator_cpu_seconds};
+use crate::server::{Options, Servers, generator_cpu_seconds};
 
 /// The largest capacity that an allocation can have.
 const CAPACITY: i32 = 1_000_000_000;
@@ -126,7 +126,7 @@ impl Stage {
     /// Where a server does not come up or refuses.
     pub async fn set_up(common: &Common, pace: &Pace, commit_delay: Option<Duration>) -> Result<Self> {
         ensure!(pace.seconds > 0.0 && pace.seconds < 3_600.0, "--seconds must be above 0 and below 3600");
-        let servers = Servers::start(common, commit_delay).await?;
+        let servers = Servers::start(common, Options { commit_delay, ..Options::default() }).await?;
         let connections = Connections::new(&servers.urls(), pace.connections as usize)?;
         let first: Vec<_> = servers.urls().into_iter().take(1).collect();
         let to_one = Connections::new(&first, pace.connections as usize)?;

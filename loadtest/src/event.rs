@@ -15,8 +15,8 @@ use crate::clock::{now, seconds};
 pub struct SaleEvent {
     /// `events/{event}`
     pub name: String,
-    /// The one hot allocation, `events/{event}/allocations/hot`.
-    pub allocation: String,
+    /// `events/{event}/allocations/{allocation}`; an allocation's number is its place in here.
+    pub allocations: Vec<String>,
 }
 
 /// How an event sells.
@@ -24,13 +24,15 @@ pub struct SaleEvent {
 pub struct Terms {
     /// Most units that an owner may have; 0: no limit.
     pub limit_per_owner: i32,
+    /// Most units that an owner may have of each allocation; 0: no limit.
+    pub limit_per_allocation: i32,
     /// How long a hold lives.
     pub hold_seconds: i64,
     /// How long it can live, extended.
     pub hold_seconds_max: i64,
 }
 
-/// The id of the allocation of [`SaleEvent`].
+/// The id of the first allocation; the others are `hot-1`, `hot-2`, …
 const HOT: &str = "hot";
 
 /// An event id that no earlier run on the same server has used.
@@ -41,7 +43,7 @@ pub fn fresh_id(prefix: &str, random: &mut impl Rng) -> String {
 impl SaleEvent {
     /// The names of an event with one allocation, which need not exist yet.
     pub fn named(id: &str) -> Self {
-        Self { name: format!("events/{id}"), allocation: format!("events/{id}/allocations/{HOT}") }
+        Self { name: format!("events/{id}"), allocations: vec![format!("events/{id}/allocations/{HOT}")] }
     }
 
     /// Creates an event on sale with one allocation.
@@ -49,6 +51,14 @@ impl SaleEvent {
     /// # Errors
     /// Where the server refuses.
     pub async fn create(admin: &mut Admin, id: &str, capacity: i32, terms: Terms) -> Result<Self> {
+        Self::create_with(admin, id, &[capacity], terms).await
+    }
+
+    /// Creates an event on sale with an allocation of each of these capacities.
+    ///
+    /// # Errors
+    /// Where the server refuses.
+    pub async fn create_with(admin: &mut Admin, id: &str, capacities: &[i32], terms: Terms) -> Result<Self> {
         let event = Event {
             display_name: format!("Load test {id}"),
             sales_state: SalesState::OnSale.into(),
@@ -59,24 +69,31 @@ impl SaleEvent {
         };
         let request = CreateEventRequest { event_id: id.to_owned(), event: Some(event) };
         admin.create_event(request).await.with_context(|| format!("event {id} cannot be created"))?;
-        let sale = Self::named(id);
-        sale.add_allocation(admin, HOT, capacity).await?;
+        let mut sale = Self { name: format!("events/{id}"), allocations: Vec::new() };
+        for (number, capacity) in capacities.iter().enumerate() {
+            let id = if number == 0 { HOT.to_owned() } else { format!("{HOT}-{number}") };
+            let allocation = Allocation {
+                capacity: *capacity,
+                display_name: id.clone(),
+                limit_per_owner: terms.limit_per_allocation,
+                ..Allocation::default()
+            };
+            let parent = sale.name.clone();
+            let request = CreateAllocationRequest { parent, allocation_id: id, allocation: Some(allocation) };
+            let created = admin.create_allocation(request).await.context("an allocation cannot be created")?;
+            sale.allocations.push(created.into_inner().name);
+        }
         Ok(sale)
     }
 
-    /// Adds an allocation; answers its name.
-    ///
-    /// # Errors
-    /// Where the server refuses.
-    pub async fn add_allocation(&self, admin: &mut Admin, id: &str, capacity: i32) -> Result<String> {
-        let allocation = Allocation { capacity, display_name: id.to_owned(), ..Allocation::default() };
-        let request = CreateAllocationRequest {
-            parent: self.name.clone(),
-            allocation_id: id.to_owned(),
-            allocation: Some(allocation),
-        };
-        let created = admin.create_allocation(request).await.context("an allocation cannot be created")?;
-        Ok(created.into_inner().name)
+    /// The name of the allocation of this number; empty where there is none.
+    pub fn allocation(&self, number: usize) -> &str {
+        self.allocations.get(number).map_or("", String::as_str)
+    }
+
+    /// The number of the allocation of this name.
+    pub fn number(&self, allocation: &str) -> Option<usize> {
+        self.allocations.iter().position(|name| name == allocation)
     }
 
     /// The name of a reservation.

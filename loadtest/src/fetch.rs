@@ -12,7 +12,7 @@ use crate::audit::evidence::{Counter, Counters, Delta, Entry, Stored};
 use crate::client::{Admin, Inventory};
 use crate::clock::micros;
 use crate::event::SaleEvent;
-use crate::history::View;
+use crate::history::{Line, View};
 
 /// The largest pages that the API gives.
 const CHANGES_PAGE: i32 = 10_000;
@@ -28,7 +28,7 @@ pub async fn extend_journal(admin: &mut Admin, event: &SaleEvent, journal: &mut 
         let request = ListChangesRequest { parent: event.name.clone(), from_seq: from, page_size: CHANGES_PAGE };
         let page = admin.list_changes(request).await.context("the journal cannot be read")?.into_inner();
         for change in &page.changes {
-            journal.push(entry(change)?);
+            journal.push(entry(event, change)?);
         }
         from = page.next_from_seq;
     }
@@ -52,7 +52,7 @@ pub async fn reservations(admin: &mut Admin, event: &SaleEvent) -> Result<Vec<St
         let page = admin.list_reservations(request).await.context("the reservations cannot be read")?.into_inner();
         for reservation in &page.reservations {
             let id = reservation_id(&reservation.name)?;
-            all.push(Stored { id, owner: reservation.owner.clone(), view: view(reservation) });
+            all.push(Stored { id, owner: reservation.owner.clone(), view: view(event, reservation)? });
         }
         if page.next_page_token.is_empty() {
             return Ok(all);
@@ -66,7 +66,7 @@ pub async fn reservations(admin: &mut Admin, event: &SaleEvent) -> Result<Vec<St
 /// # Errors
 /// Where the server does not answer.
 pub async fn counters(inventory: &mut Inventory, event: &SaleEvent) -> Result<Counters> {
-    Ok(counters_of(&event.read(inventory).await?))
+    counters_of(event, &event.read(inventory).await?)
 }
 
 /// The server's own audit.
@@ -92,37 +92,53 @@ pub fn differences(audit: &AuditEventResponse) -> Vec<String> {
 }
 
 /// A reservation of the API as the auditor sees it.
-pub fn view(reservation: &Reservation) -> View {
-    View {
+///
+/// # Errors
+/// Where it has units of an allocation that the event has not.
+pub fn view(event: &SaleEvent, reservation: &Reservation) -> Result<View> {
+    let line = |line: &boxoffice_proto::v1::reservation::Line| {
+        let allocation = number(event, &line.allocation)?;
+        Ok(Line { allocation, quantity: line.quantity, cancelled: line.cancelled_quantity })
+    };
+    let mut lines = reservation.lines.iter().map(line).collect::<Result<Vec<_>>>()?;
+    // Whoever takes what there is may be told that of a line there was nothing.
+    lines.retain(|line| line.quantity != 0);
+    lines.sort_by_key(|line| line.allocation);
+    Ok(View {
         state: reservation.state(),
-        quantity: reservation.lines.iter().map(|line| line.quantity).sum(),
-        cancelled: reservation.lines.iter().map(|line| line.cancelled_quantity).sum(),
+        lines,
         expires: reservation.expire_time.as_ref().map_or(0, micros),
         order_ref: reservation.order_ref.clone(),
-    }
+    })
 }
 
-fn counters_of(event: &Event) -> Counters {
-    let counter = |allocation: &boxoffice_proto::v1::Allocation| Counter {
-        allocation: allocation.name.clone(),
-        capacity: allocation.capacity,
-        held: allocation.held,
-        sold: allocation.sold,
-        available: allocation.available,
+fn number(event: &SaleEvent, allocation: &str) -> Result<usize> {
+    event.number(allocation).with_context(|| format!("{} has no allocation {allocation}", event.name))
+}
+
+fn counters_of(names: &SaleEvent, event: &Event) -> Result<Counters> {
+    let counter = |name: &String| {
+        let allocation = event.allocations.iter().find(|allocation| allocation.name == *name);
+        let allocation = allocation.with_context(|| format!("{name} is not in its event"))?;
+        Ok(Counter {
+            allocation: name.clone(),
+            capacity: allocation.capacity,
+            held: allocation.held,
+            sold: allocation.sold,
+            available: allocation.available,
+        })
     };
-    Counters {
+    Ok(Counters {
         seq: event.seq,
         read_at: event.read_time.as_ref().map_or(0, micros),
-        allocations: event.allocations.iter().map(counter).collect(),
-    }
+        allocations: names.allocations.iter().map(counter).collect::<Result<_>>()?,
+    })
 }
 
-fn entry(change: &Change) -> Result<Entry> {
-    let delta = |delta: &boxoffice_proto::v1::change::Delta| Delta {
-        allocation: delta.allocation.clone(),
-        capacity: delta.capacity,
-        held: delta.held,
-        sold: delta.sold,
+fn entry(event: &SaleEvent, change: &Change) -> Result<Entry> {
+    let delta = |delta: &boxoffice_proto::v1::change::Delta| {
+        let allocation = number(event, &delta.allocation)?;
+        Ok(Delta { allocation, capacity: delta.capacity, held: delta.held, sold: delta.sold })
     };
     let at = change.occur_time.as_ref().with_context(|| format!("change {} has no occur_time", change.seq))?;
     let named = Some(&change.reservation).filter(|name| !name.is_empty());
@@ -132,7 +148,7 @@ fn entry(change: &Change) -> Result<Entry> {
         kind: change.kind(),
         reservation: named.map(|name| reservation_id(name)).transpose()?,
         owner: change.owner.clone(),
-        deltas: change.deltas.iter().map(delta).collect(),
+        deltas: change.deltas.iter().map(delta).collect::<Result<_>>()?,
         expires: change.expire_time.as_ref().map(micros),
         order_ref: change.order_ref.clone(),
     })

@@ -10,8 +10,12 @@ use crate::clock::Micros;
 /// One attempt of one call.
 #[derive(Debug, Clone)]
 pub struct Call {
+    /// The number of its event in the run.
+    pub event: usize,
     /// What was asked.
     pub ask: Ask,
+    /// When it was to be sent: with arrival times that are fixed in advance it may have had to wait for its turn.
+    pub due: Micros,
     /// Before it was sent.
     pub start: Micros,
     /// After the answer came, or hope for one was given up.
@@ -38,8 +42,8 @@ pub struct Ask {
 pub enum Action {
     /// Take units.
     Reserve {
-        /// How many.
-        quantity: i32,
+        /// How many, of at least one allocation; none is named twice.
+        lines: Vec<Units>,
         /// Fewer are welcome too.
         up_to: bool,
         /// The own hold that it replaces.
@@ -61,13 +65,33 @@ pub enum Action {
     },
     /// Give the hold back.
     Release,
-    /// Refund so many units in all; `None`: everything.
+    /// Refund.
     Cancel {
-        /// In all, those of earlier calls included.
-        units: Option<i32>,
+        /// What is to be refunded in all, earlier calls included; nothing named: everything.
+        lines: Vec<Units>,
     },
     /// Look.
     Get,
+}
+
+/// Units of one allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Units {
+    /// The number of the allocation in its event.
+    pub allocation: usize,
+    /// How many.
+    pub count: i32,
+}
+
+/// What a reservation has of one allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// The number of the allocation in its event.
+    pub allocation: usize,
+    /// Units granted.
+    pub quantity: i32,
+    /// Of these, units refunded.
+    pub cancelled: i32,
 }
 
 /// A reservation as one answer or one moment of the journal shows it.
@@ -75,10 +99,8 @@ pub enum Action {
 pub struct View {
     /// Its state.
     pub state: State,
-    /// Units granted, over all lines.
-    pub quantity: i32,
-    /// Of these, units refunded.
-    pub cancelled: i32,
+    /// What was granted, in the order of the allocations' numbers.
+    pub lines: Vec<Line>,
     /// When the hold lapses; told of holds only.
     pub expires: Micros,
     /// The order, once it is sold.
@@ -86,19 +108,39 @@ pub struct View {
 }
 
 impl View {
+    /// Units granted, over all lines.
+    pub fn quantity(&self) -> i32 {
+        self.lines.iter().map(|line| line.quantity).sum()
+    }
+
+    /// Of these, units refunded.
+    pub fn cancelled(&self) -> i32 {
+        self.lines.iter().map(|line| line.cancelled).sum()
+    }
+
     /// Units that it keeps from sale.
     pub fn units(&self) -> i32 {
-        match self.state {
-            State::Held | State::Confirmed => self.quantity - self.cancelled,
-            State::Unspecified | State::Released | State::Expired | State::Cancelled => 0,
-        }
+        self.kept().map(|units| units.count).sum()
+    }
+
+    /// Units of one allocation that it keeps from sale.
+    pub fn units_of(&self, allocation: usize) -> i32 {
+        self.kept().filter(|units| units.allocation == allocation).map(|units| units.count).sum()
+    }
+
+    fn kept(&self) -> impl Iterator<Item = Units> {
+        let keeps = match self.state {
+            State::Held | State::Confirmed => true,
+            State::Unspecified | State::Released | State::Expired | State::Cancelled => false,
+        };
+        let lines = self.lines.iter().filter(move |_| keeps);
+        lines.map(|line| Units { allocation: line.allocation, count: line.quantity - line.cancelled })
     }
 
     /// Whether both show the same: the expiry matters only of holds, the order only of what is sold.
     pub fn agrees(&self, other: &Self) -> bool {
         self.state == other.state
-            && self.quantity == other.quantity
-            && self.cancelled == other.cancelled
+            && self.lines == other.lines
             && (self.state != State::Held || self.expires == other.expires)
             && (self.state != State::Confirmed || self.order_ref == other.order_ref)
     }
@@ -107,9 +149,14 @@ impl View {
 impl fmt::Display for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state.as_str_name().trim_start_matches("STATE_");
-        write!(f, "{state} of {} units", self.quantity)?;
-        if self.cancelled != 0 {
-            write!(f, ", {} refunded", self.cancelled)?;
+        write!(f, "{state} of {} units", self.quantity())?;
+        if self.lines.len() > 1 {
+            let lines: Vec<_> =
+                self.lines.iter().map(|line| format!("{}×#{}", line.quantity, line.allocation)).collect();
+            write!(f, " ({})", lines.join(" + "))?;
+        }
+        if self.cancelled() != 0 {
+            write!(f, ", {} refunded", self.cancelled())?;
         }
         if self.state == State::Held {
             write!(f, ", until {}", self.expires)?;
@@ -210,14 +257,68 @@ impl Reason {
     }
 }
 
+/// What an operator did in mid-sale, and what he was told.
+#[derive(Debug, Clone)]
+pub struct OperatorCall {
+    /// The number of its event in the run.
+    pub event: usize,
+    /// What he wanted.
+    pub change: CapacityChange,
+    /// Before it was sent.
+    pub start: Micros,
+    /// After the answer came, or hope for one was given up.
+    pub end: Micros,
+    /// The answer.
+    pub told: OperatorTold,
+}
+
+/// What an operator can want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CapacityChange {
+    /// Another capacity, unless more units than that are held and sold (`STRICT`).
+    Set {
+        /// The number of the allocation in its event.
+        allocation: usize,
+        /// The capacity.
+        capacity: i32,
+    },
+    /// Units that are for sale in one allocation go to another.
+    Transfer {
+        /// The number of the allocation that loses them.
+        from: usize,
+        /// The number of the allocation that gets them.
+        to: usize,
+        /// How many.
+        units: i32,
+    },
+}
+
+/// The answer to an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperatorTold {
+    /// It is done.
+    Done,
+    /// It is not, and nothing was changed: the reason of the API.
+    Refused(String),
+    /// Nobody knows.
+    Unknown(String),
+}
+
 /// The name of a buyer.
 pub fn owner_name(owner: u32) -> String {
     format!("buyer-{owner}")
 }
 
+impl fmt::Display for OperatorCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { change, start, end, told, .. } = self;
+        write!(f, "operator {start}..{end}: {change:?}: {told:?}")
+    }
+}
+
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ask, start, end, told } = self;
+        let Self { ask, start, end, told, .. } = self;
         write!(f, "call {start}..{end} by {}: {:?} {}: ", owner_name(ask.owner), ask.action, ask.reservation)?;
         match told {
             Told::Shown(view) => write!(f, "{view}"),

@@ -26,6 +26,7 @@ use anyhow::{Result, bail};
 
 use cli::Scenario;
 use report::{Report, Run};
+use sale::Kind;
 
 /// Threads of the generator. More would take the processors from the server, which runs on the same machine.
 const WORKER_THREADS: usize = 2;
@@ -66,9 +67,18 @@ fn run(scenario: &Scenario, this_run: &Run) -> Result<bool> {
     Ok(report.passed)
 }
 
-async fn play(scenario: &Scenario) -> Result<Report> {
+/// Plays a scenario; what it came to is in the report.
+///
+/// # Errors
+/// Where it could not run.
+pub async fn play(scenario: &Scenario) -> Result<Report> {
     match scenario {
-        Scenario::Sale(args) => sale::run(args).await,
+        Scenario::Sale(args) => sale::run(Kind::Sale, args).await,
+        Scenario::Storm(args) => sale::run(Kind::Storm, args).await,
+        Scenario::Mixed(args) => sale::run(Kind::Mixed, args).await,
+        Scenario::Limits(args) => sale::run(Kind::Limits, args).await,
+        Scenario::Expiry(args) => sale::run(Kind::Expiry, args).await,
+        Scenario::Duplicates(args) => sale::run(Kind::Duplicates, args).await,
         Scenario::Bench(args) => bench::run(args).await,
         Scenario::Growth(args) => growth::run(args).await,
     }

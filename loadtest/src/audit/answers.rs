@@ -3,23 +3,23 @@
 use boxoffice_proto::v1::reservation::State;
 
 use super::availability::Availability;
-use super::evidence::{Entry, Evidence};
+use super::evidence::{Entry, Evidence, Limits};
 use super::findings::{Findings, Key};
 use super::ledger::{Ledger, story_lines};
 use super::story::Story;
 use crate::clock::{Micros, SECOND};
-use crate::history::{Action, Call, Reason, Told, View, owner_name};
+use crate::history::{Action, Call, Line, Reason, Told, Units, View, owner_name};
 
 /// Both clocks are the machine's, but times are cut to microseconds and the clock may be slewed.
-const CLOCK_TOLERANCE: Micros = 5_000;
+pub(super) const CLOCK_TOLERANCE: Micros = 5_000;
 
 /// A change is visible to reads when it is committed, which is later than its time in the journal, by a batch at most.
 const READ_TOLERANCE: Micros = SECOND;
 
 /// Checks all answers.
 pub(super) fn check(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
-    let availability = Availability::new(&evidence.journal);
-    let judge = Judge { journal: &evidence.journal, ledger, availability, limit: evidence.limit_per_owner };
+    let availability = Availability::of(&evidence.journal, evidence.counters.allocations.len());
+    let judge = Judge { journal: &evidence.journal, ledger, availability, limits: evidence.limits };
     for call in &evidence.calls {
         if let Some((key, text)) = judge.fault(call) {
             findings.add(key, 1, text, judge.lines(call));
@@ -33,8 +33,9 @@ type Fault = (Key, String);
 struct Judge<'a> {
     journal: &'a [Entry],
     ledger: &'a Ledger,
-    availability: Availability,
-    limit: i32,
+    /// Of each allocation.
+    availability: Vec<Availability>,
+    limits: Limits,
 }
 
 impl Judge<'_> {
@@ -99,7 +100,7 @@ impl Judge<'_> {
         match reason {
             Reason::SoldOut | Reason::InsufficientAvailability | Reason::AllHeld => {
                 let enough = self.enough_all_the_time(call)?;
-                fault(Key::FalseSoldOut, &format!("at least {enough} units were for sale all the time"))
+                fault(Key::FalseSoldOut, &format!("{enough} for sale all the time"))
             }
             Reason::OwnerLimitExceeded if self.limit_was_near(call) => None,
             Reason::OwnerLimitExceeded => fault(Key::WrongAnswer, "the limit was not reached"),
@@ -115,32 +116,57 @@ impl Judge<'_> {
         }
     }
 
-    /// How many units were for sale, if that was enough for the request during the whole call.
-    fn enough_all_the_time(&self, call: &Call) -> Option<i32> {
-        let wanted = match &call.ask.action {
-            Action::Reserve { up_to: true, .. } => 1,
-            Action::Reserve { quantity, .. } => *quantity,
-            // A late confirm takes the hold's units again.
-            Action::Confirm { .. } => self.story(call)?.last()?.quantity,
-            Action::Extend { .. } | Action::Release | Action::Cancel { .. } | Action::Get => 0,
+    /// How many units were for sale, in words, if that was enough for the request during the whole call.
+    fn enough_all_the_time(&self, call: &Call) -> Option<String> {
+        let (from, to) = (call.start - CLOCK_TOLERANCE, call.end + CLOCK_TOLERANCE);
+        let least = |allocation: usize| {
+            self.availability.get(allocation).map_or(0, |availability| availability.least_between(from, to))
         };
-        let least = self.availability.least_between(call.start - CLOCK_TOLERANCE, call.end + CLOCK_TOLERANCE);
-        (least >= wanted).then_some(least)
+        let wanted = self.wanted(call);
+        // Whoever takes what there is gets something as long as any of his lines has a unit.
+        if let Action::Reserve { up_to: true, .. } = call.ask.action {
+            let most = wanted.iter().map(|units| least(units.allocation)).max()?;
+            return (most >= 1).then(|| format!("at least {most} units were"));
+        }
+        let enough = wanted.iter().all(|units| least(units.allocation) >= units.count);
+        let told: Vec<_> = wanted.iter().map(|units| least(units.allocation).to_string()).collect();
+        enough.then(|| format!("at least {} units were", told.join(" and ")))
     }
 
-    /// Whether the owner can have had so much that the request went beyond the limit.
+    /// The units that the request would have taken.
+    fn wanted(&self, call: &Call) -> Vec<Units> {
+        match &call.ask.action {
+            Action::Reserve { lines, .. } => lines.clone(),
+            // A late confirm takes the hold's units again.
+            Action::Confirm { .. } => {
+                let lines = self.story(call).and_then(Story::last).map(|view| view.lines.as_slice());
+                let units = |line: &Line| Units { allocation: line.allocation, count: line.quantity };
+                lines.unwrap_or_default().iter().map(units).collect()
+            }
+            Action::Extend { .. } | Action::Release | Action::Cancel { .. } | Action::Get => Vec::new(),
+        }
+    }
+
+    /// Whether the owner can have had so much that the request went beyond a limit.
     fn limit_was_near(&self, call: &Call) -> bool {
-        let wanted = match &call.ask.action {
-            Action::Reserve { up_to: true, .. } => 1,
-            Action::Reserve { quantity, .. } => *quantity,
-            Action::Confirm { .. } => self.story(call).and_then(Story::last).map_or(0, |view| view.quantity),
-            Action::Extend { .. } | Action::Release | Action::Cancel { .. } | Action::Get => return false,
+        let up_to = matches!(call.ask.action, Action::Reserve { up_to: true, .. });
+        let wanted = self.wanted(call);
+        let had = |units: &dyn Fn(&View) -> i32| self.units_at_most(call, units);
+        let in_all = if up_to { 1 } else { wanted.iter().map(|units| units.count).sum() };
+        let Limits { per_owner, per_allocation } = self.limits;
+        let passes = |wanted: &Units| {
+            let count = if up_to { 1 } else { wanted.count };
+            had(&|view| view.units_of(wanted.allocation)) + count > per_allocation
         };
+        (per_owner != 0 && had(&View::units) + in_all > per_owner) || (per_allocation != 0 && wanted.iter().any(passes))
+    }
+
+    /// The most that the caller can have had during the call, as `units` counts it.
+    fn units_at_most(&self, call: &Call, units: &dyn Fn(&View) -> i32) -> i32 {
         let (from, to) = (call.start - CLOCK_TOLERANCE, call.end + CLOCK_TOLERANCE);
         let ids = self.ledger.owners.get(&owner_name(call.ask.owner)).map(Vec::as_slice).unwrap_or_default();
-        let units: i32 =
-            ids.iter().filter_map(|id| self.ledger.stories.get(id)).map(|s| s.units_at_most(from, to)).sum();
-        units + wanted > self.limit
+        let stories = ids.iter().filter_map(|id| self.ledger.stories.get(id));
+        stories.map(|story| story.units_at_most(from, to, units)).sum()
     }
 
     fn lines(&self, call: &Call) -> Vec<String> {
@@ -165,12 +191,27 @@ fn intrusion(call: &Call, told: &Told) -> Option<Fault> {
 
 /// A success must have reached what was asked for.
 fn short_of_target(call: &Call, view: &View) -> Option<Fault> {
+    let granted = |wanted: &Units| {
+        let lines = view.lines.iter().filter(|line| line.allocation == wanted.allocation);
+        lines.map(|line| line.quantity).sum::<i32>()
+    };
+    let refunded = |wanted: &Units| {
+        view.lines.iter().any(|line| line.allocation == wanted.allocation && line.cancelled >= wanted.count)
+    };
+    let in_all = |lines: &[Units]| lines.iter().map(|units| units.count).sum::<i32>();
     let reached = match &call.ask.action {
-        Action::Reserve { quantity, up_to: true, .. } => (1..=*quantity).contains(&view.quantity),
-        Action::Reserve { quantity, .. } => view.quantity == *quantity,
+        Action::Reserve { lines, up_to: true, .. } => {
+            view.quantity() >= 1
+                && lines.iter().all(|wanted| granted(wanted) <= wanted.count)
+                && view.quantity() == lines.iter().map(granted).sum::<i32>()
+        }
+        Action::Reserve { lines, .. } => {
+            lines.iter().all(|wanted| granted(wanted) == wanted.count) && view.quantity() == in_all(lines)
+        }
         Action::Confirm { order_ref, .. } => view.state == State::Confirmed && view.order_ref == *order_ref,
         Action::Release => view.state == State::Released,
-        Action::Cancel { units } => view.cancelled >= units.unwrap_or(view.quantity),
+        Action::Cancel { lines } if lines.is_empty() => view.cancelled() >= view.quantity(),
+        Action::Cancel { lines } => lines.iter().all(refunded),
         Action::Extend { .. } => view.state == State::Held,
         Action::Get => true,
     };
@@ -187,10 +228,11 @@ pub(super) fn sold_by_answers(calls: &[Call]) -> i64 {
         if let Told::Shown(view) = &call.told
             && view.state == State::Confirmed
         {
-            *sold = view.quantity.max(*sold);
+            *sold = view.quantity().max(*sold);
         }
-        if let Action::Cancel { units } = call.ask.action {
-            *refunded = units.unwrap_or(i32::MAX).max(*refunded);
+        if let Action::Cancel { lines } = &call.ask.action {
+            let units = if lines.is_empty() { i32::MAX } else { lines.iter().map(|units| units.count).sum() };
+            *refunded = units.max(*refunded);
         }
     }
     bought.values().map(|(sold, refunded)| i64::from((sold - refunded).max(0))).sum()

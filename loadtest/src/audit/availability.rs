@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::evidence::{Entry, Kind};
+use super::evidence::{Delta, Entry, Kind};
 use crate::clock::Micros;
 
-/// Units for sale over time, over all allocations (a sale has one).
+/// Units of one allocation for sale over time.
 ///
 /// A hold keeps its units until the journal ends it, or until it expires, whichever is first: the service promises that
 /// a decision never sees an expired hold as held. Changes of the same moment count one by one, in the journal's order.
@@ -24,9 +24,18 @@ pub(super) struct Availability {
 type Step = (Micros, usize, i32);
 
 impl Availability {
-    /// Reads the journal.
-    pub(super) fn new(journal: &[Entry]) -> Self {
-        let mut steps = steps(journal);
+    /// Reads the journal; one for each allocation, in the order of their numbers.
+    pub(super) fn of(journal: &[Entry], allocations: usize) -> Vec<Self> {
+        let mut steps = vec![Vec::new(); allocations];
+        for (allocation, step) in all_steps(journal) {
+            if let Some(steps) = steps.get_mut(allocation) {
+                steps.push(step);
+            }
+        }
+        steps.into_iter().map(Self::new).collect()
+    }
+
+    fn new(mut steps: Vec<Step>) -> Self {
         steps.sort_unstable();
         let mut level = 0;
         let levels = steps.iter().map(|(_, _, units)| {
@@ -64,32 +73,37 @@ impl Availability {
     }
 }
 
-fn steps(journal: &[Entry]) -> Vec<Step> {
+/// The steps of all allocations, each with the number of its allocation.
+fn all_steps(journal: &[Entry]) -> Vec<(usize, Step)> {
     let mut steps = Vec::with_capacity(journal.len() + 1);
-    let mut holds: HashMap<Uuid, (i32, Micros)> = HashMap::new();
+    let mut holds: HashMap<Uuid, Hold> = HashMap::new();
     for (order, entry) in journal.iter().enumerate() {
-        let capacity: i32 = entry.deltas.iter().map(|delta| delta.capacity).sum();
-        if capacity != 0 {
-            steps.push((entry.at, order, capacity));
-        }
+        let mut add = |units: fn(&Delta) -> i32| {
+            let steps_of = entry.deltas.iter().map(|delta| (delta.allocation, (entry.at, order, units(delta))));
+            steps.extend(steps_of.filter(|(_, (_, _, units))| *units != 0));
+        };
+        add(|delta| delta.capacity);
         let Some(id) = entry.reservation else { continue };
         match entry.kind {
             Kind::Reserved => {
-                holds.insert(id, (entry.held(), entry.expires.unwrap_or(Micros::MAX)));
-                steps.push((entry.at, order, -entry.held()));
+                add(|delta| -delta.held);
+                let units = entry.deltas.iter().map(|delta| (delta.allocation, delta.held)).collect();
+                holds.insert(id, Hold { units, expires: entry.expires.unwrap_or(Micros::MAX) });
             }
             Kind::Extended => {
                 if let (Some(hold), Some(expires)) = (holds.get_mut(&id), entry.expires) {
-                    hold.1 = expires;
+                    hold.expires = expires;
                 }
             }
-            Kind::Released | Kind::Expired => steps.extend(holds.remove(&id).map(|hold| back(hold, entry.at, order))),
+            Kind::Sold | Kind::Cancelled => add(|delta| -delta.sold),
             Kind::Reacquired => {
-                steps.extend(holds.remove(&id).map(|hold| back(hold, entry.at, order)));
-                steps.push((entry.at, order, -entry.sold()));
+                add(|delta| -delta.sold);
+                steps.extend(holds.remove(&id).into_iter().flat_map(|hold| hold.back(entry.at, order)));
+            }
+            Kind::Released | Kind::Expired => {
+                steps.extend(holds.remove(&id).into_iter().flat_map(|hold| hold.back(entry.at, order)));
             }
             Kind::Confirmed => drop(holds.remove(&id)),
-            Kind::Sold | Kind::Cancelled => steps.push((entry.at, order, -entry.sold())),
             Kind::Unspecified
             | Kind::EventCreated
             | Kind::EventUpdated
@@ -98,11 +112,21 @@ fn steps(journal: &[Entry]) -> Vec<Step> {
             | Kind::CapacityTransferred => {}
         }
     }
-    steps.extend(holds.into_values().map(|hold| back(hold, Micros::MAX, usize::MAX)));
+    steps.extend(holds.into_values().flat_map(|hold| hold.back(Micros::MAX, usize::MAX)));
     steps
 }
 
-/// The return of a hold's units: at its end in the journal, or at its expiry, after all else of that moment.
-fn back((units, expires): (i32, Micros), ended: Micros, order: usize) -> Step {
-    if expires < ended { (expires, usize::MAX, units) } else { (ended, order, units) }
+/// A hold that the journal has not ended yet.
+struct Hold {
+    /// The number of each allocation, and how many units of it are held.
+    units: Vec<(usize, i32)>,
+    expires: Micros,
+}
+
+impl Hold {
+    /// The return of its units: at its end in the journal, or at its expiry, after all else of that moment.
+    fn back(self, ended: Micros, order: usize) -> impl Iterator<Item = (usize, Step)> {
+        let (at, order) = if self.expires < ended { (self.expires, usize::MAX) } else { (ended, order) };
+        self.units.into_iter().map(move |(allocation, units)| (allocation, (at, order, units)))
+    }
 }

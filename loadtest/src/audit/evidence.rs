@@ -6,13 +6,15 @@ pub use boxoffice_proto::v1::change::Kind;
 use uuid::Uuid;
 
 use crate::clock::Micros;
-use crate::history::{Call, View};
+use crate::history::{Call, OperatorCall, View};
 
-/// Everything that is known after a sale.
+/// Everything that is known of one event after a sale. Allocations are told by their numbers.
 #[derive(Debug, Clone)]
 pub struct Evidence {
     /// Every attempt of every call.
     pub calls: Vec<Call>,
+    /// Every call of the operators.
+    pub operators: Vec<OperatorCall>,
     /// The whole journal, in the order in which the server listed it.
     pub journal: Vec<Entry>,
     /// The counters, after everything has drained.
@@ -21,12 +23,21 @@ pub struct Evidence {
     pub reservations: Vec<Stored>,
     /// What the server's own audit found to differ.
     pub server_audit: Vec<String>,
-    /// Most units that an owner may have; 0: no limit.
-    pub limit_per_owner: i32,
+    /// What an owner may have.
+    pub limits: Limits,
     /// Units that were still held when the wait for all holds to drain was given up.
     pub held_after_drain: i32,
     /// Whether somebody bought for as long as there was anything to buy, so that all must be sold.
     pub must_be_sold_out: bool,
+}
+
+/// Most units that an owner may have; 0: no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Of the event.
+    pub per_owner: i32,
+    /// Of each allocation.
+    pub per_allocation: i32,
 }
 
 /// One change of the journal.
@@ -70,7 +81,8 @@ impl fmt::Display for Entry {
             write!(f, " {id} of {}", self.owner)?;
         }
         for delta in &self.deltas {
-            write!(f, ", capacity {:+} held {:+} sold {:+}", delta.capacity, delta.held, delta.sold)?;
+            let Delta { allocation, capacity, held, sold } = delta;
+            write!(f, ", #{allocation} capacity {capacity:+} held {held:+} sold {sold:+}")?;
         }
         if let Some(expires) = self.expires {
             write!(f, ", until {expires}")?;
@@ -85,8 +97,8 @@ impl fmt::Display for Entry {
 /// What one change did to one allocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delta {
-    /// The allocation's name.
-    pub allocation: String,
+    /// The number of the allocation.
+    pub allocation: usize,
     /// Added to capacity.
     pub capacity: i32,
     /// Added to held.
@@ -102,7 +114,7 @@ pub struct Counters {
     pub seq: i64,
     /// When they were read, by the server's clock.
     pub read_at: Micros,
-    /// Of each allocation.
+    /// Of each allocation, in the order of their numbers.
     pub allocations: Vec<Counter>,
 }
 

@@ -1,14 +1,13 @@
 //! Replays the journal, and finds what cannot be at any of its prefixes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use boxoffice_proto::v1::reservation::State;
 use uuid::Uuid;
 
-use super::evidence::{Entry, Kind};
+use super::evidence::{Delta, Entry, Kind, Limits};
 use super::findings::{Findings, Key};
 use super::story::{Moment, Story, step};
-use crate::clock::Micros;
 use crate::history::View;
 
 /// What a journal adds up to.
@@ -16,8 +15,8 @@ use crate::history::View;
 pub(super) struct Ledger {
     /// The number of the last change.
     pub seq: i64,
-    /// Counts of each allocation.
-    pub counts: BTreeMap<String, Counts>,
+    /// Counts of each allocation, in the order of their numbers.
+    pub counts: Vec<Counts>,
     /// Every reservation.
     pub stories: HashMap<Uuid, Story>,
     /// The reservations of each owner.
@@ -38,20 +37,21 @@ pub(super) struct Counts {
 }
 
 /// Adds up the journal.
-pub(super) fn replay(journal: &[Entry], limit_per_owner: i32, findings: &mut Findings) -> Ledger {
+pub(super) fn replay(journal: &[Entry], limits: Limits, findings: &mut Findings) -> Ledger {
     let mut ledger = Ledger::default();
     for (index, entry) in journal.iter().enumerate() {
         ledger.check_number(entry, findings);
         ledger.add_counts(entry, findings);
         if let Some(id) = entry.reservation {
             ledger.add_to_story(id, index, journal, findings);
-            ledger.check_limit(entry, limit_per_owner, findings);
+            ledger.check_limits(entry, limits, findings);
         }
     }
-    for (allocation, counts) in &ledger.counts {
+    for (allocation, counts) in ledger.counts.iter().enumerate() {
         if counts.excess > 0 {
-            let text = format!("{allocation} had {} units more held and sold than its capacity", counts.excess);
-            let over = journal.iter().filter(|entry| entry.deltas.iter().any(|delta| delta.allocation == *allocation));
+            let text =
+                format!("allocation #{allocation} had {} units more held and sold than its capacity", counts.excess);
+            let over = journal.iter().filter(|entry| entry.deltas.iter().any(|delta| delta.allocation == allocation));
             findings.add(Key::Oversold, i64::from(counts.excess), text, over.map(ToString::to_string).collect());
         }
     }
@@ -69,13 +69,17 @@ impl Ledger {
 
     fn add_counts(&mut self, entry: &Entry, findings: &mut Findings) {
         for delta in &entry.deltas {
-            let counts = self.counts.entry(delta.allocation.clone()).or_default();
+            if self.counts.len() <= delta.allocation {
+                self.counts.resize(delta.allocation + 1, Counts::default());
+            }
+            let Some(counts) = self.counts.get_mut(delta.allocation) else { continue };
             counts.capacity += delta.capacity;
             counts.held += delta.held;
             counts.sold += delta.sold;
             counts.excess = counts.excess.max(counts.held + counts.sold - counts.capacity);
             if counts.held < 0 || counts.sold < 0 {
-                let text = format!("{} has {} held and {} sold", delta.allocation, counts.held, counts.sold);
+                let text =
+                    format!("allocation #{} has {} held and {} sold", delta.allocation, counts.held, counts.sold);
                 findings.add(Key::Journal, 1, text, vec![entry.to_string()]);
             }
         }
@@ -100,22 +104,32 @@ impl Ledger {
     }
 
     /// A limit counts what an owner has in live holds and sold at the moment of each grant.
-    fn check_limit(&self, entry: &Entry, limit: i32, findings: &mut Findings) {
-        let grants = matches!(entry.kind, Kind::Reserved | Kind::Sold | Kind::Reacquired);
-        if !grants || limit == 0 {
+    fn check_limits(&self, entry: &Entry, limits: Limits, findings: &mut Findings) {
+        if !matches!(entry.kind, Kind::Reserved | Kind::Sold | Kind::Reacquired) {
             return;
         }
-        let units = self.live_units(&entry.owner, entry.at);
-        if units > limit {
-            let text = format!("{} had {units} units at journal {}; the limit is {limit}", entry.owner, entry.seq);
-            findings.add(Key::LimitPassed, i64::from(units - limit), text, vec![entry.to_string()]);
+        let mut check = |limit: i32, whose: &str, units: i32| {
+            if limit != 0 && units > limit {
+                let text = format!("{whose} had {units} units at journal {}; the limit is {limit}", entry.seq);
+                findings.add(Key::LimitPassed, i64::from(units - limit), text, vec![entry.to_string()]);
+            }
+        };
+        if limits.per_owner != 0 {
+            check(limits.per_owner, &entry.owner, self.live_units(entry, View::units));
+        }
+        if limits.per_allocation != 0 {
+            for Delta { allocation, .. } in &entry.deltas {
+                let units = self.live_units(entry, |view| view.units_of(*allocation));
+                check(limits.per_allocation, &format!("{} in allocation #{allocation}", entry.owner), units);
+            }
         }
     }
 
-    fn live_units(&self, owner: &str, at: Micros) -> i32 {
-        let ids = self.owners.get(owner).map(Vec::as_slice).unwrap_or_default();
+    /// What the owner of the entry has at its time, as `units` counts it.
+    fn live_units(&self, entry: &Entry, units: impl Fn(&View) -> i32) -> i32 {
+        let ids = self.owners.get(&entry.owner).map(Vec::as_slice).unwrap_or_default();
         let views = ids.iter().filter_map(|id| self.stories.get(id)?.last());
-        views.filter(|view| view.state != State::Held || at < view.expires).map(View::units).sum()
+        views.filter(|view| view.state != State::Held || entry.at < view.expires).map(units).sum()
     }
 }
 

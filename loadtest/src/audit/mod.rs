@@ -5,6 +5,7 @@
 
 mod answers;
 mod availability;
+mod causes;
 pub mod evidence;
 pub mod findings;
 mod ledger;
@@ -33,8 +34,9 @@ pub struct Verdict {
 /// Judges a sale.
 pub fn judge(evidence: &Evidence) -> Verdict {
     let mut findings = Findings::default();
-    let ledger = ledger::replay(&evidence.journal, evidence.limit_per_owner, &mut findings);
+    let ledger = ledger::replay(&evidence.journal, evidence.limits, &mut findings);
     answers::check(evidence, &ledger, &mut findings);
+    causes::check(evidence, &ledger, &mut findings);
     tables::check(evidence, &ledger, &mut findings);
     check_promises(evidence, &mut findings);
     let unknown = evidence.calls.iter().filter(|call| matches!(call.told, Told::Unknown(_))).count() as u64;

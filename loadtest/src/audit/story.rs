@@ -2,10 +2,10 @@
 
 use boxoffice_proto::v1::reservation::State;
 
-use super::evidence::{Entry, Kind};
+use super::evidence::{Delta, Entry, Kind};
 use super::findings::Key;
 use crate::clock::Micros;
-use crate::history::View;
+use crate::history::{Line, View};
 
 /// The life of one reservation, in order.
 #[derive(Debug, Clone)]
@@ -56,9 +56,9 @@ impl Story {
         seen
     }
 
-    /// The most units that it can have kept from sale between `from` and `to`.
-    pub(super) fn units_at_most(&self, from: Micros, to: Micros) -> i32 {
-        self.between(from, to).iter().flatten().map(View::units).max().unwrap_or_default()
+    /// The most units that it can have kept from sale between `from` and `to`, as `units` counts them.
+    pub(super) fn units_at_most(&self, from: Micros, to: Micros, units: impl Fn(&View) -> i32) -> i32 {
+        self.between(from, to).iter().flatten().map(units).max().unwrap_or_default()
     }
 }
 
@@ -87,22 +87,18 @@ pub(super) fn step(before: Option<&View>, entry: &Entry) -> (View, Option<Imposs
 
 /// What the change says that the reservation now is.
 fn after(before: Option<&View>, entry: &Entry) -> View {
-    let fresh = View {
-        state: State::Held,
-        quantity: entry.held() + entry.sold(),
-        cancelled: 0,
-        expires: entry.at,
-        order_ref: String::new(),
-    };
-    let mut view = before.cloned().unwrap_or(fresh);
+    let mut view = before.cloned().unwrap_or_else(|| fresh(entry));
     view.state = match entry.kind {
         Kind::Sold | Kind::Confirmed | Kind::Reacquired => State::Confirmed,
         Kind::Released => State::Released,
         Kind::Expired => State::Expired,
         Kind::Reserved => State::Held,
         Kind::Cancelled => {
-            view.cancelled -= entry.sold();
-            if view.cancelled >= view.quantity { State::Cancelled } else { State::Confirmed }
+            for line in &mut view.lines {
+                let refunds = entry.deltas.iter().filter(|delta| delta.allocation == line.allocation);
+                line.cancelled -= refunds.map(|delta| delta.sold).sum::<i32>();
+            }
+            if view.cancelled() >= view.quantity() { State::Cancelled } else { State::Confirmed }
         }
         Kind::Extended
         | Kind::Unspecified
@@ -121,9 +117,28 @@ fn after(before: Option<&View>, entry: &Entry) -> View {
     view
 }
 
+/// A reservation as it begins.
+fn fresh(entry: &Entry) -> View {
+    let line = |delta: &Delta| Line { allocation: delta.allocation, quantity: delta.held + delta.sold, cancelled: 0 };
+    let mut lines: Vec<_> = entry.deltas.iter().map(line).filter(|line| line.quantity != 0).collect();
+    lines.sort_by_key(|line| line.allocation);
+    View { state: State::Held, lines, expires: entry.at, order_ref: String::new() }
+}
+
+/// Whether the entry moves, of each line of the reservation, as many units as `expected` tells for a quantity (added to held,
+/// added to sold), and nothing else.
+fn moves(entry: &Entry, view: &View, expected: impl Fn(i32) -> (i32, i32)) -> bool {
+    let mut moved: Vec<_> = entry.deltas.iter().map(|delta| (delta.allocation, (delta.held, delta.sold))).collect();
+    moved.retain(|(_, units)| *units != (0, 0));
+    moved.sort_by_key(|(allocation, _)| *allocation);
+    moved.into_iter().eq(view.lines.iter().map(|line| (line.allocation, expected(line.quantity))))
+}
+
 fn wrong_grant(before: Option<&View>, entry: &Entry) -> Option<Impossible> {
-    let (held, sold) = (entry.held(), entry.sold());
-    let fits = if entry.kind == Kind::Sold { held == 0 && sold > 0 } else { held > 0 && sold == 0 };
+    let fits = |delta: &Delta| {
+        if entry.kind == Kind::Sold { delta.held == 0 && delta.sold > 0 } else { delta.held > 0 && delta.sold == 0 }
+    };
+    let fits = !entry.deltas.is_empty() && entry.deltas.iter().all(fits);
     if before.is_some() {
         Some((Key::Duplicated, "granted twice"))
     } else if !fits {
@@ -147,7 +162,7 @@ fn wrong_confirmation(before: Option<&View>, entry: &Entry) -> Option<Impossible
     } else if !is_live(before, entry.at) {
         Some((Key::Duplicated, "confirmed after its units had come back"))
     } else {
-        let moved = entry.held() == -view.quantity && entry.sold() == view.quantity;
+        let moved = moves(entry, view, |quantity| (-quantity, quantity));
         (!moved).then_some((Key::Journal, "confirmed with other counts than were held"))
     }
 }
@@ -155,8 +170,8 @@ fn wrong_confirmation(before: Option<&View>, entry: &Entry) -> Option<Impossible
 fn wrong_reacquisition(before: Option<&View>, entry: &Entry) -> Option<Impossible> {
     let Some(view) = before else { return Some((Key::Journal, "reacquired before it was granted")) };
     let fits = match view.state {
-        State::Expired => entry.held() == 0 && entry.sold() == view.quantity,
-        State::Held if entry.at >= view.expires => entry.held() == -view.quantity && entry.sold() == view.quantity,
+        State::Expired => moves(entry, view, |quantity| (0, quantity)),
+        State::Held if entry.at >= view.expires => moves(entry, view, |quantity| (-quantity, quantity)),
         State::Confirmed | State::Cancelled => return Some((Key::Duplicated, "confirmed twice")),
         State::Held | State::Released | State::Unspecified => false,
     };
@@ -168,7 +183,7 @@ fn wrong_return(before: Option<&View>, entry: &Entry) -> Option<Impossible> {
     if view.state != State::Held {
         return Some((Key::Duplicated, "units came back twice, or from what was sold"));
     }
-    if entry.held() != -view.quantity || entry.sold() != 0 {
+    if !moves(entry, view, |quantity| (-quantity, 0)) {
         return Some((Key::Journal, "ended with other counts than were held"));
     }
     let early = entry.kind == Kind::Expired && entry.at < view.expires;
@@ -177,10 +192,13 @@ fn wrong_return(before: Option<&View>, entry: &Entry) -> Option<Impossible> {
 
 fn wrong_refund(before: Option<&View>, entry: &Entry) -> Option<Impossible> {
     let Some(view) = before else { return Some((Key::Journal, "refunded before it was granted")) };
-    let refunded = -entry.sold();
-    if view.state != State::Confirmed || view.cancelled + refunded > view.quantity {
+    let too_much = entry.deltas.iter().any(|delta| {
+        let line = view.lines.iter().find(|line| line.allocation == delta.allocation);
+        -delta.sold > line.map_or(0, |line| line.quantity - line.cancelled)
+    });
+    if view.state != State::Confirmed || too_much {
         Some((Key::Duplicated, "refunded what was not sold, or twice"))
-    } else if refunded <= 0 || entry.held() != 0 {
+    } else if entry.sold() >= 0 || entry.held() != 0 {
         Some((Key::Journal, "refunded with counts that are no refund"))
     } else {
         None

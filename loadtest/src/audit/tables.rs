@@ -8,7 +8,6 @@ use super::evidence::{Counter, Evidence, Stored};
 use super::findings::{Findings, Key};
 use super::ledger::{Ledger, story_lines};
 use crate::clock::{Micros, SECOND};
-use crate::history::View;
 
 /// How long after its expiry a hold may still stand as held in the journal: the sweeper comes by each second.
 const RECLAIM_TOLERANCE: Micros = 10 * SECOND;
@@ -30,20 +29,16 @@ fn check_counters(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings)
         let text = format!("the event says seq {}, its journal ends at {}", counters.seq, ledger.seq);
         findings.add(Key::Mismatched, 1, text, Vec::new());
     }
-    let known: HashSet<_> = counters.allocations.iter().map(|counter| &counter.allocation).collect();
-    for allocation in ledger.counts.keys().filter(|allocation| !known.contains(allocation)) {
-        findings.add(Key::Mismatched, 1, format!("the journal has {allocation}, the event has not"), Vec::new());
-    }
-    for counter in &counters.allocations {
-        check_counter(counter, evidence, ledger, findings);
+    for (number, counter) in counters.allocations.iter().enumerate() {
+        check_counter(number, counter, evidence, ledger, findings);
     }
 }
 
-fn check_counter(counter: &Counter, evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
+fn check_counter(number: usize, counter: &Counter, evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
     let Counter { allocation, capacity, held, sold, available } = counter;
-    let counts = ledger.counts.get(allocation).copied().unwrap_or_default();
+    let counts = ledger.counts.get(number).copied().unwrap_or_default();
     // Expired holds don't count as held in an answer, though the journal may not have ended them yet.
-    let expired = if ledger.counts.len() == 1 { expired_units(ledger, evidence.counters.read_at) } else { 0 };
+    let expired = expired_units(ledger, number, evidence.counters.read_at);
     let journal = (counts.capacity, counts.held - expired, counts.sold);
     if journal != (*capacity, *held, *sold) {
         let (c, h, s) = journal;
@@ -62,9 +57,10 @@ fn check_counter(counter: &Counter, evidence: &Evidence, ledger: &Ledger, findin
     }
 }
 
-fn expired_units(ledger: &Ledger, at: Micros) -> i32 {
+fn expired_units(ledger: &Ledger, allocation: usize, at: Micros) -> i32 {
     let views = ledger.stories.values().filter_map(|story| story.last());
-    views.filter(|view| view.state == State::Held && view.expires <= at).map(View::units).sum()
+    let expired = views.filter(|view| view.state == State::Held && view.expires <= at);
+    expired.map(|view| view.units_of(allocation)).sum()
 }
 
 fn check_reservations(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {

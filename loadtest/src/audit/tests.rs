@@ -3,13 +3,17 @@
 use boxoffice_proto::v1::reservation::State;
 use uuid::Uuid;
 
-use super::evidence::{Counter, Counters, Delta, Entry, Evidence, Kind, Stored};
+use super::evidence::{Counter, Counters, Delta, Entry, Evidence, Kind, Limits, Stored};
 use super::findings::{Findings, Key};
 use super::{Verdict, judge, ledger};
 use crate::clock::Micros;
-use crate::history::{Action, Ask, Call, Reason, Told, View, owner_name};
+use crate::history::{
+    Action, Ask, Call, CapacityChange, Line, OperatorCall, OperatorTold, Reason, Told, Units, View, owner_name,
+};
 
 const HOT: &str = "events/e/allocations/hot";
+/// Its number.
+const NUMBER: usize = 0;
 const LIMIT: i32 = 3;
 /// The honest sale has this many units, of which the last change leaves none.
 const CAPACITY: i32 = 4;
@@ -24,7 +28,7 @@ fn id(number: u32) -> Uuid {
 
 /// A change of reservation `number`, whose owner has the same number.
 fn entry(at: i64, kind: Kind, number: u32, held: i32, sold: i32) -> Entry {
-    let delta = Delta { allocation: HOT.to_owned(), capacity: 0, held, sold };
+    let delta = Delta { allocation: NUMBER, capacity: 0, held, sold };
     let expires = matches!(kind, Kind::Reserved | Kind::Extended).then(|| ms(at + 2_000));
     let sells = matches!(kind, Kind::Confirmed | Kind::Sold | Kind::Reacquired);
     Entry {
@@ -40,7 +44,7 @@ fn entry(at: i64, kind: Kind, number: u32, held: i32, sold: i32) -> Entry {
 }
 
 fn set_up(at: i64, kind: Kind, capacity: i32) -> Entry {
-    let delta = Delta { allocation: HOT.to_owned(), capacity, held: 0, sold: 0 };
+    let delta = Delta { allocation: NUMBER, capacity, held: 0, sold: 0 };
     Entry { reservation: None, owner: String::new(), deltas: vec![delta], ..entry(at, kind, 0, 0, 0) }
 }
 
@@ -49,20 +53,31 @@ fn order(number: u32) -> String {
 }
 
 fn view(state: State, quantity: i32, expires: i64) -> View {
-    View { state, quantity, cancelled: 0, expires: ms(expires), order_ref: String::new() }
+    let line = Line { allocation: NUMBER, quantity, cancelled: 0 };
+    View { state, lines: vec![line], expires: ms(expires), order_ref: String::new() }
 }
 
 fn sold(number: u32, quantity: i32, cancelled: i32) -> View {
-    View { cancelled, order_ref: order(number), ..view(State::Confirmed, quantity, 0) }
+    let lines = vec![Line { allocation: NUMBER, quantity, cancelled }];
+    View { lines, order_ref: order(number), ..view(State::Confirmed, quantity, 0) }
 }
 
 fn call(start: i64, number: u32, action: Action, told: Told) -> Call {
     let ask = Ask { owner: number, intruder: false, reservation: id(number), action };
-    Call { ask, start: ms(start), end: ms(start + 100), told }
+    Call { event: 0, ask, due: ms(start), start: ms(start), end: ms(start + 100), told }
+}
+
+fn units(count: i32) -> Vec<Units> {
+    vec![Units { allocation: NUMBER, count }]
 }
 
 fn reserve(quantity: i32) -> Action {
-    Action::Reserve { quantity, up_to: false, replaces: None, sell_as: None }
+    Action::Reserve { lines: units(quantity), up_to: false, replaces: None, sell_as: None }
+}
+
+/// One unit, without a hold.
+fn buy(number: u32) -> Action {
+    Action::Reserve { lines: units(1), up_to: false, replaces: None, sell_as: Some(order(number)) }
 }
 
 fn confirm(number: u32) -> Action {
@@ -102,8 +117,8 @@ fn honest_calls() -> Vec<Call> {
         call(16_950, 4, Action::Extend { ttl_seconds: 2 }, Told::Shown(view(State::Held, 2, 19_000))),
         call(18_450, 4, confirm(4), Told::Shown(sold(4, 2, 0))),
         call(18_700, 6, reserve(1), Told::Refused(Reason::SoldOut)),
-        call(19_950, 4, Action::Cancel { units: Some(1) }, Told::Shown(sold(4, 2, 1))),
-        call(20_950, 5, reserve(1), Told::Shown(sold(5, 1, 0))),
+        call(19_950, 4, Action::Cancel { lines: units(1) }, Told::Shown(sold(4, 2, 1))),
+        call(20_950, 5, buy(5), Told::Shown(sold(5, 1, 0))),
         call(21_300, 4, reserve(3), Told::Refused(Reason::OwnerLimitExceeded)),
     ];
     calls.last_mut().unwrap().ask.reservation = id(40);
@@ -124,8 +139,8 @@ fn evidence(mut journal: Vec<Entry>, calls: Vec<Call>) -> Evidence {
     for (entry, seq) in journal.iter_mut().zip(1..) {
         entry.seq = seq;
     }
-    let replayed = ledger::replay(&journal, 0, &mut Findings::default());
-    let counts = replayed.counts[HOT];
+    let replayed = ledger::replay(&journal, Limits::default(), &mut Findings::default());
+    let counts = replayed.counts[NUMBER];
     let stored = replayed.stories.iter().map(|(id, story)| Stored {
         id: *id,
         owner: story.owner.clone(),
@@ -140,11 +155,12 @@ fn evidence(mut journal: Vec<Entry>, calls: Vec<Call>) -> Evidence {
     };
     Evidence {
         calls,
+        operators: Vec::new(),
         counters: Counters { seq: replayed.seq, read_at: ms(60_000), allocations: vec![counter] },
         reservations: stored.collect(),
         journal,
         server_audit: Vec::new(),
-        limit_per_owner: LIMIT,
+        limits: Limits { per_owner: LIMIT, per_allocation: 0 },
         held_after_drain: 0,
         must_be_sold_out: true,
     }
@@ -308,7 +324,7 @@ fn units_that_are_nowhere_are_stranded() {
 #[test]
 fn a_passed_owner_limit_is_caught() {
     let greedy = with_journal(|journal| journal[12].owner = owner_name(1));
-    assert_clean(&evidence(greedy.journal.clone(), Vec::new()));
+    assert_eq!(judge(&greedy).findings.count(Key::LimitPassed), 0);
     let greedier = with_journal(|journal| {
         journal[12].owner = owner_name(1);
         journal.truncate(7);
@@ -364,7 +380,7 @@ fn a_refusal_that_contradicts_the_reservation_is_wrong() {
 #[test]
 fn a_refusal_to_replace_speaks_of_the_hold_to_be_replaced() {
     let replace = |replaced, reason| {
-        let action = Action::Reserve { quantity: 1, up_to: false, replaces: Some(id(replaced)), sell_as: None };
+        let action = Action::Reserve { lines: units(1), up_to: false, replaces: Some(id(replaced)), sell_as: None };
         let mut call = call(30_000, 1, action, Told::Refused(reason));
         call.ask.reservation = id(41);
         with_call(call)
@@ -373,4 +389,111 @@ fn a_refusal_to_replace_speaks_of_the_hold_to_be_replaced() {
     assert_caught(&replace(2, Reason::AlreadyConfirmed), Key::WrongAnswer, 1, "was not so at that time");
     assert_clean(&replace(42, Reason::ReservationNotFound));
     assert_caught(&replace(2, Reason::ReservationNotFound), Key::Lost, 1, "the journal has it");
+}
+
+#[test]
+fn an_effect_without_a_cause_is_caught() {
+    let ghost = with_journal(|journal| {
+        let passing = [entry(11_100, Kind::Reserved, 7, 1, 0), entry(11_200, Kind::Released, 7, -1, 0)];
+        journal.splice(5..5, passing);
+    });
+    assert_caught(&ghost, Key::Journal, 2, "nobody had asked for journal 6: RESERVED");
+    let early = with_journal(|journal| journal[4].at = ms(10_700));
+    assert_caught(&early, Key::Journal, 1, "nobody had asked for journal 5: CONFIRMED");
+    let unasked = evidence(honest_journal(), {
+        let mut calls = honest_calls();
+        calls.retain(|call| call.ask.action != Action::Release);
+        calls
+    });
+    assert_caught(&unasked, Key::Journal, 1, "nobody had asked for journal 6: RELEASED");
+}
+
+/// The honest sale, after which an operator sets another capacity, and the last two units are sold.
+fn with_operator(change: CapacityChange, told: OperatorTold, delta: i32) -> Evidence {
+    let operator = OperatorCall { event: 0, change, start: ms(22_000), end: ms(22_100), told };
+    let mut journal = honest_journal();
+    if delta != 0 {
+        journal.push(set_up(22_050, Kind::AllocationUpdated, delta));
+    }
+    Evidence { operators: vec![operator], must_be_sold_out: false, ..evidence(journal, honest_calls()) }
+}
+
+#[test]
+fn operators_get_what_they_are_told_and_nothing_else() {
+    let set = CapacityChange::Set { allocation: NUMBER, capacity: 6 };
+    let unknown = || OperatorTold::Unknown("no answer in time".to_owned());
+    assert_clean(&with_operator(set, OperatorTold::Done, 2));
+    assert_clean(&with_operator(set, unknown(), 2));
+    assert_clean(&with_operator(set, unknown(), 0));
+    assert_caught(&with_operator(set, OperatorTold::Done, 0), Key::Lost, 1, "the journal does not show it");
+    assert_caught(&with_operator(set, OperatorTold::Done, 1), Key::Lost, 1, "the journal does not show it");
+    let refused = OperatorTold::Refused("CAPACITY_BELOW_COMMITTED".to_owned());
+    assert_caught(&with_operator(set, refused, 2), Key::Journal, 1, "no operator had asked for journal 14");
+    let mut twice = with_operator(set, OperatorTold::Done, 2);
+    let again = Entry { seq: 15, ..set_up(22_060, Kind::AllocationUpdated, 0) };
+    twice.journal.push(again);
+    twice.counters.seq = 15;
+    assert_caught(&twice, Key::Journal, 1, "no operator had asked for journal 15");
+}
+
+const SECOND: usize = 1;
+
+/// Two allocations of two units each; 1 takes one of each, and they come back at once.
+fn two_allocations() -> Evidence {
+    let delta = |allocation, capacity, held| Delta { allocation, capacity, held, sold: 0 };
+    let mut journal = vec![
+        set_up(0, Kind::EventCreated, 0),
+        set_up(10, Kind::AllocationCreated, 2),
+        Entry { deltas: vec![delta(SECOND, 2, 0)], ..set_up(20, Kind::AllocationCreated, 0) },
+        Entry { deltas: vec![delta(NUMBER, 0, 1), delta(SECOND, 0, 1)], ..entry(10_000, Kind::Reserved, 1, 1, 0) },
+        Entry { deltas: vec![delta(NUMBER, 0, -1), delta(SECOND, 0, -1)], ..entry(10_500, Kind::Released, 1, 1, 0) },
+    ];
+    for (entry, seq) in journal.iter_mut().zip(1..) {
+        entry.seq = seq;
+    }
+    let wish = vec![Units { allocation: NUMBER, count: 1 }, Units { allocation: SECOND, count: 1 }];
+    let lines = wish.iter().map(|units| Line { allocation: units.allocation, quantity: 1, cancelled: 0 }).collect();
+    let held = View { lines, ..view(State::Held, 0, 12_000) };
+    let released = View { state: State::Released, ..held.clone() };
+    let reserve = Action::Reserve { lines: wish, up_to: false, replaces: None, sell_as: None };
+    let calls = vec![
+        call(9_950, 1, reserve, Told::Shown(held)),
+        call(10_450, 1, Action::Release, Told::Shown(released.clone())),
+    ];
+    let counter = |name: &str| Counter { allocation: name.to_owned(), capacity: 2, held: 0, sold: 0, available: 2 };
+    Evidence {
+        journal,
+        counters: Counters { seq: 5, read_at: ms(60_000), allocations: vec![counter("hot"), counter("hot-1")] },
+        reservations: vec![Stored { id: id(1), owner: owner_name(1), view: released }],
+        must_be_sold_out: false,
+        ..evidence(honest_journal(), calls)
+    }
+}
+
+#[test]
+fn a_reservation_of_several_allocations_moves_all_of_them() {
+    assert_clean(&two_allocations());
+    let mut half = two_allocations();
+    half.journal[4].deltas.pop();
+    half.counters.allocations[SECOND] = Counter { held: 1, available: 1, ..half.counters.allocations[SECOND].clone() };
+    assert_caught(&half, Key::Journal, 1, "ended with other counts than were held");
+    let mut swapped = two_allocations();
+    swapped.journal[3].deltas[1].allocation = NUMBER;
+    assert_caught(&swapped, Key::Lost, 2, "the journal does not show it for that time");
+}
+
+#[test]
+fn sold_out_is_false_if_each_of_the_lines_had_enough() {
+    let refused = |counts: [i32; 2], start| {
+        let lines =
+            vec![Units { allocation: NUMBER, count: counts[0] }, Units { allocation: SECOND, count: counts[1] }];
+        let action = Action::Reserve { lines, up_to: false, replaces: None, sell_as: None };
+        let mut evidence = two_allocations();
+        evidence.calls.push(call(start, 7, action, Told::Refused(Reason::InsufficientAvailability)));
+        evidence
+    };
+    assert_caught(&refused([1, 2], 11_000), Key::FalseSoldOut, 1, "at least 2 and 2 units were for sale all the time");
+    assert_clean(&refused([1, 3], 11_000));
+    assert_clean(&refused([1, 2], 10_100));
+    assert_caught(&refused([1, 1], 10_100), Key::FalseSoldOut, 1, "at least 1 and 1 units");
 }

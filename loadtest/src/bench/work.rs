@@ -58,7 +58,7 @@ impl Work for Empty {
 }
 
 fn reserve_one(event: &SaleEvent, id: Uuid) -> CreateReservationRequest {
-    let line = Line { allocation: event.allocation.clone(), quantity: 1, ..Line::default() };
+    let line = Line { allocation: event.allocation(0).to_owned(), quantity: 1, ..Line::default() };
     CreateReservationRequest {
         parent: event.name.clone(),
         reservation_id: id.to_string(),

@@ -34,17 +34,22 @@ pub struct Course {
 }
 
 impl Course {
-    /// The course of what was recorded: of the calls, and of the journal of the event (or one after the other of several
-    /// events). The times of `faults` are by the clock, as those of the calls; here they are counted from the beginning.
-    pub fn of(title: impl Into<String>, calls: &[Call], journal: &[Entry], faults: Vec<FaultMark>) -> Self {
-        let first_call = calls.iter().map(recorded::due).min();
-        let begun = first_call.or_else(|| journal.iter().map(|entry| entry.at).min()).unwrap_or_default();
+    /// The course of what was recorded: of all calls, and of the journals of all events, one after the other. The times of
+    /// `faults` are by the clock, as those of the calls; here they are counted from the beginning.
+    pub fn of<'a>(
+        title: impl Into<String>,
+        calls: impl Iterator<Item = &'a Call> + Clone,
+        journal: impl Iterator<Item = &'a Entry> + Clone,
+        faults: Vec<FaultMark>,
+    ) -> Self {
+        let first_call = calls.clone().map(recorded::due).min();
+        let begun = first_call.or_else(|| journal.clone().map(|entry| entry.at).min()).unwrap_or_default();
         let from_begun = |mark: FaultMark| FaultMark { from: mark.from - begun, to: mark.to - begun, ..mark };
         Self {
             title: title.into(),
             begun,
             stock: thinned(&stock::fold(journal, begun), STOCK_POINTS_MAX),
-            traffic: traffic::count(calls, begun),
+            traffic: traffic::count(calls.clone(), begun),
             faults: faults.into_iter().map(from_begun).collect(),
             latencies: Latencies::of(calls),
         }

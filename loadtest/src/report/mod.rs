@@ -78,6 +78,32 @@ pub struct AuditCounts {
     pub wrong_answer: u64,
 }
 
+impl AuditCounts {
+    /// Adds those of another event.
+    pub fn add(&mut self, other: &Self) {
+        self.capacity += other.capacity;
+        self.sold += other.sold;
+        self.oversold += other.oversold;
+        self.lost += other.lost;
+        self.duplicated += other.duplicated;
+        self.leaked += other.leaked;
+        self.stranded += other.stranded;
+        self.false_sold_out += other.false_sold_out;
+        self.unknown += other.unknown;
+        self.limit_passed += other.limit_passed;
+        self.journal += other.journal;
+        self.mismatched += other.mismatched;
+        self.disclosed += other.disclosed;
+        self.wrong_answer += other.wrong_answer;
+    }
+
+    /// Whether there is no violation of any kind.
+    pub fn is_clean(&self) -> bool {
+        let Self { capacity, sold, unknown, .. } = *self;
+        *self == Self { capacity, sold, unknown, ..Self::default() }
+    }
+}
+
 impl From<&Verdict> for AuditCounts {
     fn from(verdict: &Verdict) -> Self {
         let count = |key| verdict.findings.count(key);
@@ -101,7 +127,7 @@ impl From<&Verdict> for AuditCounts {
 }
 
 /// One rate with its latencies.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Measurement {
     /// Of what.
     pub name: String,

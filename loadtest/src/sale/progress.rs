@@ -10,6 +10,7 @@ use crate::bar;
 pub(super) struct Progress {
     next: AtomicU32,
     served: AtomicU32,
+    late: AtomicU32,
     kills: AtomicU32,
     over: AtomicBool,
     away_micros: AtomicU64,
@@ -29,6 +30,16 @@ impl Progress {
     /// Buyers who have gone.
     pub(super) fn served(&self) -> u32 {
         self.served.load(Ordering::Relaxed)
+    }
+
+    /// A buyer found all places taken when he came.
+    pub(super) fn add_late(&self) {
+        self.late.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Buyers who found all places taken.
+    pub(super) fn late(&self) -> u32 {
+        self.late.load(Ordering::Relaxed)
     }
 
     /// A server was killed, and was away for so long.

@@ -19,6 +19,16 @@ pub use store::StoreChoice;
 pub use usage::{Usage, generator_cpu_seconds};
 
 use crate::cli::Common;
+use crate::client::Connections;
+
+/// How child servers are to be.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// How long each commit of a private PostgreSQL waits for its standby.
+    pub commit_delay: Option<Duration>,
+    /// How often the servers look for holds that have lapsed; `None`: as they do by themselves; zero: never.
+    pub sweep_interval: Option<Duration>,
+}
 
 /// The servers under test.
 pub enum Servers {
@@ -32,17 +42,16 @@ pub enum Servers {
 }
 
 impl Servers {
-    /// Starts child servers on an empty store, or takes the server that runs already. `commit_delay`: how long each commit
-    /// of a private PostgreSQL waits for its standby.
+    /// Starts child servers on an empty store, or takes the server that runs already.
     ///
     /// # Errors
     /// Where there is no binary, where something does not come up, or where the options contradict each other.
-    pub async fn start(common: &Common, commit_delay: Option<Duration>) -> Result<Self> {
+    pub async fn start(common: &Common, options: Options) -> Result<Self> {
         let Some(url) = &common.target else {
-            return Ok(Self::Children(Children::start(common, commit_delay).await?));
+            return Ok(Self::Children(Children::start(common, options).await?));
         };
         ensure!(common.servers == 1, "--target names one server; --servers {} are not at hand", common.servers);
-        ensure!(commit_delay.is_none(), "--commit-delay needs a server of the load test's own, not --target");
+        ensure!(options.commit_delay.is_none(), "--commit-delay needs a server of the load test's own, not --target");
         Ok(Self::Running { url: url.clone() })
     }
 
@@ -52,6 +61,14 @@ impl Servers {
             Self::Children(children) => children.urls(),
             Self::Running { url } => vec![url.clone()],
         }
+    }
+
+    /// Connections to them: so many, or one to each where that is more.
+    ///
+    /// # Errors
+    /// Where a URL cannot be read.
+    pub fn connect(&self, count: usize) -> Result<Connections> {
+        Connections::new(&self.urls(), count)
     }
 
     /// The PostgreSQL that was started for them, if there is one.

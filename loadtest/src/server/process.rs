@@ -41,6 +41,8 @@ struct Home {
     directory: TempDir,
     /// `None`: a SQLite file in the directory.
     database_url: Option<String>,
+    /// `None`: as the server does by itself.
+    sweep_interval: Option<Duration>,
 }
 
 impl Child {
@@ -48,13 +50,18 @@ impl Child {
     ///
     /// # Errors
     /// Where it does not come up; the error holds the end of its log.
-    pub(super) async fn start(binary: &Path, database_url: Option<String>, keep: bool) -> Result<Self> {
+    pub(super) async fn start(
+        binary: &Path,
+        database_url: Option<String>,
+        sweep_interval: Option<Duration>,
+        keep: bool,
+    ) -> Result<Self> {
         let mut directory = tempfile::Builder::new().prefix("boxoffice-loadtest-").tempdir()?;
         directory.disable_cleanup(keep);
         if keep {
             eprintln!("a server's own data and log stay in {}", directory.path().display());
         }
-        let home = Home { binary: binary.to_owned(), directory, database_url };
+        let home = Home { binary: binary.to_owned(), directory, database_url, sweep_interval };
         let (process, address) = home.launch("127.0.0.1:0").await?;
         Ok(Self { home, address, process, earlier_cpu_seconds: Some(0.0) })
     }
@@ -152,6 +159,9 @@ impl Home {
     fn command(&self, listen: &str) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(["serve", "--dev", "--listen", listen]);
+        if let Some(interval) = self.sweep_interval {
+            command.arg("--sweep-interval").arg(humantime::format_duration(interval).to_string());
+        }
         match &self.database_url {
             Some(url) => command.env(DATABASE_URL, url),
             // What is set for the load test itself must not send its servers to a database that nobody named.

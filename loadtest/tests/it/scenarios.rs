@@ -2,9 +2,8 @@
 
 use std::ffi::OsString;
 
-use loadtest::cli::{self, Scenario};
+use loadtest::cli;
 use loadtest::report::Report;
-use loadtest::{bench, growth, sale};
 
 use crate::fake::{Bug, start};
 
@@ -13,11 +12,7 @@ const SALE: &str = "sale --tickets 600 --buyers 1500 --seconds 2 --hold-seconds 
 
 async fn run(url: &str, line: &str) -> Report {
     let words = format!("loadtest {line} --target {url}");
-    match cli::parse(words.split(' ').map(OsString::from)).scenario {
-        Scenario::Sale(args) => sale::run(&args).await.unwrap(),
-        Scenario::Bench(args) => bench::run(&args).await.unwrap(),
-        Scenario::Growth(args) => growth::run(&args).await.unwrap(),
-    }
+    loadtest::play(&cli::parse(words.split(' ').map(OsString::from)).scenario).await.unwrap()
 }
 
 async fn sale_with(bug: Option<Bug>) -> Report {

@@ -20,7 +20,7 @@ use crate::cli::{Common, Pace};
 use crate::client::{Connections, owned_by, owner_value};
 use crate::clock::time_ordered_id;
 use crate::event::{SaleEvent, Terms, fresh_id};
-use crate::server::{Servers, generator_cpu_seconds};
+use crate::server::{Options, Servers, generator_cpu_seconds};
 
 /// The largest capacity that an allocation can have.
 const CAPACITY: i32 = 1_000_000_000;
@@ -34,8 +34,12 @@ pub const BATCH_ITEMS: usize = 256;
 pub const BATCHES_IN_FLIGHT: usize = 8;
 
 /// Terms of the events that are measured on.
-pub const TERMS: Terms =
-    Terms { limit_per_owner: LIMIT_PER_OWNER, hold_seconds: HOLD_SECONDS, hold_seconds_max: HOLD_SECONDS };
+pub const TERMS: Terms = Terms {
+    limit_per_owner: LIMIT_PER_OWNER,
+    limit_per_allocation: 0,
+    hold_seconds: HOLD_SECONDS,
+    hold_seconds_max: HOLD_SECONDS,
+};
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +126,7 @@ impl Stage {
     /// Where a server does not come up or refuses.
     pub async fn set_up(common: &Common, pace: &Pace, commit_delay: Option<Duration>) -> Result<Self> {
         ensure!(pace.seconds > 0.0 && pace.seconds < 3_600.0, "--seconds must be above 0 and below 3600");
-        let servers = Servers::start(common, commit_delay).await?;
+        let servers = Servers::start(common, Options { commit_delay, ..Options::default() }).await?;
         let connections = Connections::new(&servers.urls(), pace.connections as usize)?;
         let first: Vec<_> = servers.urls().into_iter().take(1).collect();
         let to_one = Connections::new(&first, pace.connections as usize)?;
@@ -261,7 +265,7 @@ impl Stage {
 }
 
 async fn sell_the_only_ticket(connections: &Connections, event: &SaleEvent, id: Uuid) -> Result<()> {
-    let line = Line { allocation: event.allocation.clone(), quantity: 1, ..Line::default() };
+    let line = Line { allocation: event.allocation(0).to_owned(), quantity: 1, ..Line::default() };
     let request = CreateReservationRequest {
         parent: event.name.clone(),
         reservation_id: id.to_string(),

@@ -16,7 +16,7 @@ pub struct Latencies(BTreeMap<(&'static str, &'static str), Histogram<u64>>);
 
 impl Latencies {
     /// Those of some calls.
-    pub fn of(calls: &[Call]) -> Self {
+    pub fn of<'a>(calls: impl Iterator<Item = &'a Call>) -> Self {
         let mut all = Self::default();
         for call in calls {
             all.record(recorded::rpc(call), recorded::outcome(call), recorded::latency_micros(call));

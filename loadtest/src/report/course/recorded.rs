@@ -54,7 +54,7 @@ pub(super) fn as_traffic(call: &Call) -> Traffic {
 
 /// When it was due.
 pub(super) fn due(call: &Call) -> Micros {
-    call.start
+    call.due
 }
 
 /// When it was over.

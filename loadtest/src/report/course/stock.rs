@@ -9,9 +9,9 @@ const POINTS_PER_STRETCH_MAX: usize = 4;
 
 /// The counters after each change, at the time of the change. What was before the beginning counts as being there then, and
 /// holds count until the journal ends them.
-pub(super) fn fold(journal: &[Entry], begun: Micros) -> Vec<Stock> {
+pub(super) fn fold<'a>(journal: impl Iterator<Item = &'a Entry>, begun: Micros) -> Vec<Stock> {
     // The journals of several events follow one another; each is in the order of its times.
-    let mut entries: Vec<_> = journal.iter().collect();
+    let mut entries: Vec<_> = journal.collect();
     entries.sort_by_key(|entry| entry.at);
     let mut steps: Vec<Stock> = Vec::new();
     let mut now = Stock { at: 0, capacity: 0, held: 0, sold: 0 };

@@ -8,8 +8,8 @@ use crate::history::Call;
 const INTERVALS_MAX: i64 = 120;
 
 /// How many calls ended in each interval, from the beginning to the last call, with nothing left out between.
-pub(super) fn count(calls: &[Call], begun: Micros) -> Vec<Traffic> {
-    let Some(last) = calls.iter().map(recorded::end).max() else { return Vec::new() };
+pub(super) fn count<'a>(calls: impl Iterator<Item = &'a Call> + Clone, begun: Micros) -> Vec<Traffic> {
+    let Some(last) = calls.clone().map(recorded::end).max() else { return Vec::new() };
     let width = round_width(last - begun);
     let interval = |at| Traffic { at, width, ..Traffic::default() };
     let mut intervals: Vec<_> = (0..=(last - begun) / width).map(|index| interval(index * width)).collect();

@@ -92,6 +92,8 @@ fn table(measurements: &[Measurement]) -> Markup {
 
 fn row(measurement: &Measurement) -> Markup {
     let latency = measurement.latency_us;
+    // Where there are no latencies, there is no slowest call.
+    let told = |micros| if latency.max == 0 { "–".to_owned() } else { words::latency(micros) };
     let cpu = |seconds: Option<f64>| seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1} s"));
     let ratio = measurement.ratio_to_empty;
     html! {
@@ -100,7 +102,7 @@ fn row(measurement: &Measurement) -> Markup {
             td.number { (measurement.in_flight) }
             td.number { (words::figure(measurement.rate_per_s.round())) }
             td.number { @if ratio > 0.0 { (times(ratio)) } @else { "–" } }
-            @for micros in [latency.p50, latency.p99, latency.p999, latency.max] { td.number { (words::latency(micros)) } }
+            @for micros in [latency.p50, latency.p99, latency.p999, latency.max] { td.number { (told(micros)) } }
             td.number { (cpu(measurement.server_cpu_s)) }
             td.number { (cpu(measurement.generator_cpu_s)) }
         }

@@ -209,3 +209,36 @@ fn bytes_in(path: &Path) -> u64 {
     });
     sizes.sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUSY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/busy_server");
+
+    /// Waits until it has used more than so much, however slow the machine is.
+    async fn used_more_than(child: &Child, seconds: f64) -> f64 {
+        let begun = Instant::now();
+        loop {
+            let used = child.cpu_seconds().unwrap();
+            if used > seconds {
+                return used;
+            }
+            assert!(begun.elapsed() < START_TIMEOUT, "it used {used}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_server_has_used_still_counts() {
+        let mut child = Child::start(Path::new(BUSY), None, None, false).await.unwrap();
+        let mut used = used_more_than(&child, 0.0).await;
+        for _ in 0..2 {
+            child.kill().await.unwrap();
+            assert!(child.cpu_seconds().unwrap() >= used, "while it is away");
+            child.restart().await.unwrap();
+            assert!(child.cpu_seconds().unwrap() >= used, "in the process after it");
+            used = used_more_than(&child, used).await;
+        }
+    }
+}

@@ -20,16 +20,6 @@ pub struct CpuShares {
     servers_seconds: Option<f64>,
 }
 
-/// What was used of all the machine's processors, 0 to 1; `None` where it cannot be seen.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Shares {
-    /// By the load generator.
-    pub generator: Option<f64>,
-    /// By the servers, killed ones included; not by a PostgreSQL below them.
-    pub servers: Option<f64>,
-    cores: f64,
-}
-
 impl CpuShares {
     /// Notes what was used before the load.
     pub fn begin(servers: &Servers) -> Self {
@@ -39,42 +29,77 @@ impl CpuShares {
 
     /// What was used since.
     pub fn end(&self, servers: &Servers) -> Shares {
-        let cores = cores();
-        let available = self.begun.elapsed().as_secs_f64() * cores;
-        // The time is counted in ticks: over a moment the share could come out above 1.
-        let share = |before: Option<f64>, now: Option<f64>| Some(((now? - before?) / available).clamp(0.0, 1.0));
+        let since = |before: Option<f64>, now: Option<f64>| Some((now? - before?).max(0.0));
         Shares {
-            generator: share(self.generator_seconds, generator_cpu_seconds()),
-            servers: share(self.servers_seconds, servers.cpu_seconds()),
-            cores,
+            generator_seconds: since(self.generator_seconds, generator_cpu_seconds()),
+            servers_seconds: since(self.servers_seconds, servers.cpu_seconds()),
+            core_seconds: self.begun.elapsed().as_secs_f64() * cores(),
         }
     }
 }
 
+/// Who used how much of the machine's processors. What cannot be seen is `None`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shares {
+    /// CPU time of the load generator.
+    pub generator_seconds: Option<f64>,
+    /// CPU time of the servers, killed ones included; without a PostgreSQL below them.
+    pub servers_seconds: Option<f64>,
+    /// All that there was to use: the time of the load, on every core.
+    pub core_seconds: f64,
+}
+
+impl Default for Shares {
+    /// Of no load yet, to which others are added.
+    fn default() -> Self {
+        Self { generator_seconds: Some(0.0), servers_seconds: Some(0.0), core_seconds: 0.0 }
+    }
+}
+
 impl Shares {
-    /// For the report; the last only where there is something to say.
+    /// Adds another load of the same run.
+    pub fn add(&mut self, other: &Self) {
+        let sum = |one: Option<f64>, other: Option<f64>| Some(one? + other?);
+        self.generator_seconds = sum(self.generator_seconds, other.generator_seconds);
+        self.servers_seconds = sum(self.servers_seconds, other.servers_seconds);
+        self.core_seconds += other.core_seconds;
+    }
+
+    /// For the report: parts of the machine, 0 to 1; the last fact only where there is something to say.
     pub fn facts(&self) -> Vec<(&'static str, Value)> {
-        let rounded = |share: Option<f64>| json!(share.map(|share| (share * 1_000.0).round() / 1_000.0));
-        let mut facts =
-            vec![("generator_cpu_share", rounded(self.generator)), ("server_cpu_share", rounded(self.servers))];
+        let rounded = |seconds| json!(self.share(seconds).map(|share| (share * 1_000.0).round() / 1_000.0));
+        let mut facts = vec![
+            ("generator_cpu_share", rounded(self.generator_seconds)),
+            ("server_cpu_share", rounded(self.servers_seconds)),
+        ];
         facts.extend(self.limit().map(|text| ("limit", json!(text))));
         facts
     }
 
     /// Why the generator was likely the limit, if it was.
     pub fn limit(&self) -> Option<String> {
-        let generator = self.generator?;
+        self.limit_on(cores())
+    }
+
+    fn limit_on(&self, cores: f64) -> Option<String> {
+        let generator = self.share(self.generator_seconds)?;
         #[allow(clippy::cast_precision_loss, reason = "the number of threads is small")]
         let threads = WORKER_THREADS as f64;
-        if generator * self.cores > BUSY_OF_THE_LIMIT * threads {
+        if generator * cores > BUSY_OF_THE_LIMIT * threads {
             return Some(format!("likely the load generator: its {threads} threads were busy nearly all the time"));
         }
-        let servers = self.servers.filter(|servers| *servers < generator)?;
+        let servers = self.share(self.servers_seconds).filter(|servers| *servers < generator)?;
         (generator > SHARE_OF_THE_LIMIT).then(|| {
             let percent = |share: f64| format!("{:.0} %", share * 100.0);
             let (generator, servers) = (percent(generator), percent(servers));
             format!("likely the load generator: it took {generator} of the machine, the servers only {servers}")
         })
+    }
+
+    /// The time is counted in ticks: over a moment the share could come out above 1.
+    fn share(&self, seconds: Option<f64>) -> Option<f64> {
+        let seconds = seconds.filter(|_| self.core_seconds > 0.0)?;
+        Some((seconds / self.core_seconds).min(1.0))
     }
 }
 
@@ -88,8 +113,15 @@ pub fn cores() -> f64 {
 mod tests {
     use super::*;
 
+    /// Of a load of a hundred seconds.
+    fn shares(cores: f64, generator: f64, servers: Option<f64>) -> Shares {
+        let core_seconds = 100.0 * cores;
+        let seconds = |share: f64| share * core_seconds;
+        Shares { generator_seconds: Some(seconds(generator)), servers_seconds: servers.map(seconds), core_seconds }
+    }
+
     fn limit(cores: f64, generator: f64, servers: Option<f64>) -> Option<String> {
-        Shares { generator: Some(generator), servers, cores }.limit()
+        shares(cores, generator, servers).limit_on(cores)
     }
 
     #[test]
@@ -107,8 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_null() {
-        let facts = Shares { generator: None, servers: None, cores: 2.0 }.facts();
-        assert_eq!(facts, [("generator_cpu_share", Value::Null), ("server_cpu_share", Value::Null)]);
+    fn loads_add_up_and_what_cannot_be_seen_is_null() {
+        let mut all = Shares::default();
+        all.add(&shares(2.0, 0.2, Some(0.3)));
+        all.add(&shares(2.0, 0.4, Some(0.1)));
+        assert_eq!(all.facts(), [("generator_cpu_share", json!(0.3)), ("server_cpu_share", json!(0.2))]);
+        all.add(&shares(2.0, 0.3, None));
+        assert_eq!(all.facts(), [("generator_cpu_share", json!(0.3)), ("server_cpu_share", Value::Null)]);
     }
 }

@@ -64,13 +64,25 @@ fn two_servers_on_postgres_pass_the_sale_though_they_are_killed() {
     let place = place();
     let line = "sale --store postgres --servers 2 --kills 3 --tickets 400 --buyers 1200 --seconds 3 --hold-seconds 1 \
                 --concurrency 64 --json";
-    let file = place.path().join("sale.json");
-    let output = run(place.path(), &format!("{line} {}", file.display()));
+    let (file, page) = (place.path().join("sale.json"), place.path().join("sale.html"));
+    let output = run(place.path(), &format!("{line} {} --html {}", file.display(), page.display()));
     assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output));
     let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!((&report["store"], &report["servers"]), (&"postgres".into(), &2.into()));
     assert_eq!((&report["facts"]["kills"], &report["audit"]["sold"]), (&3.into(), &400.into()));
-    assert_eq!(entries(place.path()), ["sale.json"]);
+    let (course, last) = (&report["courses"][0], &report["courses"][0]["stock"].as_array().unwrap().last().unwrap());
+    assert_eq!((&last["sold"], &last["held"], &last["capacity"]), (&400.into(), &0.into(), &400.into()));
+    assert_eq!(
+        (course["title"].as_str(), course["latencies"][0]["rpc"].as_str()),
+        (Some("sale"), Some("CreateReservation"))
+    );
+    let page = std::fs::read_to_string(&page).unwrap();
+    assert!(page.ends_with("</html>") && page.contains("400 of 400 sold, none oversold"), "{page}");
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(table.contains("p99.99") && table.contains("CreateReservation"), "{table}");
+    let mut left = entries(place.path());
+    left.sort();
+    assert_eq!(left, ["sale.html", "sale.json"]);
 }
 
 #[test]
@@ -98,6 +110,16 @@ fn an_interrupted_run_leaves_nothing_behind() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("interrupted by SIGINT"), "{}", stderr(&output));
     assert_eq!((entries(place.path()), processes(place.path())), (vec![], vec![]));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_anything_starts() {
+    let place = place();
+    for option in ["--json", "--html"] {
+        let output = run(place.path(), &format!("sale --seconds 600 {option} {}/none/out", place.path().display()));
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("none/out cannot be written"), "{}", stderr(&output));
+    }
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl Plan {
             },
             Kind::Limits => Self {
                 allocations: 2,
-                tickets: 100_000,
+                tickets: 20_000,
                 buyers: 3_000,
                 limits: Limits { per_owner: 5, per_allocation: 3 },
                 in_flight: 128,

@@ -145,6 +145,8 @@ impl Results {
             turns_per_s: vec![rate],
             server_cpu_s: None,
             generator_cpu_s: None,
+            generator_us_each: None,
+            generator_headroom: None,
             targets: Vec::new(),
         }
     }

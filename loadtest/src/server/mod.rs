@@ -14,7 +14,7 @@ use anyhow::{Result, ensure};
 pub use children::Children;
 pub use database::PrivateDatabase;
 pub use store::StoreChoice;
-pub use usage::{Usage, generator_cpu_seconds};
+pub use usage::{Usage, children_cpu_seconds, generator_cpu_seconds};
 
 use crate::cli::Common;
 use crate::client::Connections;

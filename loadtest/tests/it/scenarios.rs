@@ -69,10 +69,12 @@ async fn the_benchmark_measures_every_call_and_counts_what_it_made() {
     let names: Vec<_> = report.measurements.iter().map(|m| format!("{}@{}", m.name, m.in_flight)).collect();
     assert_eq!(
         names.join(" "),
-        "empty@64 reserve@64 empty@256 reserve@256 batch_reserve@8 refuse@64 refuse@256 \
+        "empty@64 h2load_empty@64 reserve@64 empty@256 reserve@256 batch_reserve@8 refuse@64 refuse@256 \
         confirm@64 empty@1 reserve@1"
     );
-    assert!(report.measurements.iter().all(|m| m.rate_per_s > 0.0 && m.ratio_to_empty > 0.0 && m.latency_us.max > 0));
+    let timed = report.measurements.iter().filter(|m| m.name != "h2load_empty");
+    assert!(timed.clone().count() == 10 && timed.clone().all(|m| m.latency_us.max > 0));
+    assert!(report.measurements.iter().all(|m| m.rate_per_s > 0.0 && m.ratio_to_empty > 0.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -40,18 +39,18 @@ pub async fn is_installed() -> bool {
 pub async fn turn(url: &str, in_flight: usize, connections: usize, length: Duration) -> Result<Turn> {
     let connections = connections.min(in_flight).max(1);
     let seconds = length.as_secs_f64().ceil().max(1.0).to_string();
+    let message = tempfile::NamedTempFile::new()?;
+    std::fs::write(message.path(), MESSAGE)?;
     let mut command = Command::new(PROGRAM);
     command.args(["-t", &THREADS.min(connections).to_string(), "-c", &connections.to_string()]);
-    command.args(["-m", &(in_flight / connections).to_string(), "-D", &seconds, "-d", "/dev/stdin"]);
+    command.args(["-m", &(in_flight / connections).to_string(), "-D", &seconds, "-d"]).arg(message.path());
     command.args(["-H", "content-type: application/grpc", "-H", "te: trailers", &format!("{url}{PATH}")]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0).kill_on_drop(true);
-    let mut child = command.spawn().context("h2load cannot be started")?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(&MESSAGE).await.context("h2load does not read its input")?;
-    }
-    let output = timeout(length + WAIT_MAX, child.wait_with_output()).await.context("h2load does not end")??;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    ensure!(output.status.success(), "h2load failed ({}): {printed}", output.status);
+    // A group of its own: an interruption is ours to handle, and dropping ends it.
+    command.stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    let output = timeout(length + WAIT_MAX, command.output()).await.context("h2load does not end")?;
+    let output = output.context("h2load cannot be started")?;
+    let (printed, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "h2load failed ({}): {complaint}", output.status);
     read(&printed).with_context(|| format!("h2load prints what is not understood: {printed}"))
 }
 

@@ -3,6 +3,7 @@
 mod binary;
 mod children;
 mod database;
+mod home;
 mod process;
 mod store;
 mod usage;
@@ -13,6 +14,7 @@ use anyhow::{Result, ensure};
 
 pub use children::Children;
 pub use database::PrivateDatabase;
+pub use process::{Child, Paused};
 pub use store::StoreChoice;
 pub use usage::{Usage, generator_cpu_seconds};
 
@@ -49,6 +51,17 @@ impl Servers {
         match self {
             Self::Children(children) => children.urls(),
             Self::Running { url } => vec![url.clone()],
+        }
+    }
+
+    /// Looks whether all children still run.
+    ///
+    /// # Errors
+    /// Where one has died by itself; the error holds the end of its log.
+    pub fn check_alive(&mut self) -> Result<()> {
+        match self {
+            Self::Children(children) => children.check_alive(),
+            Self::Running { .. } => Ok(()),
         }
     }
 

@@ -228,12 +228,11 @@ async fn new_connections_hang_in_a_partition() {
     arrives(&mut server, b"ask").await;
 }
 
-/// Writes until nothing more is taken for a while; answers how much was.
-async fn fill(from: &mut TcpStream, most: usize) -> usize {
-    let bytes = vec![0; 1 << 20];
+/// Writes these bytes again and again until nothing more is taken for a while; answers how much was.
+async fn fill(from: &mut TcpStream, bytes: &[u8], most: usize) -> usize {
     let mut taken = 0;
     while taken < most {
-        match timeout(4 * SILENCE, from.write(&bytes)).await {
+        match timeout(4 * SILENCE, from.write(&bytes[taken % bytes.len()..])).await {
             Ok(written) => taken += written.unwrap(),
             Err(_) => break,
         }
@@ -246,14 +245,17 @@ async fn a_slow_reader_makes_the_sender_wait() {
     // What the kernel buffers on the way is a few MiB for each socket.
     let most = 128 << 20;
     let mut wire = Wire::start().await;
-    let taken = fill(&mut wire.client, most).await;
+    let bytes = many_bytes();
+    let taken = fill(&mut wire.client, &bytes, most).await;
     assert!(taken < most / 2, "{taken} bytes are in the proxy and the kernel");
+    let sent: Vec<u8> = bytes.iter().copied().cycle().take(taken).collect();
+    arrives(&mut wire.server, &sent).await;
     wire.proxy.set(Mode::Partition);
-    let taken = fill(&mut wire.server, most).await;
+    let taken = fill(&mut wire.server, &bytes, most).await;
     assert!(taken < most / 2, "{taken} bytes are in the proxy and the kernel");
     // A reader that stopped does not keep the proxy from losing its replies.
     wire.proxy.set(Mode::DropReplies);
-    let taken = fill(&mut wire.server, most).await;
+    let taken = fill(&mut wire.server, &bytes, most).await;
     assert!(taken >= most, "only {taken} bytes were lost");
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::faults::FaultArgs;
 use crate::sale::Shape;
 use crate::server::StoreChoice;
 
@@ -148,6 +149,9 @@ pub struct LoadArgs {
     /// How long to wait, in seconds, for all holds to drain
     #[arg(long, default_value_t = 60)]
     pub drain_seconds: u64,
+    /// What goes wrong.
+    #[command(flatten)]
+    pub faults: FaultArgs,
 }
 
 fn positive(text: &str) -> Result<f64, String> {

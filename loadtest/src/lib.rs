@@ -11,6 +11,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod event;
+pub mod faults;
 pub mod fetch;
 pub mod growth;
 pub mod history;

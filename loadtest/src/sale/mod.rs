@@ -5,7 +5,6 @@ mod aftermath;
 mod arrivals;
 mod buyer;
 mod caller;
-mod chaos;
 mod habits;
 mod operator;
 pub mod plan;
@@ -63,9 +62,8 @@ pub async fn run(kind: Kind, args: &LoadArgs) -> Result<Report> {
     for (title, plan) in rounds(kind, plan, args) {
         let sweep_interval = (!plan.swept).then_some(Duration::ZERO);
         let mut servers = Servers::start(&args.common, Options { sweep_interval, ..Options::default() }).await?;
-        let sale = round::put_on_sale(&plan, &servers, args.common.seed).await?;
-        let round = round::hold(sale, &plan, &mut servers).await?;
-        results.add(title, plan.buyers, round);
+        let round = round::hold(&plan, args.common.seed, &mut servers).await?;
+        results.add(title, &plan, round);
     }
     Ok(results.report())
 }

@@ -8,6 +8,7 @@ use super::arrivals::Shape;
 use super::habits::{DUPLICATES, EXPIRY, Habits, LIMITS, MIXED, SALE, STORM};
 use crate::audit::evidence::Limits;
 use crate::cli::LoadArgs;
+use crate::faults::{self, Fault};
 
 /// A scenario that sells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +74,10 @@ pub(super) struct Plan {
     pub connections: u32,
     /// Operators who change capacities in mid-sale.
     pub operators: u32,
-    /// How often a server is killed.
+    /// How often a server is killed, spread over the sale.
     pub kills: u32,
+    /// What else goes wrong, all the time.
+    pub faults: Vec<Fault>,
     /// Whether the servers look for holds that have lapsed.
     pub swept: bool,
     /// How long all holds may take to drain.
@@ -100,6 +103,7 @@ impl Plan {
             connections: 16,
             operators: 0,
             kills: 3,
+            faults: Vec::new(),
             swept: true,
             patience: Duration::from_secs(60),
             habits: &SALE,
@@ -145,6 +149,7 @@ impl Plan {
     /// # Errors
     /// Where the options contradict each other.
     pub(super) fn of(kind: Kind, args: &LoadArgs) -> Result<Self> {
+        faults::check(&args.faults.faults, &args.common)?;
         let plan = Self::default_of(kind);
         let buyers = args.buyers.unwrap_or(plan.buyers);
         let length = match (args.rate, args.seconds) {
@@ -180,7 +185,8 @@ impl Plan {
             in_flight: args.in_flight.unwrap_or(in_flight),
             connections: args.connections,
             operators: args.operators.unwrap_or(plan.operators),
-            kills: args.kills.unwrap_or(plan.kills),
+            kills: if args.common.target.is_some() { 0 } else { args.kills.unwrap_or(plan.kills) },
+            faults: args.faults.faults.clone(),
             patience: Duration::from_secs(args.drain_seconds),
             ..plan
         })

@@ -1,5 +1,6 @@
 //! What the sales of a run came to, added up for the report.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,7 +9,9 @@ use super::plan::Plan;
 use super::round::Round;
 use crate::audit;
 use crate::audit::findings::Violation;
+use crate::faults::Fault;
 use crate::history::{Call, Told};
+use crate::report::course::FaultMark;
 use crate::report::{AuditCounts, Latency, Measurement, Report, latency_histogram};
 
 /// Most violations that are told in words; all are counted.
@@ -24,8 +27,7 @@ pub(super) struct Results {
     latency: hdrhistogram::Histogram<u64>,
     seconds: f64,
     drained_after: Duration,
-    kills: u32,
-    away: Duration,
+    faults: Vec<FaultMark>,
     late: u32,
     operator_calls: usize,
     calls: Counts,
@@ -52,8 +54,7 @@ impl Results {
             latency: latency_histogram(),
             seconds: 0.0,
             drained_after: Duration::ZERO,
-            kills: 0,
-            away: Duration::ZERO,
+            faults: Vec::new(),
             late: 0,
             operator_calls: 0,
             calls: Counts::default(),
@@ -61,7 +62,7 @@ impl Results {
     }
 
     /// Audits a sale, and adds it.
-    pub(super) fn add(&mut self, title: &str, buyers: u32, round: Round) {
+    pub(super) fn add(&mut self, title: &str, plan: &Plan, round: Round) {
         eprintln!("auditing {title}: {} calls", round.evidence.iter().map(|e| e.calls.len()).sum::<usize>());
         for evidence in round.evidence {
             let verdict = audit::judge(&evidence);
@@ -71,11 +72,10 @@ impl Results {
             self.operator_calls += evidence.operators.len();
             evidence.calls.iter().for_each(|call| self.count(call));
         }
-        self.buyers += u64::from(buyers);
+        self.buyers += u64::from(plan.buyers);
         self.seconds += round.seconds;
         self.drained_after = self.drained_after.max(round.drained_after);
-        self.kills += round.kills;
-        self.away += round.away;
+        self.faults.extend(round.faults);
         self.late += round.late;
     }
 
@@ -94,7 +94,12 @@ impl Results {
         let passed = self.violations.is_empty() && self.audit.is_clean();
         let AuditCounts { sold, capacity, .. } = self.audit;
         let summary = if passed {
-            format!("{sold} of {capacity} sold, none oversold, through {} kills; every answer was true", self.kills)
+            let trouble = match self.faults.len() {
+                0 => String::new(),
+                1 => ", through 1 fault".to_owned(),
+                faults => format!(", through {faults} faults"),
+            };
+            format!("{sold} of {capacity} sold, none oversold{trouble}; every answer was true")
         } else {
             "see the violations above; --keep keeps the server's data".to_owned()
         };
@@ -114,8 +119,6 @@ impl Results {
     fn facts(&self) -> Vec<(&'static str, Value)> {
         let mut facts = vec![
             ("buyers", json!(self.buyers)),
-            ("kills", json!(self.kills)),
-            ("seconds_with_a_server_down", json!(rounded(self.away.as_secs_f64()))),
             ("sale_seconds", json!(rounded(self.seconds))),
             ("drained_after_seconds", json!(rounded(self.drained_after.as_secs_f64()))),
             ("calls", json!(self.calls.all)),
@@ -123,6 +126,19 @@ impl Results {
             ("calls_granted", json!(self.calls.granted)),
             ("calls_refused", json!(self.calls.refused)),
         ];
+        let mut faults: BTreeMap<_, (u64, i64)> = BTreeMap::new();
+        for FaultMark { fault, from, to } in &self.faults {
+            let (count, micros) = faults.entry(*fault).or_default();
+            *count += 1;
+            *micros += to - from;
+        }
+        for (fault, (count, micros)) in faults {
+            let text =
+                format!("{count} times, {:.1} s in all", Duration::from_micros(micros.unsigned_abs()).as_secs_f64());
+            facts.push((fault, json!(text)));
+        }
+        let kills = self.faults.iter().filter(|mark| mark.fault == Fault::KillServer.as_str()).count();
+        facts.push(("kills", json!(kills)));
         if self.operator_calls > 0 {
             facts.push(("operator_calls", json!(self.operator_calls)));
         }

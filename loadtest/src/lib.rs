@@ -23,10 +23,10 @@ pub mod server;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
-use cli::{Common, Scenario};
-use report::Report;
+use cli::Scenario;
+use report::{Report, Run};
 use sale::Kind;
 
 /// Threads of the generator. More would take the processors from the server, which runs on the same machine.
@@ -38,8 +38,10 @@ const COULD_NOT_RUN: u8 = 2;
 
 /// Runs the scenario of a command line to its end, and tells how it went.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let this_run = Run::begin(&arguments);
     let scenario = cli::parse(arguments).scenario;
-    match run(&scenario) {
+    match run(&scenario, &this_run) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(error) => {
@@ -49,8 +51,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(scenario: &Scenario) -> Result<bool> {
+fn run(scenario: &Scenario, this_run: &Run) -> Result<bool> {
     let common = scenario.common();
+    report::check_files(common)?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKER_THREADS).enable_all().build()?;
     // Whoever loses is dropped, and with the scenario all its processes and directories go.
@@ -61,7 +64,7 @@ fn run(scenario: &Scenario) -> Result<bool> {
         }
     })?;
     report.print();
-    write_json(&report, common)?;
+    report.write(common, this_run)?;
     Ok(report.passed)
 }
 
@@ -80,10 +83,4 @@ pub async fn play(scenario: &Scenario) -> Result<Report> {
         Scenario::Bench(args) => bench::run(args).await,
         Scenario::Growth(args) => growth::run(args).await,
     }
-}
-
-fn write_json(report: &Report, common: &Common) -> Result<()> {
-    let Some(path) = &common.json else { return Ok(()) };
-    let text = serde_json::to_string_pretty(&report.to_json(common))?;
-    std::fs::write(path, text + "\n").with_context(|| format!("{} cannot be written", path.display()))
 }

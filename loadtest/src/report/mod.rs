@@ -1,9 +1,15 @@
-//! What a run ends with: a table and a verdict for people, an object for programs.
+//! What a run ends with: a table and a verdict for people, an object for programs, a page to look at.
 
 pub mod baseline;
 pub mod course;
+mod files;
+mod html;
+mod percentiles;
+mod run;
 mod table;
+mod words;
 
+use anyhow::Result;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -12,7 +18,9 @@ use crate::audit::Verdict;
 use crate::audit::findings::{Key, Violation};
 use crate::cli::Common;
 use baseline::Baseline;
-use course::Course;
+use course::{Course, Latencies};
+pub use files::check as check_files;
+pub use run::Run;
 
 /// What a scenario came to.
 #[derive(Debug)]
@@ -119,7 +127,7 @@ impl From<&Verdict> for AuditCounts {
 }
 
 /// One rate with its latencies.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Measurement {
     /// Of what.
     pub name: String,
@@ -201,13 +209,33 @@ impl Report {
             "measurements": self.measurements,
             "baselines": self.baselines,
             "courses": self.courses,
+            "latencies": self.latencies(),
             "violations": self.violations.iter().map(violation).collect::<Vec<_>>(),
             "facts": facts,
         })
     }
 
+    /// Over all courses.
+    pub fn latencies(&self) -> Latencies {
+        Latencies::sum(self.courses.iter().map(|course| &course.latencies))
+    }
+
     /// Prints it for people.
     pub fn print(&self) {
         table::print(self);
+    }
+
+    /// Writes the files that the command line asks for.
+    ///
+    /// # Errors
+    /// Where one cannot be written.
+    pub fn write(&self, common: &Common, run: &Run) -> Result<()> {
+        if let Some(path) = &common.json {
+            files::write(path, &files::json_lines(&self.to_json(common)))?;
+        }
+        if let Some(path) = &common.html {
+            files::write(path, &html::page(self, common, run))?;
+        }
+        Ok(())
     }
 }

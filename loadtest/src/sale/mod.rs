@@ -58,7 +58,7 @@ impl Sale {
 /// Where the sale could not be held: no server, or one that died by itself.
 pub async fn run(kind: Kind, args: &LoadArgs) -> Result<Report> {
     let plan = Plan::of(kind, args)?;
-    let mut results = Results::new(&plan);
+    let mut results = Results::new(kind.as_str());
     for (title, plan) in rounds(kind, plan, args) {
         let sweep_interval = (!plan.swept).then_some(Duration::ZERO);
         let mut servers = Servers::start(&args.common, Options { sweep_interval, ..Options::default() }).await?;

@@ -11,8 +11,9 @@ use crate::audit;
 use crate::audit::findings::Violation;
 use crate::faults::Fault;
 use crate::history::{Call, Told};
-use crate::report::course::FaultMark;
+use crate::report::course::{Course, FaultMark};
 use crate::report::{AuditCounts, Latency, Measurement, Report, latency_histogram};
+use crate::server::Shares;
 
 /// Most violations that are told in words; all are counted.
 const VIOLATIONS_MAX: usize = 50;
@@ -22,6 +23,7 @@ pub(super) struct Results {
     scenario: &'static str,
     buyers: u64,
     in_flight: u32,
+    shares: Shares,
     audit: AuditCounts,
     violations: Vec<Violation>,
     latency: hdrhistogram::Histogram<u64>,
@@ -31,6 +33,7 @@ pub(super) struct Results {
     late: u32,
     operator_calls: usize,
     calls: Counts,
+    courses: Vec<Course>,
 }
 
 /// How many calls had which answer.
@@ -44,11 +47,12 @@ struct Counts {
 
 impl Results {
     /// Nothing yet.
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(super) fn new(scenario: &'static str) -> Self {
         Self {
-            scenario: plan.scenario,
+            scenario,
             buyers: 0,
-            in_flight: plan.in_flight,
+            in_flight: 0,
+            shares: Shares::default(),
             audit: AuditCounts::default(),
             violations: Vec::new(),
             latency: latency_histogram(),
@@ -58,12 +62,16 @@ impl Results {
             late: 0,
             operator_calls: 0,
             calls: Counts::default(),
+            courses: Vec::new(),
         }
     }
 
     /// Audits a sale, and adds it.
     pub(super) fn add(&mut self, title: &str, plan: &Plan, round: Round) {
         eprintln!("auditing {title}: {} calls", round.evidence.iter().map(|e| e.calls.len()).sum::<usize>());
+        let (calls, journal) =
+            (round.evidence.iter().flat_map(|e| &e.calls), round.evidence.iter().flat_map(|e| &e.journal));
+        self.courses.push(Course::of(title, calls, journal, round.faults.clone()));
         for evidence in round.evidence {
             let verdict = audit::judge(&evidence);
             self.audit.add(&AuditCounts::from(&verdict));
@@ -73,7 +81,9 @@ impl Results {
             evidence.calls.iter().for_each(|call| self.count(call));
         }
         self.buyers += u64::from(plan.buyers);
+        self.in_flight = self.in_flight.max(plan.in_flight);
         self.seconds += round.seconds;
+        self.shares.add(&round.shares);
         self.drained_after = self.drained_after.max(round.drained_after);
         self.faults.extend(round.faults);
         self.late += round.late;
@@ -89,9 +99,14 @@ impl Results {
         }
     }
 
+    /// Whether nothing was found to be wrong so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.violations.is_empty() && self.audit.is_clean()
+    }
+
     /// The report.
     pub(super) fn report(self) -> Report {
-        let passed = self.violations.is_empty() && self.audit.is_clean();
+        let passed = self.is_clean();
         let AuditCounts { sold, capacity, .. } = self.audit;
         let summary = if passed {
             let trouble = match self.faults.len() {
@@ -110,7 +125,7 @@ impl Results {
             facts: self.facts(),
             audit: self.audit,
             baselines: Vec::new(),
-            courses: Vec::new(),
+            courses: self.courses,
             violations: self.violations,
             summary,
         }
@@ -126,6 +141,7 @@ impl Results {
             ("calls_granted", json!(self.calls.granted)),
             ("calls_refused", json!(self.calls.refused)),
         ];
+        facts.extend(self.shares.facts());
         let mut faults: BTreeMap<_, (u64, i64)> = BTreeMap::new();
         for FaultMark { fault, from, to } in &self.faults {
             let (count, micros) = faults.entry(*fault).or_default();

@@ -21,20 +21,20 @@ use crate::event::{SaleEvent, Terms, fresh_id};
 use crate::faults::{Fronts, Storm};
 use crate::history::{Call, OperatorCall};
 use crate::report::course::FaultMark;
-use crate::server::Servers;
+use crate::server::{CpuShares, Servers, Shares};
 
 /// What a sale came to.
 pub(super) struct Round {
     /// Of each event.
     pub evidence: Vec<Evidence>,
-    /// When the doors opened.
-    pub begun: Micros,
     /// How long it took until the last of the rush had gone.
     pub seconds: f64,
     /// How long until nothing was held any more.
     pub drained_after: Duration,
     /// What went wrong in the rush, with absolute times.
     pub faults: Vec<FaultMark>,
+    /// Who used the processors in the rush.
+    pub shares: Shares,
     /// Buyers who came at a fixed time and found all places taken.
     pub late: u32,
 }
@@ -48,6 +48,7 @@ pub(super) async fn hold(plan: &Plan, seed: u64, servers: &mut Servers) -> Resul
     let sale = put_on_sale(plan, fronts.urls(), seed).await.map_err(|error| servers.explain(error))?;
     let progress = Arc::new(Progress::new(plan.buyers));
     let mut storm = Storm::new(&plan.faults, !seed).kills(plan.kills);
+    let used = CpuShares::begin(servers);
     let (begun, opening) = (now(), Instant::now());
     let (mut calls, operators, faults) = tokio::select! {
         done = async {
@@ -60,12 +61,13 @@ pub(super) async fn hold(plan: &Plan, seed: u64, servers: &mut Servers) -> Resul
         () = progress.show() => (Vec::new(), Vec::new(), Vec::new()),
     };
     let seconds = opening.elapsed().as_secs_f64();
+    let shares = used.end(servers);
     let drained = aftermath::drain(&sale, plan.swept, plan.patience).await;
     let (held, drained_after) = drained.map_err(|error| servers.explain(error))?;
     calls.extend(aftermath::sell_the_rest(&sale).await.map_err(|error| servers.explain(error))?);
     let gathered = aftermath::gather(&sale, calls, operators, &held).await;
     let evidence = gathered.map_err(|error| servers.explain(error))?;
-    Ok(Round { evidence, begun, seconds, drained_after, faults, late: progress.late() })
+    Ok(Round { evidence, seconds, drained_after, faults, shares, late: progress.late() })
 }
 
 /// Creates the events of a plan.

@@ -70,6 +70,11 @@ impl Children {
         Some(all)
     }
 
+    /// CPU time of all, killed processes included.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        self.servers.iter().map(Child::cpu_seconds).sum()
+    }
+
     /// Bytes of their data; `None` where that cannot be seen.
     pub fn data_bytes(&self) -> Option<u64> {
         match &self.store {

@@ -5,6 +5,7 @@ mod children;
 mod database;
 mod home;
 mod process;
+mod shares;
 mod store;
 mod usage;
 
@@ -15,6 +16,7 @@ use anyhow::{Result, ensure};
 pub use children::Children;
 pub use database::PrivateDatabase;
 pub use process::{Child, Paused};
+pub use shares::{CpuShares, Shares, cores};
 pub use store::StoreChoice;
 pub use usage::{Usage, children_cpu_seconds, generator_cpu_seconds};
 
@@ -85,6 +87,14 @@ impl Servers {
     pub fn usage(&self) -> Option<Usage> {
         match self {
             Self::Children(children) => children.usage(),
+            Self::Running { .. } => None,
+        }
+    }
+
+    /// CPU time that they have used so far, killed processes included; `None` where that cannot be seen.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        match self {
+            Self::Children(children) => children.cpu_seconds(),
             Self::Running { .. } => None,
         }
     }

@@ -18,6 +18,8 @@ const END_POLL_INTERVAL: Duration = Duration::from_millis(1);
 pub struct Child {
     home: Home,
     process: tokio::process::Child,
+    /// CPU time of the processes before this one; `None` where that could not be seen.
+    earlier_cpu_seconds: Option<f64>,
 }
 
 impl Child {
@@ -33,7 +35,7 @@ impl Child {
     ) -> Result<Self> {
         let home = Home::make(binary, database_url, sweep_interval, keep)?;
         let process = home.launch().await?;
-        Ok(Self { home, process })
+        Ok(Self { home, process, earlier_cpu_seconds: Some(0.0) })
     }
 
     /// Where it serves.
@@ -63,7 +65,11 @@ impl Child {
     /// Where it had died before, by itself.
     pub async fn kill(&mut self) -> Result<()> {
         self.check_alive()?;
-        self.process.kill().await.context("the server cannot be killed")
+        // Once it is gone, nobody can tell any more. What it uses between this and its death is little.
+        let used = self.cpu_seconds();
+        self.process.kill().await.context("the server cannot be killed")?;
+        self.earlier_cpu_seconds = used;
+        Ok(())
     }
 
     /// Starts it again on the same port and data.
@@ -93,6 +99,12 @@ impl Child {
     /// What the present process has used.
     pub fn usage(&self) -> Option<Usage> {
         usage::of(self.process.id()?)
+    }
+
+    /// CPU time of this process and those before it.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        let present = if self.process.id().is_some() { self.usage()?.cpu_seconds } else { 0.0 };
+        Some(self.earlier_cpu_seconds? + present)
     }
 
     /// Bytes of its data directory.

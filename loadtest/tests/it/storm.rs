@@ -33,9 +33,9 @@ impl Scene {
     async fn start(options: &str, faults: &[Fault]) -> Self {
         let line = format!("loadtest sale{options}");
         let common = cli::parse(line.split(' ').map(OsString::from)).scenario.common().clone();
-        let servers = Servers::start(&common, None).await.unwrap();
+        let servers = Servers::start(&common, Options::default()).await.unwrap();
         let fronts = Fronts::start(&servers, faults, 1).await.unwrap();
-        let terms = Terms { limit_per_owner: 0, hold_seconds: 1, hold_seconds_max: 2 };
+        let terms = Terms { limit_per_owner: 0, limit_per_allocation: 0, hold_seconds: 1, hold_seconds_max: 2 };
         let connections = Connections::new(fronts.urls(), 1).unwrap();
         let event = SaleEvent::create(&mut connections.admin(0), "storm", 10, terms).await.unwrap();
         Self { servers, fronts, event }

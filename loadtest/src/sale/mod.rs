@@ -11,6 +11,7 @@ pub mod plan;
 mod progress;
 mod results;
 mod round;
+pub mod soak;
 mod wire;
 
 use std::sync::Arc;

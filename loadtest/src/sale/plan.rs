@@ -144,6 +144,19 @@ impl Plan {
         }
     }
 
+    /// The same in so many seconds, with so many buyers a second who come at times that are fixed in advance.
+    pub(super) fn small(kind: Kind, seconds: u32, buyers_per_second: u32) -> Self {
+        let plan = Self::default_of(kind);
+        // Who asks for much at once is many buyers in one.
+        let buyers = seconds * buyers_per_second / plan.habits.parallel;
+        let per_buyer = f64::from(plan.tickets) / f64::from(plan.buyers);
+        #[allow(clippy::cast_possible_truncation, reason = "fewer tickets than the plan has")]
+        let tickets = (per_buyer * f64::from(buyers)).ceil() as i32;
+        let length = Duration::from_secs(seconds.into());
+        let in_flight = plan.in_flight.max(OPEN_IN_FLIGHT);
+        Self { tickets, buyers, length, in_flight, shape: Shape::Steady, ..plan }
+    }
+
     /// What a kind does with these options.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use loadtest::event::{SaleEvent, Terms};
 use loadtest::faults::{Fault, Fronts, Load, Storm};
 use loadtest::fetch;
 use loadtest::report::course::FaultMark;
-use loadtest::server::{Children, Servers};
+use loadtest::server::{Children, Options, Servers};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep, timeout};
 

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
+use crate::faults::FaultArgs;
 use crate::sale::Shape;
 use crate::server::StoreChoice;
 
@@ -33,6 +34,8 @@ pub enum Scenario {
     Expiry(LoadArgs),
     /// Every request is sent one to five times at once, and some are given up before the answer.
     Duplicates(LoadArgs),
+    /// Sale after sale on the same servers, of each of these kinds in turn, while everything goes wrong in turn.
+    Soak(SoakArgs),
     /// Measure rates and latencies against the empty call of the same server; on a private PostgreSQL also against SQL that is
     /// written by hand, and with several servers against one of them.
     Bench(BenchArgs),
@@ -40,27 +43,15 @@ pub enum Scenario {
     Growth(GrowthArgs),
 }
 
-/// The names by which a scenario can be chosen, and the options that stand without one.
-const FIRST_WORDS: [&str; 13] = [
-    "sale",
-    "storm",
-    "mixed",
-    "limits",
-    "expiry",
-    "duplicates",
-    "bench",
-    "growth",
-    "help",
-    "-h",
-    "--help",
-    "-V",
-    "--version",
-];
+/// What may stand first without a scenario.
+const OTHER_FIRST_WORDS: [&str; 5] = ["help", "-h", "--help", "-V", "--version"];
 
 /// Reads the command line; the scenario is `sale` where none is named.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
     let mut arguments: Vec<_> = arguments.into_iter().collect();
-    let named = arguments.get(1).is_some_and(|first| FIRST_WORDS.iter().any(|word| first == word));
+    let cli = Cli::command();
+    let words = cli.get_subcommands().map(clap::Command::get_name).chain(OTHER_FIRST_WORDS);
+    let named = arguments.get(1).is_some_and(|first| words.into_iter().any(|word| first == word));
     if !named {
         arguments.insert(arguments.len().min(1), "sale".into());
     }
@@ -148,6 +139,9 @@ pub struct LoadArgs {
     /// How long to wait, in seconds, for all holds to drain
     #[arg(long, default_value_t = 60)]
     pub drain_seconds: u64,
+    /// What goes wrong.
+    #[command(flatten)]
+    pub faults: FaultArgs,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -157,6 +151,23 @@ fn positive(text: &str) -> Result<f64, String> {
     } else {
         Err("must be above 0, and at most 1,000,000".to_owned())
     }
+}
+
+/// Options of `soak`.
+#[derive(Debug, Clone, Args)]
+pub struct SoakArgs {
+    /// Options of every scenario.
+    #[command(flatten)]
+    pub common: Common,
+    /// How long; the last round is played to its end
+    #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
+    pub duration: Duration,
+    /// Connections that buyers share
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub connections: u32,
+    /// What goes wrong: without it, everything that these servers can have.
+    #[command(flatten)]
+    pub faults: FaultArgs,
 }
 
 /// Options of the scenarios that measure.
@@ -231,6 +242,7 @@ impl Scenario {
             | Self::Limits(args)
             | Self::Expiry(args)
             | Self::Duplicates(args) => &args.common,
+            Self::Soak(args) => &args.common,
             Self::Bench(args) => &args.common,
             Self::Growth(args) => &args.common,
         }

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod event;
+pub mod faults;
 pub mod fetch;
 pub mod growth;
 pub mod history;
@@ -79,6 +80,7 @@ pub async fn play(scenario: &Scenario) -> Result<Report> {
         Scenario::Limits(args) => sale::run(Kind::Limits, args).await,
         Scenario::Expiry(args) => sale::run(Kind::Expiry, args).await,
         Scenario::Duplicates(args) => sale::run(Kind::Duplicates, args).await,
+        Scenario::Soak(args) => sale::soak::run(args).await,
         Scenario::Bench(args) => bench::run(args).await,
         Scenario::Growth(args) => growth::run(args).await,
     }

@@ -145,6 +145,10 @@ pub struct Measurement {
     pub server_cpu_s: Option<f64>,
     /// CPU time of the load generator over all turns; `null` where it cannot be seen.
     pub generator_cpu_s: Option<f64>,
+    /// CPU time of the load generator for each unit of work, in microseconds; `null` where it cannot be seen.
+    pub generator_us_each: Option<f64>,
+    /// How many times this rate the generator could drive, if it had the whole machine; `null` where it cannot be seen.
+    pub generator_headroom: Option<f64>,
     /// What it must reach.
     pub targets: Vec<Target>,
 }

@@ -81,11 +81,15 @@ fn measurements(measurements: &[Measurement]) -> Builder {
         "max µs",
         "server CPU s",
         "generator CPU s",
+        "generator µs each",
+        "it could drive",
         "target",
     ]);
     for measurement in measurements {
         let Measurement { name, in_flight, rate_per_s, ratio_to_empty, latency_us: latency, .. } = measurement;
         let cpu = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}"));
+        // Where there are no latencies, there is no slowest call.
+        let micros = |micros: u64| if latency.max == 0 { "-".to_owned() } else { micros.to_string() };
         let ratio = if *ratio_to_empty == 0.0 { "-".to_owned() } else { format!("{ratio_to_empty:.2}") };
         let targets = measurement
             .targets
@@ -96,12 +100,14 @@ fn measurements(measurements: &[Measurement]) -> Builder {
             in_flight.to_string(),
             format!("{rate_per_s:.0}"),
             ratio,
-            latency.p50.to_string(),
-            latency.p99.to_string(),
-            latency.p999.to_string(),
-            latency.max.to_string(),
+            micros(latency.p50),
+            micros(latency.p99),
+            micros(latency.p999),
+            micros(latency.max),
             cpu(measurement.server_cpu_s),
             cpu(measurement.generator_cpu_s),
+            cpu(measurement.generator_us_each),
+            measurement.generator_headroom.map_or_else(|| "-".to_owned(), |times| format!("{times:.1} ×")),
             targets.collect::<Vec<_>>().join("\n"),
         ]);
     }

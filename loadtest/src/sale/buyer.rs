@@ -275,3 +275,38 @@ fn confirmation(id: Uuid, reacquire: bool) -> Action {
 fn order(id: Uuid) -> String {
     format!("order-{id}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rand::SeedableRng as _;
+
+    use super::*;
+    use crate::client::Connections;
+    use crate::sale::habits::MIXED;
+
+    /// What the first wishes of a buyer are, but for the ids, which hold the time.
+    fn wishes(seed: u64) -> Vec<(Vec<Units>, bool, bool)> {
+        let client = Connections::new(&["http://127.0.0.1:1".to_owned()], 1).unwrap().inventory(0);
+        let clients = [client.clone(), client];
+        let mut caller = Caller::new(clients, Arc::default(), &MIXED, SmallRng::seed_from_u64(seed));
+        let errand =
+            Errand { owner: 1, event: 0, allocations: 4, due: None, quantity_max: 4, hold: Duration::from_secs(1) };
+        let mut buyer = Buyer::new(&mut caller, errand, &MIXED, SmallRng::seed_from_u64(seed));
+        let wish = |ask: Ask| match ask.action {
+            Action::Reserve { lines, up_to, sell_as, .. } => (lines, up_to, sell_as.is_some()),
+            other => panic!("{other:?} is no wish"),
+        };
+        (0..50).map(|_| wish(buyer.first_wish())).collect()
+    }
+
+    #[tokio::test]
+    async fn the_same_seed_gives_the_same_requests() {
+        let first = wishes(1);
+        assert_eq!(first, wishes(1));
+        assert_ne!(first, wishes(2));
+        let several = first.iter().filter(|(lines, ..)| lines.len() > 1).count();
+        assert!(several > 10 && first.iter().any(|(_, up_to, _)| *up_to), "{first:?}");
+    }
+}

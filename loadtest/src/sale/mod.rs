@@ -5,13 +5,13 @@ mod aftermath;
 mod arrivals;
 mod buyer;
 mod caller;
-mod chaos;
 mod habits;
 mod operator;
 pub mod plan;
 mod progress;
 mod results;
 mod round;
+pub mod soak;
 mod wire;
 
 use std::sync::Arc;
@@ -59,13 +59,12 @@ impl Sale {
 /// Where the sale could not be held: no server, or one that died by itself.
 pub async fn run(kind: Kind, args: &LoadArgs) -> Result<Report> {
     let plan = Plan::of(kind, args)?;
-    let mut results = Results::new(&plan);
+    let mut results = Results::new(kind.as_str());
     for (title, plan) in rounds(kind, plan, args) {
         let sweep_interval = (!plan.swept).then_some(Duration::ZERO);
         let mut servers = Servers::start(&args.common, Options { sweep_interval, ..Options::default() }).await?;
-        let sale = round::put_on_sale(&plan, &servers, args.common.seed).await?;
-        let round = round::hold(sale, &plan, &mut servers).await?;
-        results.add(title, plan.buyers, round);
+        let round = round::hold(&plan, args.common.seed, &mut servers).await?;
+        results.add(title, &plan, round);
     }
     Ok(results.report())
 }

@@ -8,6 +8,7 @@ use super::arrivals::Shape;
 use super::habits::{DUPLICATES, EXPIRY, Habits, LIMITS, MIXED, SALE, STORM};
 use crate::audit::evidence::Limits;
 use crate::cli::LoadArgs;
+use crate::faults::{self, Fault};
 
 /// A scenario that sells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +74,10 @@ pub(super) struct Plan {
     pub connections: u32,
     /// Operators who change capacities in mid-sale.
     pub operators: u32,
-    /// How often a server is killed.
+    /// How often a server is killed, spread over the sale.
     pub kills: u32,
+    /// What else goes wrong, all the time.
+    pub faults: Vec<Fault>,
     /// Whether the servers look for holds that have lapsed.
     pub swept: bool,
     /// How long all holds may take to drain.
@@ -100,6 +103,7 @@ impl Plan {
             connections: 16,
             operators: 0,
             kills: 3,
+            faults: Vec::new(),
             swept: true,
             patience: Duration::from_secs(60),
             habits: &SALE,
@@ -120,7 +124,7 @@ impl Plan {
             },
             Kind::Limits => Self {
                 allocations: 2,
-                tickets: 100_000,
+                tickets: 20_000,
                 buyers: 3_000,
                 limits: Limits { per_owner: 5, per_allocation: 3 },
                 in_flight: 128,
@@ -140,11 +144,25 @@ impl Plan {
         }
     }
 
+    /// The same in so many seconds, with so many buyers a second who come at times that are fixed in advance.
+    pub(super) fn small(kind: Kind, seconds: u32, buyers_per_second: u32) -> Self {
+        let plan = Self::default_of(kind);
+        // Who asks for much at once is many buyers in one.
+        let buyers = seconds * buyers_per_second / plan.habits.parallel;
+        let per_buyer = f64::from(plan.tickets) / f64::from(plan.buyers);
+        #[allow(clippy::cast_possible_truncation, reason = "fewer tickets than the plan has")]
+        let tickets = (per_buyer * f64::from(buyers)).ceil() as i32;
+        let length = Duration::from_secs(seconds.into());
+        let in_flight = plan.in_flight.max(OPEN_IN_FLIGHT);
+        Self { tickets, buyers, length, in_flight, shape: Shape::Steady, ..plan }
+    }
+
     /// What a kind does with these options.
     ///
     /// # Errors
     /// Where the options contradict each other.
     pub(super) fn of(kind: Kind, args: &LoadArgs) -> Result<Self> {
+        faults::check(&args.faults.faults, &args.common)?;
         let plan = Self::default_of(kind);
         let buyers = args.buyers.unwrap_or(plan.buyers);
         let length = match (args.rate, args.seconds) {
@@ -180,7 +198,8 @@ impl Plan {
             in_flight: args.in_flight.unwrap_or(in_flight),
             connections: args.connections,
             operators: args.operators.unwrap_or(plan.operators),
-            kills: args.kills.unwrap_or(plan.kills),
+            kills: if args.common.target.is_some() { 0 } else { args.kills.unwrap_or(plan.kills) },
+            faults: args.faults.faults.clone(),
             patience: Duration::from_secs(args.drain_seconds),
             ..plan
         })

@@ -1,5 +1,6 @@
 //! What the sales of a run came to, added up for the report.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,9 +9,11 @@ use super::plan::Plan;
 use super::round::Round;
 use crate::audit;
 use crate::audit::findings::Violation;
+use crate::faults::Fault;
 use crate::history::{Call, Told};
-use crate::report::course::Course;
+use crate::report::course::{Course, FaultMark};
 use crate::report::{AuditCounts, Latency, Measurement, Report, latency_histogram};
+use crate::server::Shares;
 
 /// Most violations that are told in words; all are counted.
 const VIOLATIONS_MAX: usize = 50;
@@ -20,13 +23,13 @@ pub(super) struct Results {
     scenario: &'static str,
     buyers: u64,
     in_flight: u32,
+    shares: Shares,
     audit: AuditCounts,
     violations: Vec<Violation>,
     latency: hdrhistogram::Histogram<u64>,
     seconds: f64,
     drained_after: Duration,
-    kills: u32,
-    away: Duration,
+    faults: Vec<FaultMark>,
     late: u32,
     operator_calls: usize,
     calls: Counts,
@@ -44,18 +47,18 @@ struct Counts {
 
 impl Results {
     /// Nothing yet.
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(super) fn new(scenario: &'static str) -> Self {
         Self {
-            scenario: plan.scenario,
+            scenario,
             buyers: 0,
-            in_flight: plan.in_flight,
+            in_flight: 0,
+            shares: Shares::default(),
             audit: AuditCounts::default(),
             violations: Vec::new(),
             latency: latency_histogram(),
             seconds: 0.0,
             drained_after: Duration::ZERO,
-            kills: 0,
-            away: Duration::ZERO,
+            faults: Vec::new(),
             late: 0,
             operator_calls: 0,
             calls: Counts::default(),
@@ -64,11 +67,11 @@ impl Results {
     }
 
     /// Audits a sale, and adds it.
-    pub(super) fn add(&mut self, title: &str, buyers: u32, round: Round) {
+    pub(super) fn add(&mut self, title: &str, plan: &Plan, round: Round) {
         eprintln!("auditing {title}: {} calls", round.evidence.iter().map(|e| e.calls.len()).sum::<usize>());
         let (calls, journal) =
             (round.evidence.iter().flat_map(|e| &e.calls), round.evidence.iter().flat_map(|e| &e.journal));
-        self.courses.push(Course::of(title, calls, journal, Vec::new()));
+        self.courses.push(Course::of(title, calls, journal, round.faults.clone()));
         for evidence in round.evidence {
             let verdict = audit::judge(&evidence);
             self.audit.add(&AuditCounts::from(&verdict));
@@ -77,11 +80,12 @@ impl Results {
             self.operator_calls += evidence.operators.len();
             evidence.calls.iter().for_each(|call| self.count(call));
         }
-        self.buyers += u64::from(buyers);
+        self.buyers += u64::from(plan.buyers);
+        self.in_flight = self.in_flight.max(plan.in_flight);
         self.seconds += round.seconds;
+        self.shares.add(&round.shares);
         self.drained_after = self.drained_after.max(round.drained_after);
-        self.kills += round.kills;
-        self.away += round.away;
+        self.faults.extend(round.faults);
         self.late += round.late;
     }
 
@@ -95,12 +99,22 @@ impl Results {
         }
     }
 
+    /// Whether nothing was found to be wrong so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.violations.is_empty() && self.audit.is_clean()
+    }
+
     /// The report.
     pub(super) fn report(self) -> Report {
-        let passed = self.violations.is_empty() && self.audit.is_clean();
+        let passed = self.is_clean();
         let AuditCounts { sold, capacity, .. } = self.audit;
         let summary = if passed {
-            format!("{sold} of {capacity} sold, none oversold, through {} kills; every answer was true", self.kills)
+            let trouble = match self.faults.len() {
+                0 => String::new(),
+                1 => ", through 1 fault".to_owned(),
+                faults => format!(", through {faults} faults"),
+            };
+            format!("{sold} of {capacity} sold, none oversold{trouble}; every answer was true")
         } else {
             "see the violations above; --keep keeps the server's data".to_owned()
         };
@@ -120,8 +134,6 @@ impl Results {
     fn facts(&self) -> Vec<(&'static str, Value)> {
         let mut facts = vec![
             ("buyers", json!(self.buyers)),
-            ("kills", json!(self.kills)),
-            ("seconds_with_a_server_down", json!(rounded(self.away.as_secs_f64()))),
             ("sale_seconds", json!(rounded(self.seconds))),
             ("drained_after_seconds", json!(rounded(self.drained_after.as_secs_f64()))),
             ("calls", json!(self.calls.all)),
@@ -129,6 +141,20 @@ impl Results {
             ("calls_granted", json!(self.calls.granted)),
             ("calls_refused", json!(self.calls.refused)),
         ];
+        facts.extend(self.shares.facts());
+        let mut faults: BTreeMap<_, (u64, i64)> = BTreeMap::new();
+        for FaultMark { fault, from, to } in &self.faults {
+            let (count, micros) = faults.entry(*fault).or_default();
+            *count += 1;
+            *micros += to - from;
+        }
+        for (fault, (count, micros)) in faults {
+            let text =
+                format!("{count} times, {:.1} s in all", Duration::from_micros(micros.unsigned_abs()).as_secs_f64());
+            facts.push((fault, json!(text)));
+        }
+        let kills = self.faults.iter().filter(|mark| mark.fault == Fault::KillServer.as_str()).count();
+        facts.push(("kills", json!(kills)));
         if self.operator_calls > 0 {
             facts.push(("operator_calls", json!(self.operator_calls)));
         }
@@ -151,6 +177,8 @@ impl Results {
             turns_per_s: vec![rate],
             server_cpu_s: None,
             generator_cpu_s: None,
+            generator_us_each: None,
+            generator_headroom: None,
             targets: Vec::new(),
         }
     }

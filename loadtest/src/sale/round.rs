@@ -13,12 +13,15 @@ use super::arrivals::Arrivals;
 use super::buyer::{Buyer, Errand};
 use super::plan::Plan;
 use super::progress::Progress;
-use super::{Sale, aftermath, chaos, operator};
+use super::{Sale, aftermath, operator};
 use crate::audit::evidence::Evidence;
+use crate::client::Connections;
 use crate::clock::{Micros, now};
 use crate::event::{SaleEvent, Terms, fresh_id};
+use crate::faults::{Fronts, Storm};
 use crate::history::{Call, OperatorCall};
-use crate::server::Servers;
+use crate::report::course::FaultMark;
+use crate::server::{CpuShares, Servers, Shares};
 
 /// What a sale came to.
 pub(super) struct Round {
@@ -28,10 +31,10 @@ pub(super) struct Round {
     pub seconds: f64,
     /// How long until nothing was held any more.
     pub drained_after: Duration,
-    /// How often a server was killed.
-    pub kills: u32,
-    /// How long one was away in all.
-    pub away: Duration,
+    /// What went wrong in the rush, with absolute times.
+    pub faults: Vec<FaultMark>,
+    /// Who used the processors in the rush.
+    pub shares: Shares,
     /// Buyers who came at a fixed time and found all places taken.
     pub late: u32,
 }
@@ -39,36 +42,37 @@ pub(super) struct Round {
 /// Puts the events on sale, lets everybody in, waits until all has drained, and gathers the evidence.
 ///
 /// # Errors
-/// Where the sale could not be held: a server that died by itself or does not answer.
-pub(super) async fn hold(sale: Sale, plan: &Plan, servers: &mut Servers) -> Result<Round> {
-    let progress = Arc::new(Progress::default());
-    let kills = if matches!(servers, Servers::Children(_)) { plan.kills } else { 0 };
-    let random = SmallRng::seed_from_u64(!sale.seed);
+/// Where the sale could not be held: a server that died by itself, refuses or does not answer.
+pub(super) async fn hold(plan: &Plan, seed: u64, servers: &mut Servers) -> Result<Round> {
+    let fronts = Fronts::start(servers, &plan.faults, seed).await?;
+    let sale = put_on_sale(plan, fronts.urls(), seed).await.map_err(|error| servers.explain(error))?;
+    let progress = Arc::new(Progress::new(plan.buyers));
+    let mut storm = Storm::new(&plan.faults, !seed).kills(plan.kills);
+    let used = CpuShares::begin(servers);
     let (begun, opening) = (now(), Instant::now());
-    let torment = chaos::torment(servers, kills, plan.buyers, &progress, random);
-    let (mut calls, operators) = tokio::select! {
-        done = async { tokio::try_join!(rush(&sale, plan, &progress, opening, begun), operators(&sale, plan, &progress), torment) } => {
-            let (calls, operators, ()) = done?;
-            (calls, operators)
-        },
-        () = progress.show(plan.buyers) => (Vec::new(), Vec::new()),
+    let (mut calls, operators, faults) = tokio::select! {
+        done = async {
+            tokio::try_join!(
+                rush(&sale, plan, &progress, opening, begun),
+                operators(&sale, plan, &progress),
+                storm.run(servers, &fronts, &*progress),
+            )
+        } => done?,
+        () = progress.show() => (Vec::new(), Vec::new(), Vec::new()),
     };
     let seconds = opening.elapsed().as_secs_f64();
-    let (held, drained_after) =
-        aftermath::drain(&sale, plan.swept, plan.patience).await.map_err(|error| servers.explain(error))?;
+    let shares = used.end(servers);
+    let drained = aftermath::drain(&sale, plan.swept, plan.patience).await;
+    let (held, drained_after) = drained.map_err(|error| servers.explain(error))?;
     calls.extend(aftermath::sell_the_rest(&sale).await.map_err(|error| servers.explain(error))?);
     let gathered = aftermath::gather(&sale, calls, operators, &held).await;
     let evidence = gathered.map_err(|error| servers.explain(error))?;
-    let (kills, away, late) = (progress.kills(), progress.away(), progress.late());
-    Ok(Round { evidence, seconds, drained_after, kills, away, late })
+    Ok(Round { evidence, seconds, drained_after, faults, shares, late: progress.late() })
 }
 
 /// Creates the events of a plan.
-///
-/// # Errors
-/// Where the server refuses.
-pub(super) async fn put_on_sale(plan: &Plan, servers: &Servers, seed: u64) -> Result<Sale> {
-    let connections = servers.connect(plan.connections as usize)?;
+async fn put_on_sale(plan: &Plan, urls: &[String], seed: u64) -> Result<Sale> {
+    let connections = Connections::new(urls, plan.connections as usize)?;
     let mut random = SmallRng::seed_from_u64(seed);
     let id = fresh_id(plan.scenario, &mut random);
     let terms = Terms {
@@ -81,8 +85,7 @@ pub(super) async fn put_on_sale(plan: &Plan, servers: &Servers, seed: u64) -> Re
     let mut events = Vec::with_capacity(plan.events as usize);
     for number in 0..plan.events {
         let id = if plan.events == 1 { id.clone() } else { format!("{id}-{number}") };
-        let created = SaleEvent::create_with(&mut connections.admin(0), &id, &capacities, terms).await;
-        events.push(created.map_err(|error| servers.explain(error))?);
+        events.push(SaleEvent::create_with(&mut connections.admin(0), &id, &capacities, terms).await?);
     }
     Ok(Sale { events: Arc::new(events), connections, seed, limits: plan.limits, habits: plan.habits })
 }

@@ -3,6 +3,7 @@
 mod binary;
 mod children;
 mod database;
+mod home;
 mod process;
 mod shares;
 mod store;
@@ -14,12 +15,12 @@ use anyhow::{Result, ensure};
 
 pub use children::Children;
 pub use database::PrivateDatabase;
+pub use process::{Child, Paused};
 pub use shares::{CpuShares, Shares, cores};
 pub use store::StoreChoice;
-pub use usage::{Usage, generator_cpu_seconds};
+pub use usage::{Usage, children_cpu_seconds, generator_cpu_seconds};
 
 use crate::cli::Common;
-use crate::client::Connections;
 
 /// How child servers are to be.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,12 +64,15 @@ impl Servers {
         }
     }
 
-    /// Connections to them: so many, or one to each where that is more.
+    /// Looks whether all children still run.
     ///
     /// # Errors
-    /// Where a URL cannot be read.
-    pub fn connect(&self, count: usize) -> Result<Connections> {
-        Connections::new(&self.urls(), count)
+    /// Where one has died by itself; the error holds the end of its log.
+    pub fn check_alive(&mut self) -> Result<()> {
+        match self {
+            Self::Children(children) => children.check_alive(),
+            Self::Running { .. } => Ok(()),
+        }
     }
 
     /// The PostgreSQL that was started for them, if there is one.

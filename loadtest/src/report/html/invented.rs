@@ -141,6 +141,8 @@ pub(super) fn bench() -> Report {
         latency_us: Latency { p50: 812, p99: 2_310, p999: 9_120, max: 31_007 },
         turns_per_s: vec![rate_per_s],
         server_cpu_s: Some(6.4),
+        generator_us_each: Some(7.9),
+        generator_headroom: Some(2.6),
         targets: match name {
             "reserve" => vec![
                 Target { text: "0.61, at least 0.50, of empty@64".to_owned(), met: true },

@@ -79,7 +79,9 @@ fn empty_rate(measurement: &Measurement) -> Option<f64> {
 }
 
 fn table(measurements: &[Measurement]) -> Markup {
-    let heads = ["in flight", "rate/s", "of empty", "p50", "p99", "p99.9", "max", "server CPU", "generator CPU"];
+    let figures = ["in flight", "rate/s", "of empty", "p50", "p99", "p99.9", "max"];
+    let costs = ["server CPU", "generator CPU", "generator, each", "it could drive"];
+    let heads = figures.into_iter().chain(costs);
     html! {
         div.scroll {
             table {
@@ -95,6 +97,8 @@ fn row(measurement: &Measurement) -> Markup {
     // Where there are no latencies, there is no slowest call.
     let told = |micros| if latency.max == 0 { "–".to_owned() } else { words::latency(micros) };
     let cpu = |seconds: Option<f64>| seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1} s"));
+    let each = measurement.generator_us_each.map_or_else(|| "–".to_owned(), |micros| format!("{micros:.1} µs"));
+    let headroom = measurement.generator_headroom.map_or_else(|| "–".to_owned(), |times| format!("{times:.1} ×"));
     let ratio = measurement.ratio_to_empty;
     html! {
         tr {
@@ -105,6 +109,8 @@ fn row(measurement: &Measurement) -> Markup {
             @for micros in [latency.p50, latency.p99, latency.p999, latency.max] { td.number { (told(micros)) } }
             td.number { (cpu(measurement.server_cpu_s)) }
             td.number { (cpu(measurement.generator_cpu_s)) }
+            td.number { (each) }
+            td.number { (headroom) }
         }
     }
 }

@@ -14,6 +14,7 @@ pub(super) fn figure(course: &Course, x: &Axis) -> Markup {
     if course.traffic.is_empty() {
         return html! {};
     }
+    let failures: u64 = course.traffic.iter().map(|interval| interval.failed).sum();
     html! {
         figure {
             figcaption {
@@ -22,12 +23,16 @@ pub(super) fn figure(course: &Course, x: &Axis) -> Markup {
             }
             (answered(course, x))
         }
-        figure {
-            figcaption {
-                strong { "Calls a second that failed" }
-                (legend(&[("failed", "busy, or outcome unknown")]))
+        @if failures == 0 {
+            p.quiet { "No call failed: none found the server too busy, and the outcome of each is known." }
+        } @else {
+            figure {
+                figcaption {
+                    strong { "Calls a second that failed" }
+                    (legend(&[("failed", "busy, or outcome unknown")]))
+                }
+                (failed(course, x, failures))
             }
-            (failed(course, x))
         }
     }
 }
@@ -50,14 +55,13 @@ fn answered(course: &Course, x: &Axis) -> Markup {
     html! { (Plot { says, class: "", x, y: &y, shapes, hints: hints(traffic, x), faults: &course.faults, named: true }) }
 }
 
-fn failed(course: &Course, x: &Axis) -> Markup {
+fn failed(course: &Course, x: &Axis, failures: u64) -> Markup {
     let traffic = &course.traffic;
     let y = Axis::of_numbers(greatest(traffic, |interval| interval.failed));
     let steps = steps(traffic, x, &y, |interval| interval.failed);
     let end = end(course, x);
     let shapes = area("failed", &steps, end);
-    let count: u64 = traffic.iter().map(|interval| interval.failed).sum();
-    let says = format!("Calls a second that failed over time; {} in all", words::count(count));
+    let says = format!("Calls a second that failed over time; {} in all", words::count(failures));
     let hints = hints(traffic, x);
     html! { (Plot { says, class: "low", x, y: &y, shapes, hints, faults: &course.faults, named: false }) }
 }

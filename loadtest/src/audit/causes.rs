@@ -124,11 +124,30 @@ fn check_operators(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings
         }
     }
     for (_, call) in evidence.operators.iter().enumerate().filter(|(index, _)| free.contains(index)) {
-        if call.told == OperatorTold::Done {
+        if call.told == OperatorTold::Done && !was_so_already(&evidence.journal, call) {
             let text = "an operator was told that a capacity was changed, and the journal does not show it".to_owned();
             findings.add(Key::Lost, 1, text, vec![call.to_string()]);
         }
     }
+}
+
+/// Whether the capacity was what the operator wanted at some moment of his call, so that there was nothing to do: another one may
+/// have had the same idea.
+fn was_so_already(journal: &[Entry], call: &OperatorCall) -> bool {
+    let CapacityChange::Set { allocation, capacity } = call.change else { return false };
+    let (from, to) = (call.start - CLOCK_TOLERANCE, call.end + CLOCK_TOLERANCE);
+    let (mut now, mut since) = (0, Micros::MIN);
+    for entry in journal {
+        let change = entry.deltas.iter().filter(|delta| delta.allocation == allocation).map(|delta| delta.capacity);
+        let change: i32 = change.sum();
+        if change != 0 {
+            if now == capacity && since <= to && entry.at >= from {
+                return true;
+            }
+            (now, since) = (now + change, entry.at);
+        }
+    }
+    now == capacity && since <= to
 }
 
 /// Whether this call can have made this change of the capacities.

@@ -427,6 +427,13 @@ fn operators_get_what_they_are_told_and_nothing_else() {
     assert_clean(&with_operator(set, unknown(), 0));
     assert_caught(&with_operator(set, OperatorTold::Done, 0), Key::Lost, 1, "the journal does not show it");
     assert_caught(&with_operator(set, OperatorTold::Done, 1), Key::Lost, 1, "the journal does not show it");
+    // Somebody else had set it just before, and nothing was left to do.
+    let mut same = with_operator(set, OperatorTold::Done, 2);
+    same.operators.push(OperatorCall { start: ms(22_060), ..same.operators[0].clone() });
+    assert_clean(&same);
+    same.operators[1].end = ms(21_900);
+    same.operators[1].start = ms(21_800);
+    assert_caught(&same, Key::Lost, 1, "the journal does not show it");
     let refused = OperatorTold::Refused("CAPACITY_BELOW_COMMITTED".to_owned());
     assert_caught(&with_operator(set, refused, 2), Key::Journal, 1, "no operator had asked for journal 14");
     let mut twice = with_operator(set, OperatorTold::Done, 2);

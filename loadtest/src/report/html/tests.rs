@@ -12,11 +12,12 @@ use crate::report::files::json_lines;
 /// A soak of ten minutes has about so many rounds.
 const ROUNDS_OF_A_SOAK: u64 = 40;
 
-fn reports() -> Vec<(&'static str, Report)> {
+/// One of each kind.
+fn reports(rounds: u64) -> Vec<(&'static str, Report)> {
     vec![
         ("plain", invented::report("growth")),
         ("fail", invented::failed()),
-        ("soak", invented::soak(30)),
+        ("soak", invented::soak(rounds)),
         ("bench", invented::bench()),
         ("compare", invented::compare()),
     ]
@@ -59,7 +60,7 @@ fn visit(node: &Handle, each: &mut impl FnMut(&Handle)) {
 
 #[test]
 fn a_parser_finds_nothing_wrong_with_it() {
-    for (name, report) in reports() {
+    for (name, report) in reports(3) {
         let page = of(&report);
         assert_eq!(*parsed(&page).errors.borrow(), Vec::<String>::new(), "{name}");
         assert!(page.ends_with("</html>"), "{name}");
@@ -68,7 +69,7 @@ fn a_parser_finds_nothing_wrong_with_it() {
 
 #[test]
 fn it_refers_to_nothing_but_itself_and_runs_nothing() {
-    for (name, report) in reports() {
+    for (name, report) in reports(3) {
         let page = of(&report);
         for outside in ["http://", "https://", "src=", "url(", "@import", "<script", "<link"] {
             assert!(!page.contains(outside), "{name}: {outside}");
@@ -117,7 +118,7 @@ fn a_soak_of_ten_minutes_fits_into_two_megabytes() {
 #[test]
 #[ignore = "writes pages to look at in a browser"]
 fn invented_pages_are_there_to_look_at() {
-    for (name, report) in reports() {
+    for (name, report) in reports(30) {
         let path = std::env::temp_dir().join(format!("loadtest-{name}.html"));
         std::fs::write(&path, of(&report)).unwrap();
         println!("{}", path.display());

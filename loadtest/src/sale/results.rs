@@ -116,7 +116,7 @@ impl Results {
             };
             format!("{sold} of {capacity} sold, none oversold{trouble}; every answer was true")
         } else {
-            "see the violations above; --keep keeps the server's data".to_owned()
+            "see the violations; --keep keeps the server's data".to_owned()
         };
         Report {
             scenario: self.scenario,

@@ -17,6 +17,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// How long anything may take that must come about.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long a call may take: longer than any fault.
+const CALL_WAIT_MAX: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// Short, so that the tests are.
 const CALM: std::ops::RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_millis(60);
@@ -63,15 +65,21 @@ impl Scene {
         for url in self.fronts.urls() {
             let connections = Connections::new(std::slice::from_ref(url), 1).unwrap();
             let begun = Instant::now();
-            while let Err(error) = fetch::counters(&mut connections.inventory(0), &self.event).await {
+            while !answers(&connections, &self.event).await {
                 // The servers connect to their database again by themselves, and need a moment for that.
-                assert!(self.servers.database().is_some() && begun.elapsed() < WAIT_MAX, "{error:#}");
+                assert!(self.servers.database().is_some() && begun.elapsed() < WAIT_MAX, "{url} does not answer");
                 sleep(POLL_INTERVAL).await;
             }
         }
         self.servers.check_alive().unwrap();
         assert!(!self.pids().into_iter().any(is_stopped), "a server is stopped");
     }
+}
+
+/// Whether a call is answered, and in time.
+async fn answers(connections: &Connections, event: &SaleEvent) -> bool {
+    let mut inventory = connections.inventory(0);
+    timeout(CALL_WAIT_MAX, fetch::counters(&mut inventory, event)).await.is_ok_and(|answer| answer.is_ok())
 }
 
 /// Whether a process is stopped by a signal.
@@ -143,7 +151,7 @@ async fn probe(urls: &[String], event: &SaleEvent, over: &AtomicBool) -> Vec<Pro
     let mut probes = Vec::new();
     while !over.load(Ordering::Relaxed) {
         let from = now();
-        let answered = fetch::counters(&mut connections.inventory(0), event).await.is_ok();
+        let answered = answers(&connections, event).await;
         probes.push(Probe { from, to: now(), answered });
         sleep(POLL_INTERVAL).await;
     }

@@ -1,6 +1,7 @@
 //! A PostgreSQL of this run's own.
 
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -31,7 +32,7 @@ const PROGRAM_WAIT_MAX: Duration = Duration::from_secs(60);
 pub struct PrivateDatabase {
     /// Follows the primary, and so it ends first.
     _standby: Option<Cluster>,
-    primary: Cluster,
+    primary: Arc<Cluster>,
     version: String,
 }
 
@@ -40,7 +41,7 @@ impl PrivateDatabase {
     ///
     /// # Errors
     /// Where PostgreSQL is not installed, or does not come up.
-    pub(super) async fn start(commit_delay: Option<Duration>) -> Result<Self> {
+    pub async fn start(commit_delay: Option<Duration>) -> Result<Self> {
         tokio::task::spawn_blocking(move || Self::start_blocking(commit_delay)).await?
     }
 
@@ -50,12 +51,35 @@ impl PrivateDatabase {
         primary.create_database(SERVERS_DATABASE)?;
         let version = primary.psql("postgres", "SHOW server_version")?;
         let standby = commit_delay.map(|delay| delayed_standby(&primary, delay)).transpose()?;
-        Ok(Self { _standby: standby, primary, version })
+        Ok(Self { _standby: standby, primary: Arc::new(primary), version })
     }
 
     /// Where the servers find their database.
-    pub(super) fn url(&self) -> String {
-        self.primary.url(SERVERS_DATABASE)
+    pub fn url(&self) -> String {
+        self.url_of(SERVERS_DATABASE)
+    }
+
+    /// Where clients find another of its databases.
+    pub fn url_of(&self, database: &str) -> String {
+        self.primary.url(database)
+    }
+
+    /// Kills it and all its processes with SIGKILL, and waits until they are gone.
+    ///
+    /// # Errors
+    /// Where one does not end.
+    pub async fn kill(&self) -> Result<()> {
+        let primary = Arc::clone(&self.primary);
+        tokio::task::spawn_blocking(move || primary.kill()).await?
+    }
+
+    /// Starts it again after that, and waits until it has recovered.
+    ///
+    /// # Errors
+    /// Where it does not come up.
+    pub async fn start_again(&self) -> Result<()> {
+        let primary = Arc::clone(&self.primary);
+        tokio::task::spawn_blocking(move || primary.start_again()).await?
     }
 
     /// PostgreSQL's version, in its own words.

@@ -7,6 +7,7 @@ mod process;
 mod store;
 mod usage;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -17,6 +18,14 @@ pub use store::StoreChoice;
 pub use usage::{Usage, generator_cpu_seconds};
 
 use crate::cli::Common;
+
+/// The program that child servers run: the one that was named, else the one beside ours, built if need be.
+///
+/// # Errors
+/// Where there is none and none can be built.
+pub fn find_binary(common: &Common) -> Result<PathBuf> {
+    binary::find(common.server_binary.as_deref())
+}
 
 /// The servers under test.
 pub enum Servers {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use loadtest::cli::{self, Scenario};
 use loadtest::report::Report;
-use loadtest::{bench, growth, sale};
+use loadtest::{bench, compare, growth, sale};
 
 use crate::fake::{Bug, start};
 
@@ -17,6 +17,7 @@ async fn run(url: &str, line: &str) -> Report {
         Scenario::Sale(args) => sale::run(&args).await.unwrap(),
         Scenario::Bench(args) => bench::run(&args).await.unwrap(),
         Scenario::Growth(args) => growth::run(&args).await.unwrap(),
+        Scenario::Compare(args) => compare::run(&args).await.unwrap(),
     }
 }
 

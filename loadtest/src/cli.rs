@@ -41,6 +41,9 @@ pub enum Scenario {
     Bench(BenchArgs),
     /// Measure whether the rate holds after millions of reservations and with thousands of events.
     Growth(GrowthArgs),
+    /// Hold the same sale in the ways that people write by hand, on a PostgreSQL and a Redis of its own, and with Boxoffice:
+    /// what each sells in a second, oversells, and loses when its store is killed.
+    Compare(CompareArgs),
 }
 
 /// What may stand first without a scenario.
@@ -232,6 +235,34 @@ pub struct GrowthArgs {
     pub events: u32,
 }
 
+/// Options of `compare`. Its stores and servers are always its own, so what says otherwise is refused, and not offered.
+#[derive(Debug, Clone, Args)]
+#[command(mut_arg("store", |store| store.default_value("postgres").hide(true)))]
+#[command(mut_arg("target", |target| target.hide(true)))]
+pub struct CompareArgs {
+    /// Options of every scenario.
+    #[command(flatten)]
+    pub common: Common,
+    /// Tickets of each sale; each way holds two
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(i32).range(1..=1_000_000))]
+    pub tickets: i32,
+    /// Buyers who want one ticket each; half as many again as there are tickets, unless said otherwise
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
+    pub buyers: Option<u32>,
+    /// Buyers at work at the same time
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(2..=500))]
+    pub in_flight: u32,
+    /// Connections that buyers of the ways by hand on PostgreSQL share; one each, unless said otherwise
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub connections: Option<u32>,
+    /// How often the store (and with Boxoffice also its server) is killed in the second sale
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub kills: u32,
+    /// Only these ways, such as racy,for_update
+    #[arg(long, value_name = "WAY", value_delimiter = ',')]
+    pub only: Vec<String>,
+}
+
 impl Scenario {
     /// Its options that all scenarios have.
     pub fn common(&self) -> &Common {
@@ -245,6 +276,7 @@ impl Scenario {
             Self::Soak(args) => &args.common,
             Self::Bench(args) => &args.common,
             Self::Growth(args) => &args.common,
+            Self::Compare(args) => &args.common,
         }
     }
 }
@@ -264,5 +296,13 @@ mod tests {
         assert!(matches!(scenario("loadtest sale --kills 9"), Scenario::Sale(args) if args.kills == Some(9)));
         assert!(matches!(scenario("loadtest bench --turns 5"), Scenario::Bench(args) if args.pace.turns == 5));
         assert_eq!(scenario("loadtest growth --seed 7").common().seed, 7);
+        assert!(matches!(scenario("loadtest compare --kills 2"), Scenario::Compare(args) if args.kills == 2));
+    }
+
+    #[test]
+    fn the_store_is_sqlite_unless_the_scenario_has_its_own() {
+        assert_eq!(scenario("loadtest bench").common().store, StoreChoice::Sqlite);
+        assert_eq!(scenario("loadtest compare").common().store, StoreChoice::PrivatePostgres);
+        assert_eq!(scenario("loadtest compare --store sqlite").common().store, StoreChoice::Sqlite);
     }
 }

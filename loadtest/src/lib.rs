@@ -1,7 +1,7 @@
 //! Hammers a Boxoffice server, and proves that it did not oversell.
 //!
-//! A black box: it knows the server only by the generated client. A scenario ([`sale`], [`bench`], [`growth`]) drives
-//! [`server`]s that are its child processes; buyers record what they were told ([`history`]); the auditor ([`audit`]) holds
+//! A black box: it knows the server only by the generated client. A scenario ([`sale`], [`bench`], [`growth`],
+//! [`compare`]) drives [`server`]s that are its child processes; buyers record what they were told ([`history`]); the auditor ([`audit`]) holds
 //! that against the journal, the counters and the reservations; [`report`] tells the outcome.
 
 pub mod audit;
@@ -10,6 +10,7 @@ pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod compare;
 pub mod event;
 pub mod faults;
 pub mod fetch;
@@ -83,5 +84,6 @@ pub async fn play(scenario: &Scenario) -> Result<Report> {
         Scenario::Soak(args) => sale::soak::run(args).await,
         Scenario::Bench(args) => bench::run(args).await,
         Scenario::Growth(args) => growth::run(args).await,
+        Scenario::Compare(args) => compare::run(args).await,
     }
 }

@@ -5,6 +5,7 @@ use tabled::builder::Builder;
 use tabled::settings::object::{Columns, Object as _, Rows};
 use tabled::settings::{Alignment, Style};
 
+use super::baseline::Baseline;
 use super::{AuditCounts, Measurement, Report, percentiles};
 
 /// Prints the tables, what went wrong, and the verdict.
@@ -23,6 +24,9 @@ pub(super) fn print(report: &Report) {
     }
     if !report.measurements.is_empty() {
         println!("{}", render(measurements(&report.measurements), Some(1)));
+    }
+    if !report.baselines.is_empty() {
+        println!("{}", baselines(&report.baselines));
     }
     for violation in &report.violations {
         println!("\n{}: {}", violation.key.as_str(), violation.text);
@@ -112,6 +116,27 @@ fn measurements(measurements: &[Measurement]) -> Builder {
         ]);
     }
     rows
+}
+
+/// Ways to sell tickets, one below the other; the last column is text.
+fn baselines(baselines: &[Baseline]) -> String {
+    let mut rows = Builder::default();
+    rows.push_record(["way", "sold/s", "p99 µs", "oversold", "stranded", "survives kill -9", "how"]);
+    for baseline in baselines {
+        let Baseline { name, rate_per_s, p99_us, oversold, stranded, survives_kill, how } = baseline;
+        rows.push_record([
+            (*name).to_owned(),
+            format!("{rate_per_s:.0}"),
+            p99_us.to_string(),
+            oversold.to_string(),
+            stranded.to_string(),
+            if *survives_kill { "yes" } else { "NO" }.to_owned(),
+            (*how).to_owned(),
+        ]);
+    }
+    let mut table = rows.build();
+    table.with(Style::sharp()).modify(Columns::new(1..6).not(Rows::first()), Alignment::right());
+    table.to_string()
 }
 
 fn plain(value: &Value) -> String {

@@ -42,7 +42,7 @@ impl PrivateDatabase {
     ///
     /// # Errors
     /// Where PostgreSQL is not installed, or does not come up.
-    pub(super) async fn start(commit_delay: Option<Duration>) -> Result<Self> {
+    pub async fn start(commit_delay: Option<Duration>) -> Result<Self> {
         tokio::task::spawn_blocking(move || Self::start_blocking(commit_delay)).await?
     }
 
@@ -56,8 +56,13 @@ impl PrivateDatabase {
     }
 
     /// Where the servers find their database.
-    pub(super) fn url(&self) -> String {
-        self.primary.url(SERVERS_DATABASE)
+    pub fn url(&self) -> String {
+        self.url_of(SERVERS_DATABASE)
+    }
+
+    /// Where clients find another of its databases.
+    pub fn url_of(&self, database: &str) -> String {
+        self.primary.url(database)
     }
 
     /// PostgreSQL's version, in its own words.

@@ -9,6 +9,7 @@ mod shares;
 mod store;
 mod usage;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -29,6 +30,14 @@ pub struct Options {
     pub commit_delay: Option<Duration>,
     /// How often the servers look for holds that have lapsed; `None`: as they do by themselves; zero: never.
     pub sweep_interval: Option<Duration>,
+}
+
+/// The program that child servers run: the one that was named, else the one beside ours, built if need be.
+///
+/// # Errors
+/// Where there is none and none can be built.
+pub fn find_binary(common: &Common) -> Result<PathBuf> {
+    binary::find(common.server_binary.as_deref())
 }
 
 /// The servers under test.

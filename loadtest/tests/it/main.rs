@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::wildcard_enum_match_arm, clippy::result_large_err, reason = "the fake should be short")]
 
+mod compare;
 mod fake;
 mod program;
 mod scenarios;

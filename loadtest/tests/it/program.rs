@@ -14,24 +14,24 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A place for temporary files, in which PostgreSQL's account too may make a directory.
-fn place() -> TempDir {
+pub(crate) fn place() -> TempDir {
     let place = tempfile::tempdir().unwrap();
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     place
 }
 
 /// Starts `loadtest LINE`, all of whose temporary files lie in `place`.
-fn start(place: &Path, line: &str) -> Child {
+pub(crate) fn start(place: &Path, line: &str) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
     command.args(line.split(' ')).env("TMPDIR", place).env_remove("BOXOFFICE_DATABASE_URL");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn run(place: &Path, line: &str) -> Output {
+pub(crate) fn run(place: &Path, line: &str) -> Output {
     start(place, line).wait_with_output().unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -43,12 +43,12 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-fn entries(place: &Path) -> Vec<String> {
+pub(crate) fn entries(place: &Path) -> Vec<String> {
     std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 /// Processes that were told to keep their temporary files in `place`, or that run there.
-fn processes(place: &Path) -> Vec<String> {
+pub(crate) fn processes(place: &Path) -> Vec<String> {
     let place = place.to_str().unwrap();
     let belongs = |process: &Path| {
         let environment = std::fs::read(process.join("environ")).unwrap_or_default();

@@ -1,19 +1,23 @@
 //! Who the servers run as.
 
+use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
 /// What root becomes: the first of these that the machine knows.
 const STAND_INS: [&str; 2] = ["postgres", "nobody"];
 
-/// The user that runs the programs of a cluster.
+/// How long a client of PostgreSQL waits for a connection.
+const CONNECT_SECONDS_MAX: &str = "20";
+
+/// The user that runs the programs of a server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Account {
     /// Whoever runs this process.
     Ours,
-    /// Somebody else, because PostgreSQL refuses to run as root.
+    /// Somebody else, because PostgreSQL refuses to run as root, and no test server has any business to.
     Other { user: u32, group: u32 },
 }
 
@@ -24,15 +28,24 @@ impl Account {
         }
         let passwd = std::fs::read_to_string("/etc/passwd").context("cannot read /etc/passwd")?;
         STAND_INS.iter().find_map(|name| look_up(&passwd, name)).with_context(|| {
-            format!("PostgreSQL refuses to run as root, and there is no user {}", STAND_INS.join(" or "))
+            format!("a private server does not run as root, and there is no user {}", STAND_INS.join(" or "))
         })
     }
 
-    /// Lets a command run as this user, with this user's group alone (std drops root's further groups).
-    pub(crate) fn apply(self, command: &mut Command) {
+    /// Any program, as this user and without this process's settings for PostgreSQL clients.
+    pub(crate) fn command(self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PG") {
+                command.env_remove(name);
+            }
+        }
+        command.env("LC_ALL", "C").env("PGCONNECT_TIMEOUT", CONNECT_SECONDS_MAX).current_dir("/").stdin(Stdio::null());
         if let Self::Other { user, group } = self {
+            // This user's group alone: std drops root's further groups.
             command.uid(user).gid(group);
         }
+        command
     }
 }
 

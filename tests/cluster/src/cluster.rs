@@ -1,35 +1,19 @@
 //! A server's life: made, started, killed, started again, removed.
 
 use std::fmt::Write as _;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use rustix::process::Signal;
 
-use crate::family;
 use crate::home::Home;
 use crate::port::HeldPort;
+use crate::process::ServerProcess;
 use crate::programs::Programs;
 
 /// The superuser of every cluster.
 pub(crate) const SUPERUSER: &str = "postgres";
-
-/// How long a server may take until it accepts connections (it may have to recover first), and until it has stopped.
-const START_WAIT_MAX: Duration = Duration::from_secs(120);
-const STOP_WAIT_MAX: Duration = Duration::from_secs(60);
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
-
-/// How much of the server's log is told.
-const LOG_TAIL_BYTES: u64 = 16 * 1024;
-
-/// Becomes the server, with a log for its output and without what this process may have inherited from its own parents
-/// (a shell can name the first ten; what we open ourselves is closed on exec anyway). $0 is the program.
-const BECOME_SERVER: &str = r#"exec "$0" "$@" >>log 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-"#;
 
 /// What holds for every cluster. Dynamic shared memory lies in the data directory, because else a killed server would leave
 /// it in `/dev/shm`.
@@ -94,10 +78,10 @@ impl Options {
 #[derive(Debug)]
 pub struct Cluster {
     pub(crate) programs: Programs,
+    /// Before its home: it is killed at once, rather than by the home's reaper one after the other.
+    postmaster: ServerProcess,
     pub(crate) home: Home,
     port: HeldPort,
-    /// `None` while it is down.
-    postmaster: Mutex<Option<Child>>,
 }
 
 impl Cluster {
@@ -107,7 +91,7 @@ impl Cluster {
     /// If PostgreSQL is not installed, or does not start with these options: then the message has the end of its log.
     pub fn start(options: &Options) -> Result<Self> {
         let programs = Programs::find()?;
-        let home = Home::make(options.base_directory(), &programs)?;
+        let home = Home::make(options.base_directory(), programs.account(), programs.directory())?;
         let user = format!("--username={SUPERUSER}");
         // Trust: on the loopback interface (and for replication too) nobody is asked for a password.
         let arguments = ["--pgdata=data", "--no-sync", "--auth=trust", "--encoding=UTF8", "--no-locale", user.as_str()];
@@ -123,7 +107,7 @@ impl Cluster {
             .open(&conf)
             .and_then(|mut file| file.write_all(options.lines().as_bytes()))
             .with_context(|| format!("cannot write {}", conf.display()))?;
-        let cluster = Self { programs, home, port: HeldPort::take()?, postmaster: Mutex::new(None) };
+        let cluster = Self { programs, postmaster: ServerProcess::down("PostgreSQL"), home, port: HeldPort::take()? };
         cluster.start_again()?;
         Ok(cluster)
     }
@@ -133,25 +117,9 @@ impl Cluster {
     /// # Errors
     /// If it runs already, or does not come up.
     pub fn start_again(&self) -> Result<()> {
-        let mut postmaster = self.postmaster();
-        if postmaster.is_some() {
-            bail!("the PostgreSQL server runs already");
-        }
-        let child = self
-            .programs
-            .command("sh")
-            .args(["-c", BECOME_SERVER])
-            .arg(self.programs.directory().join("postgres"))
-            .args(["-D", "data", "-p", &self.port().to_string()])
-            .current_dir(self.home.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            // A group of its own: what a terminal sends to ours is not meant for it.
-            .process_group(0)
-            .spawn()
-            .context("cannot start sh")?;
-        *postmaster = Some(child);
-        drop(postmaster);
+        let (program, port) = (self.programs.directory().join("postgres"), self.port().to_string());
+        let arguments = ["-D", "data", "-p", port.as_str()];
+        self.postmaster.start(self.programs.account(), &self.home, &program, &arguments)?;
         self.wait_until_accepting()
     }
 
@@ -160,19 +128,10 @@ impl Cluster {
     /// # Errors
     /// If it is down or ends, or takes longer than two minutes.
     pub fn wait_until_accepting(&self) -> Result<()> {
-        let begin = Instant::now();
         let port = self.port().to_string();
         let arguments = ["-h", "127.0.0.1", "-p", port.as_str(), "-U", SUPERUSER, "-d", "postgres", "-t", "5"];
-        while self.programs.run(self.home.path(), "pg_isready", &arguments, "").is_err() {
-            if let Some(status) = self.ended()? {
-                bail!("the PostgreSQL server ended ({status}); its log:\n{}", self.log());
-            }
-            if begin.elapsed() > START_WAIT_MAX {
-                bail!("the PostgreSQL server does not accept connections; its log:\n{}", self.log());
-            }
-            std::thread::sleep(POLL_INTERVAL);
-        }
-        Ok(())
+        let ready = || self.programs.run(self.home.path(), "pg_isready", &arguments, "").is_ok();
+        self.postmaster.wait_until(&self.home, ready)
     }
 
     /// Stops the server in an orderly way, without waiting for its clients ("fast"). Nothing happens if it is down.
@@ -180,16 +139,7 @@ impl Cluster {
     /// # Errors
     /// If it does not stop within a minute.
     pub fn stop(&self) -> Result<()> {
-        let Some(pid) = self.pid() else { return Ok(()) };
-        family::send(pid, Signal::INT)?;
-        let begin = Instant::now();
-        while self.ended()?.is_none() {
-            if begin.elapsed() > STOP_WAIT_MAX {
-                bail!("the PostgreSQL server does not stop; its log:\n{}", self.log());
-            }
-            std::thread::sleep(POLL_INTERVAL);
-        }
-        Ok(())
+        self.postmaster.stop(&self.home, Signal::INT)
     }
 
     /// Kills the server and all its processes with SIGKILL, at one moment, and waits until all are gone. Nothing happens if
@@ -198,12 +148,7 @@ impl Cluster {
     /// # Errors
     /// If a process does not end.
     pub fn kill(&self) -> Result<()> {
-        let mut postmaster = self.postmaster();
-        let Some(child) = postmaster.as_mut() else { return Ok(()) };
-        family::kill(child.id().cast_signed())?;
-        child.wait().context("cannot wait for the PostgreSQL server")?;
-        *postmaster = None;
-        Ok(())
+        self.postmaster.kill()
     }
 
     /// Stops the server and all its processes where they are (SIGSTOP): to its clients it hangs.
@@ -211,7 +156,7 @@ impl Cluster {
     /// # Errors
     /// If it is down.
     pub fn pause(&self) -> Result<()> {
-        family::pause(self.pid().context("the PostgreSQL server is down")?)
+        self.postmaster.pause()
     }
 
     /// Lets a paused server go on (SIGCONT).
@@ -219,7 +164,7 @@ impl Cluster {
     /// # Errors
     /// If it is down.
     pub fn resume(&self) -> Result<()> {
-        family::resume(self.pid().context("the PostgreSQL server is down")?)
+        self.postmaster.resume()
     }
 
     /// The port on 127.0.0.1. It stays the same, and nobody else's, as long as the cluster is.
@@ -239,42 +184,11 @@ impl Cluster {
 
     /// The process id of the postmaster, unless it is down.
     pub fn pid(&self) -> Option<i32> {
-        self.postmaster().as_ref().map(|child| child.id().cast_signed())
+        self.postmaster.pid()
     }
 
     /// The end of the server's log, for the message when something fails.
     pub fn log(&self) -> String {
-        let tail = || -> std::io::Result<String> {
-            let mut file = std::fs::File::open(self.home.log())?;
-            let begin = file.metadata()?.len().saturating_sub(LOG_TAIL_BYTES);
-            file.seek(SeekFrom::Start(begin))?;
-            let mut bytes = Vec::new();
-            file.take(LOG_TAIL_BYTES).read_to_end(&mut bytes)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        tail().unwrap_or_else(|error| format!("(the log cannot be read: {error})"))
-    }
-
-    /// How the postmaster ended, if it did.
-    fn ended(&self) -> Result<Option<ExitStatus>> {
-        let mut postmaster = self.postmaster();
-        let Some(child) = postmaster.as_mut() else { return Ok(Some(ExitStatus::from_raw(0))) };
-        let status = child.try_wait().context("cannot wait for the PostgreSQL server")?;
-        if status.is_some() {
-            *postmaster = None;
-        }
-        Ok(status)
-    }
-
-    fn postmaster(&self) -> MutexGuard<'_, Option<Child>> {
-        // The child is replaced in one step, so a panic elsewhere leaves nothing half done.
-        self.postmaster.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        // The home's reaper would end its processes as well, but one after the other, and the postmaster is ours to wait for.
-        let _ = self.kill();
+        self.home.log_tail()
     }
 }

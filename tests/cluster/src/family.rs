@@ -1,4 +1,5 @@
-//! A postmaster and all processes that descend from it: backends, writers, WAL senders.
+//! A server's first process (PostgreSQL's postmaster, or Redis itself) and all that descend from it: backends, writers,
+//! WAL senders.
 //!
 //! They are found by their parents in `/proc`. Process groups are no help, because each child of a postmaster makes a
 //! session of its own.
@@ -113,7 +114,7 @@ fn wait_until(complaint: &str, condition: impl Fn() -> bool) -> Result<()> {
     let begin = Instant::now();
     while !condition() {
         if begin.elapsed() > SIGNAL_WAIT_MAX {
-            bail!("a PostgreSQL server got a signal, but {complaint} within {} s", SIGNAL_WAIT_MAX.as_secs());
+            bail!("a server got a signal, but {complaint} within {} s", SIGNAL_WAIT_MAX.as_secs());
         }
         std::thread::sleep(POLL_INTERVAL);
     }

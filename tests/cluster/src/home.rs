@@ -1,13 +1,19 @@
-//! The directory of a cluster, and the reaper that removes it.
+//! The directory of a server, and the reaper that removes it.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::programs::Programs;
+use crate::account::Account;
+
+/// The log of the server, in its directory.
+const LOG: &str = "log";
+
+/// How much of a server's log is told.
+const LOG_TAIL_BYTES: u64 = 16 * 1024;
 
 /// A directory that is gone, with every server in it, when this is dropped or when this process ends.
 ///
@@ -20,22 +26,24 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Makes a directory in `base`, else in the first place for temporary files where the cluster's account may make one.
-    pub(crate) fn make(base: Option<&Path>, programs: &Programs) -> Result<Self> {
+    /// Makes a directory in `base`, else in the first place for temporary files where `account` may make one. `programs`: the
+    /// server's program, or the directory of all its programs, without symbolic links. What runs them there is ended.
+    pub(crate) fn make(base: Option<&Path>, account: Account, programs: &Path) -> Result<Self> {
         if let Some(base) = base {
-            return Self::make_in(base, programs);
+            return Self::make_in(base, account, programs);
         }
         let usual = std::env::temp_dir();
-        Self::make_in(&usual, programs).or_else(|error| Self::make_in(Path::new("/tmp"), programs).map_err(|_| error))
+        let make_in = |base: &Path| Self::make_in(base, account, programs);
+        make_in(&usual).or_else(|error| make_in(Path::new("/tmp")).map_err(|_| error))
     }
 
-    fn make_in(base: &Path, programs: &Programs) -> Result<Self> {
+    fn make_in(base: &Path, account: Account, programs: &Path) -> Result<Self> {
         let base = base.canonicalize().with_context(|| format!("no such directory: {}", base.display()))?;
-        let mut reaper = programs
+        let mut reaper = account
             .command("sh")
             .args(["-c", include_str!("reaper.sh"), "reaper"])
             .arg(&base)
-            .arg(programs.directory())
+            .arg(programs)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -50,7 +58,7 @@ impl Home {
         let path = PathBuf::from(said.trim_end_matches('\n'));
         if !path.starts_with(&base) {
             reaper.wait().context("cannot wait for the reaper")?;
-            bail!("cannot make a directory for PostgreSQL in {}: {}", base.display(), path.display());
+            bail!("cannot make a server's directory in {}: {}", base.display(), path.display());
         }
         Ok(Self { path, reaper })
     }
@@ -63,8 +71,17 @@ impl Home {
         self.path.join("data")
     }
 
-    pub(crate) fn log(&self) -> PathBuf {
-        self.path.join("log")
+    /// The end of the server's log, for the message when something fails.
+    pub(crate) fn log_tail(&self) -> String {
+        let tail = || -> std::io::Result<String> {
+            let mut file = std::fs::File::open(self.path.join(LOG))?;
+            let begin = file.metadata()?.len().saturating_sub(LOG_TAIL_BYTES);
+            file.seek(SeekFrom::Start(begin))?;
+            let mut bytes = Vec::new();
+            file.take(LOG_TAIL_BYTES).read_to_end(&mut bytes)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        tail().unwrap_or_else(|error| format!("(the log cannot be read: {error})"))
     }
 }
 

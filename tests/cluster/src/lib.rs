@@ -1,4 +1,4 @@
-//! Private PostgreSQL servers for tests and benchmarks, from the programs that are installed on this machine.
+//! Private PostgreSQL and Redis servers for tests and benchmarks, from the programs that are installed on this machine.
 //!
 //! A [`Cluster`] is a server of its own: a fresh data directory, a port of its own on the loopback interface, a superuser
 //! that needs no password. It is never a service of the system, and nothing of it is left when the [`Cluster`] is dropped
@@ -13,10 +13,12 @@
 //! # anyhow::Ok(())
 //! ```
 //!
-//! All calls block. Programs are found by [`BINARIES_VARIABLE`], else where Debian puts the newest version, else by
-//! `pg_config` or the search path. PostgreSQL refuses to run as root: root's clusters run as the user `postgres` or `nobody`.
-//! Anybody who may connect to this machine's loopback interface may connect to a cluster: put nothing into it that is worth
-//! stealing. Linux only: who belongs to a server is read from `/proc`.
+//! A [`Redis`] is the same with a Redis server.
+//!
+//! All calls block. PostgreSQL's programs are found by [`BINARIES_VARIABLE`], else where Debian puts the newest version, else
+//! by `pg_config` or the search path; Redis's by [`REDIS_BINARIES_VARIABLE`], else by the search path. PostgreSQL refuses to
+//! run as root: root's servers run as the user `postgres` or `nobody`. Anybody who may connect to this machine's loopback
+//! interface may connect to a server: put nothing into it that is worth stealing. Linux only: who belongs to a server is read from `/proc`.
 
 mod account;
 mod cluster;
@@ -24,7 +26,9 @@ mod family;
 mod home;
 mod pooler;
 mod port;
+mod process;
 mod programs;
+mod redis;
 mod shared;
 mod sql;
 mod standby;
@@ -33,4 +37,5 @@ pub use cluster::{Cluster, Options};
 pub use pooler::Pooler;
 pub use port::HeldPort;
 pub use programs::BINARIES_VARIABLE;
+pub use redis::{AppendSync, REDIS_BINARIES_VARIABLE, Redis, RedisOptions};
 pub use shared::{fresh_database, shared};

@@ -17,9 +17,6 @@ const DEBIAN_VERSIONS: &str = "/usr/lib/postgresql";
 /// How long a program (`initdb`, `psql`, …) may take before it is killed. A guard against waiting forever, not a measure.
 const PROGRAM_SECONDS_MAX: &str = "600";
 
-/// How long a client program waits for a connection.
-const CONNECT_SECONDS_MAX: &str = "20";
-
 /// The programs of one PostgreSQL version, as the account that runs them.
 #[derive(Debug, Clone)]
 pub(crate) struct Programs {
@@ -37,17 +34,14 @@ impl Programs {
         &self.directory
     }
 
+    /// Who runs them.
+    pub(crate) fn account(&self) -> Account {
+        self.account
+    }
+
     /// Any program, as the cluster's account and without this process's settings for PostgreSQL clients.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("PG") {
-                command.env_remove(name);
-            }
-        }
-        command.env("LC_ALL", "C").env("PGCONNECT_TIMEOUT", CONNECT_SECONDS_MAX).current_dir("/").stdin(Stdio::null());
-        self.account.apply(&mut command);
-        command
+        self.account.command(program)
     }
 
     /// Runs one of PostgreSQL's programs to its end in the cluster's directory `home`, with `input` on its stdin, and returns

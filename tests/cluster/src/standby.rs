@@ -14,7 +14,7 @@ impl Cluster {
     /// # Errors
     /// If there is a standby of that name already, or it does not come up.
     pub fn standby(&self, name: &str, options: &Options) -> Result<Self> {
-        let home = Home::make(options.base_directory(), &self.programs)?;
+        let home = Home::make(options.base_directory(), self.programs.account(), self.programs.directory())?;
         let source = format!("host=127.0.0.1 port={} user={SUPERUSER} application_name={name}", self.port());
         let slot = format!("--slot={name}");
         let arguments = [

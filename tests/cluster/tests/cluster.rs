@@ -1,22 +1,22 @@
 //! What a private cluster promises, shown on real servers.
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::fs::Permissions;
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use private_cluster::{Cluster, Options, fresh_database, shared};
 use rustix::net::{AddressFamily, SocketType, bind, socket};
-use tempfile::TempDir;
 
-/// Tells a test that it runs in a process of its own, as somebody's child.
-const CHILD_VARIABLE: &str = "PRIVATE_CLUSTER_CHILD";
+use support::{CHILD_VARIABLE, child, owned, public_directory, runs, stat, this_program, wait_until};
 
 fn start() -> Cluster {
     Cluster::start(&Options::default()).expect("it starts")
@@ -24,25 +24,6 @@ fn start() -> Cluster {
 
 fn psql(cluster: &Cluster, sql: &str) -> String {
     cluster.psql("postgres", sql).expect("the statements succeed")
-}
-
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !condition() {
-        assert!(begin.elapsed() < Duration::from_secs(30), "waited too long until {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// The fields of `/proc/PID/stat` behind the program's name: state, parent, …
-fn stat(pid: i32) -> Option<Vec<String>> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields = stat.rsplit_once(") ")?.1.split_whitespace().map(str::to_owned).collect();
-    Some(fields)
-}
-
-fn runs(pid: i32) -> bool {
-    stat(pid).is_some_and(|fields| fields[0] != "Z" && fields[0] != "X")
 }
 
 fn processes() -> impl Iterator<Item = i32> {
@@ -359,15 +340,6 @@ fn a_server_does_not_inherit_what_its_owner_inherited() {
     owner.wait().expect("it is our child");
 }
 
-/// Reads what a helper says that it owns: its directory, and its postmaster or pooler.
-fn owned(lines: &mut impl BufRead) -> (PathBuf, i32) {
-    let line =
-        lines.lines().map(|line| line.expect("text")).find_map(|line| Some(line.strip_prefix("OWNED ")?.to_owned()));
-    let line = line.expect("it says what it owns");
-    let (directory, pid) = line.split_once(' ').expect("two words");
-    (PathBuf::from(directory), pid.parse().expect("a number"))
-}
-
 /// Owns a cluster with a pooler until it is killed.
 #[test]
 fn helper_owns_a_pooler() {
@@ -424,25 +396,4 @@ fn fresh_databases_have_names_of_their_own() {
     assert_ne!(one, other);
     assert_eq!(psql(shared(), "SHOW max_connections"), "300");
     assert!(std::ptr::eq(shared(), shared()));
-}
-
-fn this_program() -> PathBuf {
-    std::env::current_exe().expect("we run")
-}
-
-/// A test program, running one test in a process of its own.
-fn child(program: &Path, test: &str) -> Command {
-    let mut command = Command::new(program);
-    command.args(["--exact", test, "--nocapture"]).env(CHILD_VARIABLE, "1");
-    // What is set for PostgreSQL's clients elsewhere is not meant for a private cluster.
-    command.env("PGHOST", "nowhere.invalid").env("PGOPTIONS", "--nonsense");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    command
-}
-
-/// A temporary directory in which anybody may make files.
-fn public_directory() -> TempDir {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o1777)).expect("it is ours");
-    directory
 }

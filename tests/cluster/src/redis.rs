@@ -1,0 +1,238 @@
+//! A private Redis server.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::Signal;
+
+use crate::account::Account;
+use crate::home::Home;
+use crate::port::HeldPort;
+use crate::process::ServerProcess;
+
+/// The environment variable that names the directory of Redis's programs. It wins over the search path.
+pub const REDIS_BINARIES_VARIABLE: &str = "BOXOFFICE_REDIS_BIN";
+
+/// The server's program. It is called by this name: where it is a link to another one, the name says what to be.
+const PROGRAM: &str = "redis-server";
+
+/// The server's configuration, in its directory.
+const CONFIGURATION: &str = "redis.conf";
+
+/// How long a server that accepts a connection may take to answer it before it is asked again.
+const PING_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// What holds for every server. The append-only file, where there is one, is what survives; no snapshot is taken besides.
+const COMMON_SETTINGS: &[(&str, &str)] = &[("bind", "127.0.0.1"), ("daemonize", "no"), ("save", "\"\"")];
+
+/// How a server that appends every write to a file makes it survive the machine as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppendSync {
+    /// Before each answer: no acknowledged write is ever lost.
+    Always,
+    /// Once a second, as Redis does unless it is told otherwise.
+    EverySecond,
+}
+
+/// How a Redis server is to be. The default is for tests: nothing is written to disk, and what is in it dies with it.
+#[derive(Debug, Clone, Default)]
+pub struct RedisOptions {
+    append_only: Option<AppendSync>,
+    settings: Vec<(String, String)>,
+    base: Option<PathBuf>,
+}
+
+impl RedisOptions {
+    /// Every write is appended to a file, from which a server that is started again reads it.
+    #[must_use]
+    pub fn append_only(mut self, sync: AppendSync) -> Self {
+        self.append_only = Some(sync);
+        self
+    }
+
+    /// A line of `redis.conf`, with the value as it stands there. The last one of a name wins, over this crate's own too.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The existing directory in which the server's directory is made, such as a small tmpfs. The server's account (which is
+    /// not root) must be allowed to make one there.
+    #[must_use]
+    pub fn base(mut self, base: impl Into<PathBuf>) -> Self {
+        self.base = Some(base.into());
+        self
+    }
+
+    fn lines(&self, port: u16) -> String {
+        let append: &[_] = match self.append_only {
+            None => &[("appendonly", "no")],
+            Some(AppendSync::Always) => &[("appendonly", "yes"), ("appendfsync", "always")],
+            Some(AppendSync::EverySecond) => &[("appendonly", "yes"), ("appendfsync", "everysec")],
+        };
+        let own = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let lines = COMMON_SETTINGS.iter().chain(append).copied().chain(own);
+        lines.fold(format!("port {port}\n"), |mut lines, (name, value)| {
+            let _ = writeln!(lines, "{name} {value}");
+            lines
+        })
+    }
+}
+
+/// A private Redis server, gone without a trace when this is dropped or when this process ends: a directory and a port of its
+/// own on the loopback interface, and no password.
+#[derive(Debug)]
+pub struct Redis {
+    account: Account,
+    program: PathBuf,
+    /// Before its home: it is killed by us rather than by the home's reaper.
+    process: ServerProcess,
+    home: Home,
+    port: HeldPort,
+}
+
+impl Redis {
+    /// Starts a new, empty server. Takes a few milliseconds.
+    ///
+    /// # Errors
+    /// If Redis is not installed, or does not start with these options: then the message has the end of its log.
+    pub fn start(options: &RedisOptions) -> Result<Self> {
+        let program = find_program()?;
+        let account = Account::find()?;
+        let real = program.canonicalize().with_context(|| format!("no such program: {}", program.display()))?;
+        let home = Home::make(options.base.as_deref(), account, &real)?;
+        let port = HeldPort::take()?;
+        write_as(account, &home.path().join(CONFIGURATION), &options.lines(port.number()))?;
+        let redis = Self { account, program, process: ServerProcess::down("Redis"), home, port };
+        redis.start_again()?;
+        Ok(redis)
+    }
+
+    /// Starts the server that was stopped or killed, on the same directory and port, and waits until it answers: with an
+    /// append-only file it has then read that again.
+    ///
+    /// # Errors
+    /// If it runs already, or does not come up.
+    pub fn start_again(&self) -> Result<()> {
+        self.process.start(self.account, &self.home, &self.program, &[CONFIGURATION])?;
+        self.wait_until_answering()
+    }
+
+    /// Waits until the server answers.
+    ///
+    /// # Errors
+    /// If it is down or ends, or takes longer than two minutes.
+    pub fn wait_until_answering(&self) -> Result<()> {
+        self.process.wait_until(&self.home, || self.is_answering())
+    }
+
+    /// Stops the server in an orderly way. Nothing happens if it is down.
+    ///
+    /// # Errors
+    /// If it does not stop within a minute.
+    pub fn stop(&self) -> Result<()> {
+        self.process.stop(&self.home, Signal::TERM)
+    }
+
+    /// Kills the server with SIGKILL, and waits until it is gone. Nothing happens if it is down.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn kill(&self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Stops the server where it is (SIGSTOP): to its clients it hangs.
+    ///
+    /// # Errors
+    /// If it is down.
+    pub fn pause(&self) -> Result<()> {
+        self.process.pause()
+    }
+
+    /// Lets a paused server go on (SIGCONT).
+    ///
+    /// # Errors
+    /// If it is down.
+    pub fn resume(&self) -> Result<()> {
+        self.process.resume()
+    }
+
+    /// The port on 127.0.0.1. It stays the same, and nobody else's, as long as this is.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// Where clients find it.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port())
+    }
+
+    /// The server's own directory. Its configuration is `redis.conf` in it, and its log is `log`.
+    pub fn directory(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The process id of the server, unless it is down.
+    pub fn pid(&self) -> Option<i32> {
+        self.process.pid()
+    }
+
+    /// The end of the server's log, for the message when something fails.
+    pub fn log(&self) -> String {
+        self.home.log_tail()
+    }
+
+    /// Redis accepts connections while it still reads its file, and then answers that it is `LOADING`.
+    fn is_answering(&self) -> bool {
+        let ping = || -> std::io::Result<bool> {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port()));
+            let mut connection = TcpStream::connect_timeout(&address, PING_WAIT_MAX)?;
+            connection.set_read_timeout(Some(PING_WAIT_MAX))?;
+            connection.write_all(b"PING\r\n")?;
+            let mut answer = [0; b"+PONG".len()];
+            connection.read_exact(&mut answer)?;
+            // With a password of the caller's choice, the refusal is an answer too.
+            Ok(&answer == b"+PONG" || &answer == b"-NOAU")
+        };
+        ping().unwrap_or(false)
+    }
+}
+
+/// Writes a file as its account, into a directory that may be its alone.
+fn write_as(account: Account, path: &Path, text: &str) -> Result<()> {
+    let mut command = account.command("sh");
+    command.args(["-c", r#"cat >"$0""#]).arg(path).stdin(Stdio::piped());
+    let mut child = command.spawn().context("cannot start sh")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if !child.wait().context("cannot wait for sh")?.success() {
+        bail!("cannot write {}", path.display());
+    }
+    Ok(())
+}
+
+fn find_program() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os(REDIS_BINARIES_VARIABLE) {
+        let program = Path::new(&named).join(PROGRAM);
+        if !program.is_file() {
+            bail!("{REDIS_BINARIES_VARIABLE} names a directory without {PROGRAM}: {}", Path::new(&named).display());
+        }
+        return Ok(program);
+    }
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths).map(|directory| directory.join(PROGRAM)).find(|path| path.is_file());
+    found.with_context(|| {
+        format!(
+            "Redis ({PROGRAM}) was not found: install it (Debian or Ubuntu: apt-get install redis-server), or name its \
+             directory in {REDIS_BINARIES_VARIABLE}"
+        )
+    })
+}

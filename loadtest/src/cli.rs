@@ -165,6 +165,12 @@ pub struct SoakArgs {
     /// How long; the last round is played to its end
     #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
     pub duration: Duration,
+    /// Within how many seconds the buyers of each round come
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub round_seconds: u32,
+    /// Buyers a second
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: u32,
     /// Connections that buyers share
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub connections: u32,

@@ -18,10 +18,6 @@ use crate::server::{Options, Servers};
 const KINDS: [Kind; 7] =
     [Kind::Mixed, Kind::Sale, Kind::Duplicates, Kind::Mixed, Kind::Limits, Kind::Expiry, Kind::Storm];
 
-/// How long one sale's buyers come, and how many a second.
-const ROUND_SECONDS: u32 = 10;
-const BUYERS_PER_SECOND: u32 = 400;
-
 /// What goes wrong, one kind of it in each round.
 const FAULTS: [Fault; 6] =
     [Fault::KillServer, Fault::DropReplies, Fault::Delay, Fault::Partition, Fault::Pause, Fault::KillDatabase];
@@ -38,7 +34,7 @@ pub async fn run(args: &SoakArgs) -> Result<Report> {
     for round in 0.. {
         let kind = *KINDS.get(round % KINDS.len()).unwrap_or(&Kind::Mixed);
         let fault = possible.get(round % possible.len().max(1)).copied();
-        let plan = plan(kind, fault, args.connections);
+        let plan = plan(kind, fault, args);
         let title = format!("round {}: {}, {}", round + 1, kind.as_str(), fault.map_or("no faults", Fault::as_str));
         let seed = args.common.seed.wrapping_add(round as u64);
         let sold = round::hold(&plan, seed, &mut servers).await?;
@@ -59,12 +55,12 @@ fn possible(args: &SoakArgs) -> Result<Vec<Fault>> {
 }
 
 /// A sale of a few thousand buyers, with more of them than tickets.
-fn plan(kind: Kind, fault: Option<Fault>, connections: u32) -> Plan {
+fn plan(kind: Kind, fault: Option<Fault>, args: &SoakArgs) -> Plan {
     Plan {
-        connections,
+        connections: args.connections,
         kills: 0,
         faults: fault.into_iter().collect(),
         patience: Duration::from_secs(60),
-        ..Plan::small(kind, ROUND_SECONDS, BUYERS_PER_SECOND)
+        ..Plan::small(kind, args.round_seconds, args.rate)
     }
 }

@@ -86,6 +86,48 @@ fn two_servers_on_postgres_pass_the_sale_though_they_are_killed() {
 }
 
 #[test]
+fn a_soak_goes_from_fault_to_fault() {
+    let place = place();
+    let file = place.path().join("soak.json");
+    let line =
+        "soak --duration 1ms --round-seconds 3 --rate 200 --store postgres --servers 2 --faults kill-database --json";
+    let output = run(place.path(), &format!("{line} {}", file.display()));
+    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output));
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let course = &report["courses"][0];
+    assert_eq!(
+        (course["title"].as_str(), report["courses"][1].as_object()),
+        (Some("round 1: mixed, kill-database"), None)
+    );
+    assert_eq!(course["faults"][0]["fault"].as_str(), Some("kill-database"));
+    assert!(report["facts"]["operator_calls"].as_u64() > Some(0), "{}", report["facts"]);
+}
+
+#[test]
+fn the_network_loses_answers_and_nothing_else_is_lost() {
+    let place = place();
+    let output =
+        run(place.path(), "duplicates --tickets 300 --buyers 1200 --hold-seconds 1 --rate 300 --faults drop-replies");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}{}", stderr(&output));
+    assert!(printed.contains("drop-replies") && printed.contains("300 of 300 sold"), "{printed}");
+}
+
+#[test]
+fn faults_that_these_servers_cannot_have_are_refused() {
+    let place = place();
+    for (line, why) in [
+        ("mixed --faults kill-database", "--faults kill-database needs --store postgres"),
+        ("soak --target http://127.0.0.1:1 --faults pause", "--faults pause needs a server of the load test's own"),
+        ("storm --shape closed --rate 5", "--shape closed knows no times"),
+    ] {
+        let output = run(place.path(), line);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        assert!(stderr(&output).contains(why), "{line}: {}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_database_of_the_callers_keeps_what_is_in_it() {
     let (place, cluster) = (place(), private_cluster::shared());
     let url = private_cluster::fresh_database(cluster).unwrap();

@@ -68,6 +68,10 @@ pub struct AuditCounts {
     pub disclosed: u64,
     /// See [`Key`].
     pub wrong_answer: u64,
+    /// See [`Key`].
+    pub not_linearizable: u64,
+    /// See [`Key`].
+    pub unproven: u64,
 }
 
 impl From<&Verdict> for AuditCounts {
@@ -88,6 +92,8 @@ impl From<&Verdict> for AuditCounts {
             mismatched: count(Key::Mismatched),
             disclosed: count(Key::Disclosed),
             wrong_answer: count(Key::WrongAnswer),
+            not_linearizable: count(Key::NotLinearizable),
+            unproven: count(Key::Unproven),
         }
     }
 }

@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
+use crate::faults::FaultArgs;
+use crate::sale::Shape;
 use crate::server::StoreChoice;
 
 /// Hammers a Boxoffice server, and proves that it did not oversell. Exit code 0: passed, 1: failed, 2: could not run.
@@ -21,7 +23,19 @@ pub struct Cli {
 #[derive(Debug, Clone, Subcommand)]
 pub enum Scenario {
     /// Sell out a hot event while servers are killed again and again; then audit every answer.
-    Sale(SaleArgs),
+    Sale(LoadArgs),
+    /// A hundred requests for each ticket; then the same audit, as after each of the following.
+    Storm(LoadArgs),
+    /// Many events and allocations, several of them in one reservation, and operators who change capacities in mid-sale.
+    Mixed(LoadArgs),
+    /// Owners who try to pass their limits with many requests at once.
+    Limits(LoadArgs),
+    /// Buyers who come back at the very moment of expiry; once with servers that look for lapsed holds, once without.
+    Expiry(LoadArgs),
+    /// Every request is sent one to five times at once, and some are given up before the answer.
+    Duplicates(LoadArgs),
+    /// Sale after sale on the same servers, of each of these kinds in turn, while everything goes wrong in turn.
+    Soak(SoakArgs),
     /// Measure rates and latencies against the empty call of the same server; on a private PostgreSQL also against SQL that is
     /// written by hand, and with several servers against one of them.
     Bench(BenchArgs),
@@ -29,13 +43,15 @@ pub enum Scenario {
     Growth(GrowthArgs),
 }
 
-/// The names by which a scenario can be chosen, and the options that stand without one.
-const FIRST_WORDS: [&str; 8] = ["sale", "bench", "growth", "help", "-h", "--help", "-V", "--version"];
+/// What may stand first without a scenario.
+const OTHER_FIRST_WORDS: [&str; 5] = ["help", "-h", "--help", "-V", "--version"];
 
 /// Reads the command line; the scenario is `sale` where none is named.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
     let mut arguments: Vec<_> = arguments.into_iter().collect();
-    let named = arguments.get(1).is_some_and(|first| FIRST_WORDS.iter().any(|word| first == word));
+    let cli = Cli::command();
+    let words = cli.get_subcommands().map(clap::Command::get_name).chain(OTHER_FIRST_WORDS);
+    let named = arguments.get(1).is_some_and(|first| words.into_iter().any(|word| first == word));
     if !named {
         arguments.insert(arguments.len().min(1), "sale".into());
     }
@@ -72,39 +88,86 @@ pub struct Common {
     pub keep: bool,
 }
 
-/// Options of `sale`.
+/// Options of the scenarios that sell. What is not given is as the scenario has it.
 #[derive(Debug, Clone, Args)]
-pub struct SaleArgs {
+pub struct LoadArgs {
     /// Options of every scenario.
     #[command(flatten)]
     pub common: Common,
-    /// Tickets to sell
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(i32).range(1..=1_000_000))]
-    pub tickets: i32,
+    /// Events on sale at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub events: Option<u32>,
+    /// Allocations of each event
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub allocations: Option<u32>,
+    /// Tickets to sell, over all allocations
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=100_000_000))]
+    pub tickets: Option<i32>,
     /// Buyers who want them
-    #[arg(long, default_value_t = 60_000, value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
-    pub buyers: u32,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
+    pub buyers: Option<u32>,
     /// How often to kill a server in mid-sale, one at random of several; 0 with --target
-    #[arg(long, default_value_t = 3)]
-    pub kills: u32,
-    /// Most tickets for one buyer
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=1_000))]
-    pub limit: i32,
+    #[arg(long, value_name = "N")]
+    pub kills: Option<u32>,
+    /// Most tickets for one buyer; 0: no limit
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..=1_000))]
+    pub limit: Option<i32>,
+    /// Most tickets for one buyer of one allocation; 0: no limit
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..=1_000))]
+    pub allocation_limit: Option<i32>,
     /// How long a hold lives, in seconds
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(i64).range(1..=600))]
-    pub hold_seconds: i64,
-    /// The first half of the buyers come at once, the others over so many seconds
-    #[arg(long, default_value_t = 15)]
-    pub seconds: u64,
-    /// Buyers at work at the same time
-    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=20_000))]
-    pub concurrency: u32,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=600))]
+    pub hold_seconds: Option<i64>,
+    /// How buyers come
+    #[arg(long)]
+    pub shape: Option<Shape>,
+    /// Buyers a second, who come at times that are fixed in advance however slow the servers are
+    #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = positive)]
+    pub rate: Option<f64>,
+    /// Buyers come within so many seconds, at times that are fixed in advance
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub seconds: Option<f64>,
+    /// Buyers at work at the same time, at most
+    #[arg(long, value_name = "N", alias = "concurrency", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub in_flight: Option<u32>,
     /// Connections that they share
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub connections: u32,
+    /// Operators who change capacities in mid-sale
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub operators: Option<u32>,
     /// How long to wait, in seconds, for all holds to drain
     #[arg(long, default_value_t = 60)]
     pub drain_seconds: u64,
+    /// What goes wrong.
+    #[command(flatten)]
+    pub faults: FaultArgs,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "must be a number".to_owned())?;
+    if number.is_finite() && number > 0.0 && number <= 1e6 {
+        Ok(number)
+    } else {
+        Err("must be above 0, and at most 1,000,000".to_owned())
+    }
+}
+
+/// Options of `soak`.
+#[derive(Debug, Clone, Args)]
+pub struct SoakArgs {
+    /// Options of every scenario.
+    #[command(flatten)]
+    pub common: Common,
+    /// How long; the last round is played to its end
+    #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
+    pub duration: Duration,
+    /// Connections that buyers share
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub connections: u32,
+    /// What goes wrong: without it, everything that these servers can have.
+    #[command(flatten)]
+    pub faults: FaultArgs,
 }
 
 /// Options of the scenarios that measure.
@@ -173,7 +236,13 @@ impl Scenario {
     /// Its options that all scenarios have.
     pub fn common(&self) -> &Common {
         match self {
-            Self::Sale(args) => &args.common,
+            Self::Sale(args)
+            | Self::Storm(args)
+            | Self::Mixed(args)
+            | Self::Limits(args)
+            | Self::Expiry(args)
+            | Self::Duplicates(args) => &args.common,
+            Self::Soak(args) => &args.common,
             Self::Bench(args) => &args.common,
             Self::Growth(args) => &args.common,
         }
@@ -190,9 +259,9 @@ mod tests {
 
     #[test]
     fn the_scenario_is_sale_where_none_is_named() {
-        assert!(matches!(scenario("loadtest"), Scenario::Sale(args) if args.kills == 3));
-        assert!(matches!(scenario("loadtest --kills 9 --seed 4"), Scenario::Sale(args) if args.kills == 9));
-        assert!(matches!(scenario("loadtest sale --kills 9"), Scenario::Sale(args) if args.kills == 9));
+        assert!(matches!(scenario("loadtest"), Scenario::Sale(args) if args.kills.is_none()));
+        assert!(matches!(scenario("loadtest --kills 9 --seed 4"), Scenario::Sale(args) if args.kills == Some(9)));
+        assert!(matches!(scenario("loadtest sale --kills 9"), Scenario::Sale(args) if args.kills == Some(9)));
         assert!(matches!(scenario("loadtest bench --turns 5"), Scenario::Bench(args) if args.pace.turns == 5));
         assert_eq!(scenario("loadtest growth --seed 7").common().seed, 7);
     }

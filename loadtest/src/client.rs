@@ -44,6 +44,11 @@ impl Connections {
         Ok(Self { channels: endpoints.iter().cycle().take(count).map(Endpoint::connect_lazy).collect() })
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.channels.len()
+    }
+
     /// The connection of the `index`th task: tasks are spread evenly.
     #[allow(clippy::indexing_slicing, reason = "the remainder of the length is an index, and there is at least one")]
     fn channel(&self, index: usize) -> Channel {

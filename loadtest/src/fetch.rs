@@ -101,6 +101,8 @@ pub fn view(event: &SaleEvent, reservation: &Reservation) -> Result<View> {
         Ok(Line { allocation, quantity: line.quantity, cancelled: line.cancelled_quantity })
     };
     let mut lines = reservation.lines.iter().map(line).collect::<Result<Vec<_>>>()?;
+    // Whoever takes what there is may be told that of a line there was nothing.
+    lines.retain(|line| line.quantity != 0);
     lines.sort_by_key(|line| line.allocation);
     Ok(View {
         state: reservation.state(),

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod event;
+pub mod faults;
 pub mod fetch;
 pub mod growth;
 pub mod history;
@@ -22,10 +23,11 @@ pub mod server;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
-use cli::{Common, Scenario};
-use report::Report;
+use cli::Scenario;
+use report::{Report, Run};
+use sale::Kind;
 
 /// Threads of the generator. More would take the processors from the server, which runs on the same machine.
 const WORKER_THREADS: usize = 2;
@@ -36,8 +38,10 @@ const COULD_NOT_RUN: u8 = 2;
 
 /// Runs the scenario of a command line to its end, and tells how it went.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let this_run = Run::begin(&arguments);
     let scenario = cli::parse(arguments).scenario;
-    match run(&scenario) {
+    match run(&scenario, &this_run) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(error) => {
@@ -47,8 +51,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(scenario: &Scenario) -> Result<bool> {
+fn run(scenario: &Scenario, this_run: &Run) -> Result<bool> {
     let common = scenario.common();
+    report::check_files(common)?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKER_THREADS).enable_all().build()?;
     // Whoever loses is dropped, and with the scenario all its processes and directories go.
@@ -59,20 +64,24 @@ fn run(scenario: &Scenario) -> Result<bool> {
         }
     })?;
     report.print();
-    write_json(&report, common)?;
+    report.write(common, this_run)?;
     Ok(report.passed)
 }
 
-async fn play(scenario: &Scenario) -> Result<Report> {
+/// Plays a scenario; what it came to is in the report.
+///
+/// # Errors
+/// Where it could not run.
+pub async fn play(scenario: &Scenario) -> Result<Report> {
     match scenario {
-        Scenario::Sale(args) => sale::run(args).await,
+        Scenario::Sale(args) => sale::run(Kind::Sale, args).await,
+        Scenario::Storm(args) => sale::run(Kind::Storm, args).await,
+        Scenario::Mixed(args) => sale::run(Kind::Mixed, args).await,
+        Scenario::Limits(args) => sale::run(Kind::Limits, args).await,
+        Scenario::Expiry(args) => sale::run(Kind::Expiry, args).await,
+        Scenario::Duplicates(args) => sale::run(Kind::Duplicates, args).await,
+        Scenario::Soak(args) => sale::soak::run(args).await,
         Scenario::Bench(args) => bench::run(args).await,
         Scenario::Growth(args) => growth::run(args).await,
     }
-}
-
-fn write_json(report: &Report, common: &Common) -> Result<()> {
-    let Some(path) = &common.json else { return Ok(()) };
-    let text = serde_json::to_string_pretty(&report.to_json(common))?;
-    std::fs::write(path, text + "\n").with_context(|| format!("{} cannot be written", path.display()))
 }

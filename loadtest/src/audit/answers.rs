@@ -11,7 +11,7 @@ use crate::clock::{Micros, SECOND};
 use crate::history::{Action, Call, Line, Reason, Told, Units, View, owner_name};
 
 /// Both clocks are the machine's, but times are cut to microseconds and the clock may be slewed.
-const CLOCK_TOLERANCE: Micros = 5_000;
+pub(super) const CLOCK_TOLERANCE: Micros = 5_000;
 
 /// A change is visible to reads when it is committed, which is later than its time in the journal, by a batch at most.
 const READ_TOLERANCE: Micros = SECOND;

@@ -5,6 +5,7 @@
 
 mod answers;
 mod availability;
+mod causes;
 pub mod evidence;
 pub mod findings;
 mod ledger;
@@ -36,6 +37,7 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     let mut findings = Findings::default();
     let ledger = ledger::replay(&evidence.journal, evidence.limits, &mut findings);
     answers::check(evidence, &ledger, &mut findings);
+    causes::check(evidence, &ledger, &mut findings);
     tables::check(evidence, &ledger, &mut findings);
     check_promises(evidence, &mut findings);
     linear::check(evidence, &ledger, &mut findings);

@@ -7,7 +7,9 @@ use super::evidence::{Counter, Counters, Delta, Entry, Evidence, Kind, Limits, S
 use super::findings::{Findings, Key};
 use super::{Verdict, judge, ledger};
 use crate::clock::Micros;
-use crate::history::{Action, Ask, Call, Line, Reason, Told, Units, View, owner_name};
+use crate::history::{
+    Action, Ask, Call, CapacityChange, Line, OperatorCall, OperatorTold, Reason, Told, Units, View, owner_name,
+};
 
 const HOT: &str = "events/e/allocations/hot";
 /// Its number.
@@ -73,8 +75,9 @@ pub(super) fn reserve(quantity: i32) -> Action {
     Action::Reserve { lines: units(quantity), up_to: false, replaces: None, sell_as: None }
 }
 
-pub(super) fn buy(number: u32, quantity: i32) -> Action {
-    Action::Reserve { lines: units(quantity), up_to: false, replaces: None, sell_as: Some(order(number)) }
+/// One unit, without a hold.
+pub(super) fn buy(number: u32) -> Action {
+    Action::Reserve { lines: units(1), up_to: false, replaces: None, sell_as: Some(order(number)) }
 }
 
 pub(super) fn confirm(number: u32) -> Action {
@@ -115,7 +118,7 @@ pub(super) fn honest_calls() -> Vec<Call> {
         call(18_450, 4, confirm(4), Told::Shown(sold(4, 2, 0))),
         call(18_700, 6, reserve(1), Told::Refused(Reason::SoldOut)),
         call(19_950, 4, Action::Cancel { lines: units(1) }, Told::Shown(sold(4, 2, 1))),
-        call(20_950, 5, buy(5, 1), Told::Shown(sold(5, 1, 0))),
+        call(20_950, 5, buy(5), Told::Shown(sold(5, 1, 0))),
         call(21_300, 4, reserve(3), Told::Refused(Reason::OwnerLimitExceeded)),
     ];
     calls.last_mut().unwrap().ask.reservation = id(40);
@@ -321,7 +324,7 @@ fn units_that_are_nowhere_are_stranded() {
 #[test]
 fn a_passed_owner_limit_is_caught() {
     let greedy = with_journal(|journal| journal[12].owner = owner_name(1));
-    assert_clean(&evidence(greedy.journal.clone(), Vec::new()));
+    assert_eq!(judge(&greedy).findings.count(Key::LimitPassed), 0);
     let greedier = with_journal(|journal| {
         journal[12].owner = owner_name(1);
         journal.truncate(7);
@@ -386,4 +389,120 @@ fn a_refusal_to_replace_speaks_of_the_hold_to_be_replaced() {
     assert_caught(&replace(2, Reason::AlreadyConfirmed), Key::WrongAnswer, 1, "was not so at that time");
     assert_clean(&replace(42, Reason::ReservationNotFound));
     assert_caught(&replace(2, Reason::ReservationNotFound), Key::Lost, 1, "the journal has it");
+}
+
+#[test]
+fn an_effect_without_a_cause_is_caught() {
+    let ghost = with_journal(|journal| {
+        let passing = [entry(11_100, Kind::Reserved, 7, 1, 0), entry(11_200, Kind::Released, 7, -1, 0)];
+        journal.splice(5..5, passing);
+    });
+    assert_caught(&ghost, Key::Journal, 2, "nobody had asked for journal 6: RESERVED");
+    let early = with_journal(|journal| journal[4].at = ms(10_700));
+    assert_caught(&early, Key::Journal, 1, "nobody had asked for journal 5: CONFIRMED");
+    let unasked = evidence(honest_journal(), {
+        let mut calls = honest_calls();
+        calls.retain(|call| call.ask.action != Action::Release);
+        calls
+    });
+    assert_caught(&unasked, Key::Journal, 1, "nobody had asked for journal 6: RELEASED");
+}
+
+/// The honest sale, after which an operator sets another capacity, and the last two units are sold.
+fn with_operator(change: CapacityChange, told: OperatorTold, delta: i32) -> Evidence {
+    let operator = OperatorCall { event: 0, change, start: ms(22_000), end: ms(22_100), told };
+    let mut journal = honest_journal();
+    if delta != 0 {
+        journal.push(set_up(22_050, Kind::AllocationUpdated, delta));
+    }
+    Evidence { operators: vec![operator], must_be_sold_out: false, ..evidence(journal, honest_calls()) }
+}
+
+#[test]
+fn operators_get_what_they_are_told_and_nothing_else() {
+    let set = CapacityChange::Set { allocation: NUMBER, capacity: 6 };
+    let unknown = || OperatorTold::Unknown("no answer in time".to_owned());
+    assert_clean(&with_operator(set, OperatorTold::Done, 2));
+    assert_clean(&with_operator(set, unknown(), 2));
+    assert_clean(&with_operator(set, unknown(), 0));
+    assert_caught(&with_operator(set, OperatorTold::Done, 0), Key::Lost, 1, "the journal does not show it");
+    assert_caught(&with_operator(set, OperatorTold::Done, 1), Key::Lost, 1, "the journal does not show it");
+    // Somebody else had set it just before, and nothing was left to do.
+    let mut same = with_operator(set, OperatorTold::Done, 2);
+    same.operators.push(OperatorCall { start: ms(22_060), ..same.operators[0].clone() });
+    assert_clean(&same);
+    same.operators[1].end = ms(21_900);
+    same.operators[1].start = ms(21_800);
+    assert_caught(&same, Key::Lost, 1, "the journal does not show it");
+    let refused = OperatorTold::Refused("CAPACITY_BELOW_COMMITTED".to_owned());
+    assert_caught(&with_operator(set, refused, 2), Key::Journal, 1, "no operator had asked for journal 14");
+    let mut twice = with_operator(set, OperatorTold::Done, 2);
+    let again = Entry { seq: 15, ..set_up(22_060, Kind::AllocationUpdated, 0) };
+    twice.journal.push(again);
+    twice.counters.seq = 15;
+    assert_caught(&twice, Key::Journal, 1, "no operator had asked for journal 15");
+}
+
+const SECOND: usize = 1;
+
+/// Two allocations of two units each; 1 takes one of each, and they come back at once.
+fn two_allocations() -> Evidence {
+    let delta = |allocation, capacity, held| Delta { allocation, capacity, held, sold: 0 };
+    let mut journal = vec![
+        set_up(0, Kind::EventCreated, 0),
+        set_up(10, Kind::AllocationCreated, 2),
+        Entry { deltas: vec![delta(SECOND, 2, 0)], ..set_up(20, Kind::AllocationCreated, 0) },
+        Entry { deltas: vec![delta(NUMBER, 0, 1), delta(SECOND, 0, 1)], ..entry(10_000, Kind::Reserved, 1, 1, 0) },
+        Entry { deltas: vec![delta(NUMBER, 0, -1), delta(SECOND, 0, -1)], ..entry(10_500, Kind::Released, 1, 1, 0) },
+    ];
+    for (entry, seq) in journal.iter_mut().zip(1..) {
+        entry.seq = seq;
+    }
+    let wish = vec![Units { allocation: NUMBER, count: 1 }, Units { allocation: SECOND, count: 1 }];
+    let lines = wish.iter().map(|units| Line { allocation: units.allocation, quantity: 1, cancelled: 0 }).collect();
+    let held = View { lines, ..view(State::Held, 0, 12_000) };
+    let released = View { state: State::Released, ..held.clone() };
+    let reserve = Action::Reserve { lines: wish, up_to: false, replaces: None, sell_as: None };
+    let calls = vec![
+        call(9_950, 1, reserve, Told::Shown(held)),
+        call(10_450, 1, Action::Release, Told::Shown(released.clone())),
+    ];
+    let counter = |name: &str| Counter { allocation: name.to_owned(), capacity: 2, held: 0, sold: 0, available: 2 };
+    Evidence {
+        journal,
+        counters: Counters { seq: 5, read_at: ms(60_000), allocations: vec![counter("hot"), counter("hot-1")] },
+        reservations: vec![Stored { id: id(1), owner: owner_name(1), view: released }],
+        // A limit is a reason that goes before a lack.
+        limits: Limits::default(),
+        must_be_sold_out: false,
+        ..evidence(honest_journal(), calls)
+    }
+}
+
+#[test]
+fn a_reservation_of_several_allocations_moves_all_of_them() {
+    assert_clean(&two_allocations());
+    let mut half = two_allocations();
+    half.journal[4].deltas.pop();
+    half.counters.allocations[SECOND] = Counter { held: 1, available: 1, ..half.counters.allocations[SECOND].clone() };
+    assert_caught(&half, Key::Journal, 1, "ended with other counts than were held");
+    let mut swapped = two_allocations();
+    swapped.journal[3].deltas[1].allocation = NUMBER;
+    assert_caught(&swapped, Key::Lost, 2, "the journal does not show it for that time");
+}
+
+#[test]
+fn sold_out_is_false_if_each_of_the_lines_had_enough() {
+    let refused = |counts: [i32; 2], start| {
+        let lines =
+            vec![Units { allocation: NUMBER, count: counts[0] }, Units { allocation: SECOND, count: counts[1] }];
+        let action = Action::Reserve { lines, up_to: false, replaces: None, sell_as: None };
+        let mut evidence = two_allocations();
+        evidence.calls.push(call(start, 7, action, Told::Refused(Reason::InsufficientAvailability)));
+        evidence
+    };
+    assert_caught(&refused([1, 2], 11_000), Key::FalseSoldOut, 1, "at least 2 and 2 units were for sale all the time");
+    assert_clean(&refused([1, 3], 11_000));
+    assert_clean(&refused([1, 2], 10_100));
+    assert_caught(&refused([1, 1], 10_100), Key::FalseSoldOut, 1, "at least 1 and 1 units");
 }

@@ -4,6 +4,7 @@
 pub mod by_hand;
 pub mod driver;
 pub mod goals;
+pub mod h2load;
 pub mod plan;
 pub mod stage;
 pub mod table;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use crate::bar;
 use crate::cli::{BenchArgs, Pace};
 use crate::report::{AuditCounts, Measurement, Report};
-use plan::{Item, Kind, Point};
+use plan::{Item, Kind, Point, Programs};
 use stage::{Measured, Stage, What};
 
 /// Measures.
@@ -25,10 +26,11 @@ use stage::{Measured, Stage, What};
 pub async fn run(args: &BenchArgs) -> Result<Report> {
     let kind = Kind::of(args);
     // What cannot be chosen is refused before anything is started.
-    plan::chosen(&plan::all(kind, true), goals::of(kind), &args.only)?;
+    plan::chosen(&plan::all(kind, Programs::ALL), goals::of(kind), &args.only)?;
     let mut stage = Stage::set_up(&args.common, &args.pace, args.commit_delay).await?;
     let by_hand = stage.servers.database().filter(|database| database.has(by_hand::PROGRAM));
-    let plan = plan::chosen(&plan::all(kind, by_hand.is_some()), goals::of(kind), &args.only)?;
+    let programs = Programs { pgbench: by_hand.is_some(), h2load: h2load::is_installed().await };
+    let plan = plan::chosen(&plan::all(kind, programs), goals::of(kind), &args.only)?;
     if let Some(database) = by_hand {
         by_hand::prepare(database).await?;
     }

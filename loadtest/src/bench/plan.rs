@@ -54,8 +54,9 @@ const fn item(what: What, in_flight: usize) -> Item {
 }
 
 /// The order of one turn, if everything is measured. What is compared stands close together.
-const ALL: [Item; 14] = [
+const ALL: [Item; 15] = [
     item(What::Empty, 64),
+    item(What::H2load, 64),
     item(What::Reserve, 64),
     item(What::ReserveOneServer, 64),
     item(What::ByHand, 64),
@@ -75,13 +76,30 @@ const ALL: [Item; 14] = [
 const WHERE_COMMITS_ARE_SLOW: [Point; 4] =
     [(What::Empty, 64), (What::Reserve, 64), (What::ByHand, 64), (What::ByHand, 1)];
 
-/// Everything that a run of this kind measures. `by_hand`: whether that can be measured.
-pub fn all(kind: Kind, by_hand: bool) -> Vec<Item> {
+/// Which programs of others are installed, that some measurements need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Programs {
+    /// PostgreSQL's own.
+    pub pgbench: bool,
+    /// nghttp2's.
+    pub h2load: bool,
+}
+
+impl Programs {
+    /// All of them.
+    pub const ALL: Self = Self { pgbench: true, h2load: true };
+}
+
+/// Everything that a run of this kind measures.
+pub fn all(kind: Kind, programs: Programs) -> Vec<Item> {
     let belongs = |item: &&Item| match (kind, item.point.0) {
-        (_, What::ByHand) if !by_hand => false,
+        (_, What::ByHand) if !programs.pgbench => false,
+        (_, What::H2load) if !programs.h2load => false,
         (Kind::CommitDelay, _) => WHERE_COMMITS_ARE_SLOW.contains(&item.point),
-        (Kind::Postgres, What::ByHand) | (Kind::SeveralServers, What::ReserveOneServer) => true,
-        (_, What::ByHand | What::ReserveOneServer | What::ReserveSpread) => false,
+        (Kind::Postgres, What::ByHand)
+        | (Kind::SeveralServers, What::ReserveOneServer)
+        | (Kind::Sqlite | Kind::Postgres, What::H2load) => true,
+        (_, What::ByHand | What::ReserveOneServer | What::ReserveSpread | What::H2load) => false,
         (_, What::Empty | What::Reserve | What::BatchReserve | What::Refuse | What::Confirm) => true,
     };
     ALL.iter().filter(belongs).copied().collect()
@@ -114,7 +132,7 @@ mod tests {
 
     fn points(kind: Kind, only: &str) -> String {
         let only: Vec<_> = only.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        let plan = chosen(&all(kind, true), goals::of(kind), &only).unwrap();
+        let plan = chosen(&all(kind, Programs::ALL), goals::of(kind), &only).unwrap();
         plan.iter().map(|item| name(item.point)).collect::<Vec<_>>().join(" ")
     }
 
@@ -130,12 +148,13 @@ mod tests {
         assert!(!points(Kind::Sqlite, "").contains("pgbench"));
         assert!(points(Kind::Postgres, "").contains("pgbench_update@256"));
         assert_eq!(points(Kind::CommitDelay, ""), "empty@64 reserve@64 pgbench_update@64 pgbench_update@1");
-        assert!(all(Kind::Postgres, false).iter().all(|item| item.point.0 != What::ByHand));
+        let without = all(Kind::Postgres, Programs { pgbench: false, h2load: false });
+        assert!(without.iter().all(|item| !matches!(item.point.0, What::ByHand | What::H2load)));
     }
 
     #[test]
     fn what_is_not_measured_cannot_be_chosen() {
-        let refusal = chosen(&all(Kind::Sqlite, true), &[], &["reserve@7".to_owned()]).unwrap_err();
+        let refusal = chosen(&all(Kind::Sqlite, Programs::ALL), &[], &["reserve@7".to_owned()]).unwrap_err();
         assert!(refusal.to_string().contains("reserve@64"));
     }
 }

@@ -13,6 +13,10 @@ pub fn measurement(what: What, in_flight: usize, turns: &[Measured], empty_rate:
     }
     let rate = median(&rates);
     let ratio = empty_rate.filter(|empty| *empty > 0.0).map_or(0.0, |empty| rate / empty);
+    let generator_cpu_s: Option<f64> = turns.iter().map(|measured| measured.generator_cpu_s).sum();
+    let units: u64 = turns.iter().map(|measured| measured.turn.units_in_all).sum();
+    #[allow(clippy::cast_precision_loss, reason = "units of work are far below 2^52")]
+    let seconds_each = generator_cpu_s.map(|seconds| seconds / units as f64).filter(|seconds| seconds.is_normal());
     Measurement {
         name: what.as_str().to_owned(),
         in_flight,
@@ -21,9 +25,17 @@ pub fn measurement(what: What, in_flight: usize, turns: &[Measured], empty_rate:
         latency_us: Latency::from(&latency),
         turns_per_s: rates,
         server_cpu_s: turns.iter().map(|measured| measured.server_cpu_s).sum(),
-        generator_cpu_s: turns.iter().map(|measured| measured.generator_cpu_s).sum(),
+        generator_cpu_s,
+        generator_us_each: seconds_each.map(|seconds| seconds * 1e6),
+        generator_headroom: seconds_each.map(|seconds| cores() / seconds / rate),
         targets: Vec::new(),
     }
+}
+
+/// Cores of the machine.
+fn cores() -> f64 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    f64::from(u32::try_from(cores).unwrap_or(u32::MAX))
 }
 
 /// The middle value; of an even number, the mean of the two in the middle. 0 of none.

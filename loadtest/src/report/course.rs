@@ -1,8 +1,20 @@
 //! What happened in the course of a sale, over time: what the plots show.
 
+mod latencies;
+mod recorded;
+mod stock;
+#[cfg(test)]
+mod tests;
+mod traffic;
+
 use serde::Serialize;
 
+use crate::audit::evidence::Entry;
 use crate::clock::Micros;
+use crate::history::Call;
+pub use latencies::Latencies;
+pub(super) use stock::thinned;
+pub(super) use traffic::round_width;
 
 /// One sale, or one round of a soak.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -18,8 +30,47 @@ pub struct Course {
     /// When which fault was at work.
     pub faults: Vec<FaultMark>,
     /// How long calls took.
-    pub latencies: Vec<CallLatency>,
+    pub latencies: Latencies,
 }
+
+impl Course {
+    /// The course of what was recorded: of all calls, and of the journals of all events, one after the other. The times of
+    /// `faults` are by the clock, as those of the calls; here they are counted from the beginning.
+    pub fn of<'a>(
+        title: impl Into<String>,
+        calls: impl Iterator<Item = &'a Call> + Clone,
+        journal: impl Iterator<Item = &'a Entry> + Clone,
+        faults: Vec<FaultMark>,
+    ) -> Self {
+        let first_call = calls.clone().map(recorded::due).min();
+        let begun = first_call.or_else(|| journal.clone().map(|entry| entry.at).min()).unwrap_or_default();
+        let from_begun = |mark: FaultMark| FaultMark { from: mark.from - begun, to: mark.to - begun, ..mark };
+        Self {
+            title: title.into(),
+            begun,
+            stock: thinned(&stock::fold(journal, begun), STOCK_POINTS_MAX),
+            traffic: traffic::count(calls.clone(), begun),
+            faults: faults.into_iter().map(from_begun).collect(),
+            latencies: Latencies::of(calls),
+        }
+    }
+
+    /// How long it lasted: to the last call, change or fault.
+    pub fn span(&self) -> Micros {
+        let calls = self.traffic.last().map(|interval| interval.at + interval.width);
+        let changes = self.stock.last().map(|stock| stock.at);
+        let faults = self.faults.iter().map(|fault| fault.to);
+        faults.chain(calls).chain(changes).max().unwrap_or_default().max(1)
+    }
+
+    /// All calls that ended.
+    pub fn calls(&self) -> u64 {
+        self.traffic.iter().map(Traffic::calls).sum()
+    }
+}
+
+/// Most points of [`Course::stock`]: about two for each pixel of a plot on a phone.
+pub const STOCK_POINTS_MAX: usize = 400;
 
 /// The counters at one moment, over all allocations, as the journal tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -32,6 +83,13 @@ pub struct Stock {
     pub held: i64,
     /// Units sold.
     pub sold: i64,
+}
+
+impl Stock {
+    /// Units that nobody else can have: more than there are where it was oversold.
+    pub fn taken(&self) -> i64 {
+        self.held + self.sold
+    }
 }
 
 /// The calls that ended in one interval.
@@ -47,8 +105,23 @@ pub struct Traffic {
     pub lacking: u64,
     /// Calls that were refused for any other reason.
     pub refused: u64,
-    /// Calls that the server was too busy for, or whose outcome stayed unknown.
+    /// Calls that the server was too busy for, whose outcome stayed unknown, or whose answer made no sense.
     pub failed: u64,
+}
+
+impl Traffic {
+    /// All of them.
+    pub fn calls(&self) -> u64 {
+        self.granted + self.lacking + self.refused + self.failed
+    }
+
+    /// Adds the calls of another interval.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.granted += other.granted;
+        self.lacking += other.lacking;
+        self.refused += other.refused;
+        self.failed += other.failed;
+    }
 }
 
 /// A fault that was at work for a while.
@@ -67,7 +140,7 @@ pub struct FaultMark {
 pub struct CallLatency {
     /// Such as `CreateReservation`.
     pub rpc: &'static str,
-    /// `granted`, the reason of a refusal, `busy`, or `unknown`.
+    /// `granted`, the reason of a refusal, `busy`, `unknown`, or `nonsense`.
     pub outcome: &'static str,
     /// How many there were.
     pub count: u64,

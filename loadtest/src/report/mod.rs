@@ -1,9 +1,15 @@
-//! What a run ends with: a table and a verdict for people, an object for programs.
+//! What a run ends with: a table and a verdict for people, an object for programs, a page to look at.
 
 pub mod baseline;
 pub mod course;
+mod files;
+mod html;
+mod percentiles;
+mod run;
 mod table;
+mod words;
 
+use anyhow::Result;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -12,7 +18,9 @@ use crate::audit::Verdict;
 use crate::audit::findings::{Key, Violation};
 use crate::cli::Common;
 use baseline::Baseline;
-use course::Course;
+use course::{Course, Latencies};
+pub use files::check as check_files;
+pub use run::Run;
 
 /// What a scenario came to.
 #[derive(Debug)]
@@ -74,6 +82,34 @@ pub struct AuditCounts {
     pub unproven: u64,
 }
 
+impl AuditCounts {
+    /// Adds those of another event.
+    pub fn add(&mut self, other: &Self) {
+        self.capacity += other.capacity;
+        self.sold += other.sold;
+        self.oversold += other.oversold;
+        self.lost += other.lost;
+        self.duplicated += other.duplicated;
+        self.leaked += other.leaked;
+        self.stranded += other.stranded;
+        self.false_sold_out += other.false_sold_out;
+        self.unknown += other.unknown;
+        self.limit_passed += other.limit_passed;
+        self.journal += other.journal;
+        self.mismatched += other.mismatched;
+        self.disclosed += other.disclosed;
+        self.wrong_answer += other.wrong_answer;
+        self.not_linearizable += other.not_linearizable;
+        self.unproven += other.unproven;
+    }
+
+    /// Whether there is no violation of any kind.
+    pub fn is_clean(&self) -> bool {
+        let Self { capacity, sold, unknown, .. } = *self;
+        *self == Self { capacity, sold, unknown, ..Self::default() }
+    }
+}
+
 impl From<&Verdict> for AuditCounts {
     fn from(verdict: &Verdict) -> Self {
         let count = |key| verdict.findings.count(key);
@@ -99,7 +135,7 @@ impl From<&Verdict> for AuditCounts {
 }
 
 /// One rate with its latencies.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Measurement {
     /// Of what.
     pub name: String,
@@ -117,6 +153,10 @@ pub struct Measurement {
     pub server_cpu_s: Option<f64>,
     /// CPU time of the load generator over all turns; `null` where it cannot be seen.
     pub generator_cpu_s: Option<f64>,
+    /// CPU time of the load generator for each unit of work, in microseconds; `null` where it cannot be seen.
+    pub generator_us_each: Option<f64>,
+    /// How many times this rate the generator could drive, if it had the whole machine; `null` where it cannot be seen.
+    pub generator_headroom: Option<f64>,
     /// What it must reach.
     pub targets: Vec<Target>,
 }
@@ -177,13 +217,33 @@ impl Report {
             "measurements": self.measurements,
             "baselines": self.baselines,
             "courses": self.courses,
+            "latencies": self.latencies(),
             "violations": self.violations.iter().map(violation).collect::<Vec<_>>(),
             "facts": facts,
         })
     }
 
+    /// Over all courses.
+    pub fn latencies(&self) -> Latencies {
+        Latencies::sum(self.courses.iter().map(|course| &course.latencies))
+    }
+
     /// Prints it for people.
     pub fn print(&self) {
         table::print(self);
+    }
+
+    /// Writes the files that the command line asks for.
+    ///
+    /// # Errors
+    /// Where one cannot be written.
+    pub fn write(&self, common: &Common, run: &Run) -> Result<()> {
+        if let Some(path) = &common.json {
+            files::write(path, &files::json_lines(&self.to_json(common)))?;
+        }
+        if let Some(path) = &common.html {
+            files::write(path, &html::page(self, common, run))?;
+        }
+        Ok(())
     }
 }

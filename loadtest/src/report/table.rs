@@ -5,7 +5,7 @@ use tabled::builder::Builder;
 use tabled::settings::object::{Columns, Object as _, Rows};
 use tabled::settings::{Alignment, Style};
 
-use super::{AuditCounts, Measurement, Report};
+use super::{AuditCounts, Measurement, Report, percentiles};
 
 /// Prints the tables, what went wrong, and the verdict.
 pub(super) fn print(report: &Report) {
@@ -16,9 +16,13 @@ pub(super) fn print(report: &Report) {
     for (name, value) in audit_rows(&report.audit) {
         facts.push_record([name, value]);
     }
-    println!("{}", render(facts, false));
+    println!("{}", render(facts, None));
+    let latencies = report.latencies().rows();
+    if !latencies.is_empty() {
+        println!("{}", render(percentiles::rows(&latencies), Some(2)));
+    }
     if !report.measurements.is_empty() {
-        println!("{}", render(measurements(&report.measurements), true));
+        println!("{}", render(measurements(&report.measurements), Some(1)));
     }
     for violation in &report.violations {
         println!("\n{}: {}", violation.key.as_str(), violation.text);
@@ -29,11 +33,12 @@ pub(super) fn print(report: &Report) {
     println!("{}: {}", if report.passed { "PASS" } else { "FAIL" }, report.summary);
 }
 
-fn render(builder: Builder, header: bool) -> String {
+/// With a header where it is said in which column the figures begin.
+fn render(builder: Builder, figures_from: Option<usize>) -> String {
     let mut table = builder.build();
     table.with(Style::sharp().remove_horizontals());
-    if header {
-        table.with(Style::sharp()).modify(Columns::new(1..).not(Rows::first()), Alignment::right());
+    if let Some(first) = figures_from {
+        table.with(Style::sharp()).modify(Columns::new(first..).not(Rows::first()), Alignment::right());
     } else {
         table.modify(Columns::one(1), Alignment::right());
     }
@@ -78,11 +83,15 @@ fn measurements(measurements: &[Measurement]) -> Builder {
         "max µs",
         "server CPU s",
         "generator CPU s",
+        "generator µs each",
+        "it could drive",
         "target",
     ]);
     for measurement in measurements {
         let Measurement { name, in_flight, rate_per_s, ratio_to_empty, latency_us: latency, .. } = measurement;
         let cpu = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}"));
+        // Where there are no latencies, there is no slowest call.
+        let micros = |micros: u64| if latency.max == 0 { "-".to_owned() } else { micros.to_string() };
         let ratio = if *ratio_to_empty == 0.0 { "-".to_owned() } else { format!("{ratio_to_empty:.2}") };
         let targets = measurement
             .targets
@@ -93,12 +102,14 @@ fn measurements(measurements: &[Measurement]) -> Builder {
             in_flight.to_string(),
             format!("{rate_per_s:.0}"),
             ratio,
-            latency.p50.to_string(),
-            latency.p99.to_string(),
-            latency.p999.to_string(),
-            latency.max.to_string(),
+            micros(latency.p50),
+            micros(latency.p99),
+            micros(latency.p999),
+            micros(latency.max),
             cpu(measurement.server_cpu_s),
             cpu(measurement.generator_cpu_s),
+            cpu(measurement.generator_us_each),
+            measurement.generator_headroom.map_or_else(|| "-".to_owned(), |times| format!("{times:.1} ×")),
             targets.collect::<Vec<_>>().join("\n"),
         ]);
     }

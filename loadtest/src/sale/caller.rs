@@ -1,26 +1,24 @@
 //! Sends a buyer's requests, again and again until there is an answer, and records every attempt.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use boxoffice_proto::v1::cancel_reservation_request::Line as CancelLine;
-use boxoffice_proto::v1::reservation::Line;
-use boxoffice_proto::v1::{
-    CancelReservationRequest, ConfirmReservationRequest, CreateReservationRequest, ExtendReservationRequest,
-    GetReservationRequest, OnExpired, ReleaseReservationRequest, Reservation, ReservationMode,
-};
+use futures::future::join_all;
 use rand::Rng as _;
 use rand::rngs::SmallRng;
 use tokio::time::{sleep, timeout};
-use tonic::{Code, Status};
 
-use crate::client::{Inventory, owned_by, owner_value, reason};
-use crate::clock::{now, seconds};
+use super::habits::Habits;
+use super::wire;
+use crate::client::Inventory;
+use crate::clock::{Micros, now};
 use crate::event::SaleEvent;
-use crate::fetch;
-use crate::history::{Action, Ask, Call, Reason, Told, Units, owner_name};
+use crate::history::{Ask, Call, Told};
 
 /// How long an attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an attempt gets that is given up: the request may have reached the server, or not.
+const GIVE_UP_AFTER_MAX: Duration = Duration::from_millis(3);
 /// Attempts until a buyer gives up: with the back-off below, more than the longest restart of a server.
 const ATTEMPTS_MAX: u32 = 120;
 /// The first back-off; it doubles up to the longest, and half of it is random.
@@ -32,15 +30,21 @@ pub(super) struct Caller {
     /// Two, on connections of their own (and to different servers, where there are several), so that duplicates can overtake
     /// each other, and that a retry may reach another server than the first attempt.
     clients: [Inventory; 2],
-    event: SaleEvent,
+    events: Arc<Vec<SaleEvent>>,
+    habits: &'static Habits,
     random: SmallRng,
     calls: Vec<Call>,
 }
 
 impl Caller {
     /// A caller without a history.
-    pub(super) fn new(clients: [Inventory; 2], event: SaleEvent, random: SmallRng) -> Self {
-        Self { clients, event, random, calls: Vec::new() }
+    pub(super) fn new(
+        clients: [Inventory; 2],
+        events: Arc<Vec<SaleEvent>>,
+        habits: &'static Habits,
+        random: SmallRng,
+    ) -> Self {
+        Self { clients, events, habits, random, calls: Vec::new() }
     }
 
     /// All attempts of all calls so far.
@@ -48,32 +52,71 @@ impl Caller {
         self.calls
     }
 
-    /// Asks until there is an answer. `None`: there was none for so long that the buyer gave up.
-    pub(super) async fn ask(&mut self, ask: &Ask) -> Option<Told> {
-        for attempt in 0..ATTEMPTS_MAX {
-            let [first, second] = &self.clients;
-            let client = if attempt % 2 == 0 { first } else { second };
-            let call = send(client.clone(), &self.event, ask).await;
+    /// Asks until there is an answer, as the habits have it: perhaps several times at once. `None`: there was no answer for so
+    /// long that the buyer gave up.
+    pub(super) async fn ask(&mut self, event: usize, ask: &Ask, due: Option<Micros>) -> Option<Told> {
+        let copies = self.random.random_range(1..=self.habits.copies_max.max(1));
+        self.ask_at_once(event, ask, copies, due).await
+    }
+
+    /// Asks twice at the same time over two connections, as an impatient client does, and then until there is an answer.
+    pub(super) async fn ask_twice(&mut self, event: usize, ask: &Ask, due: Option<Micros>) -> Option<Told> {
+        self.ask_at_once(event, ask, self.habits.copies_max.max(2), due).await
+    }
+
+    /// Asks for different things at the same moment.
+    pub(super) async fn ask_all(&mut self, event: usize, asks: &[Ask], due: Option<Micros>) -> Vec<Option<Told>> {
+        let first: Vec<_> = asks.iter().zip(0..).map(|(ask, place)| self.attempt(event, ask, place, due)).collect();
+        let first = join_all(first).await;
+        let mut told = Vec::with_capacity(asks.len());
+        for (call, ask) in first.into_iter().zip(asks) {
+            let answer = call.told.clone();
+            self.calls.push(call);
+            told.push(if answer.is_final() { Some(answer) } else { self.insist(event, ask).await });
+        }
+        told
+    }
+
+    async fn ask_at_once(&mut self, event: usize, ask: &Ask, copies: u32, due: Option<Micros>) -> Option<Told> {
+        let attempts: Vec<_> = (0..copies).map(|place| self.attempt(event, ask, place, due)).collect();
+        let calls = join_all(attempts).await;
+        let shown = calls.iter().find(|call| matches!(call.told, Told::Shown(_)));
+        let best = shown.or_else(|| calls.iter().find(|call| call.told.is_final())).map(|call| call.told.clone());
+        self.calls.extend(calls);
+        match best {
+            Some(told) => Some(told),
+            None => self.insist(event, ask).await,
+        }
+    }
+
+    /// Asks again until there is an answer.
+    async fn insist(&mut self, event: usize, ask: &Ask) -> Option<Told> {
+        for attempt in 1..ATTEMPTS_MAX {
+            self.back_off(attempt).await;
+            let call = self.attempt(event, ask, attempt, None).await;
             let told = call.told.clone();
             self.calls.push(call);
             if told.is_final() {
                 return Some(told);
             }
-            self.back_off(attempt).await;
         }
         None
     }
 
-    /// Asks twice at the same time over two connections, as an impatient client does, and then until there is an answer.
-    pub(super) async fn ask_twice(&mut self, ask: &Ask) -> Option<Told> {
-        let [one, other] = self.clients.clone();
-        let (first, second) = tokio::join!(send(one, &self.event, ask), send(other, &self.event, ask));
-        let best = [&first.told, &second.told].into_iter().find(|told| matches!(told, Told::Shown(_))).cloned();
-        self.calls.extend([first, second]);
-        match best {
-            Some(told) => Some(told),
-            None => self.ask(ask).await,
-        }
+    /// One attempt, over the connection whose turn it is.
+    fn attempt(
+        &mut self,
+        event: usize,
+        ask: &Ask,
+        place: u32,
+        due: Option<Micros>,
+    ) -> impl Future<Output = Call> + use<> {
+        let [first, second] = &self.clients;
+        let client = if place.is_multiple_of(2) { first } else { second }.clone();
+        let gives_up = self.habits.gives_up > 0.0 && self.random.random_bool(self.habits.gives_up);
+        let share = self.random.random_range(0.0..1.0);
+        let patience = if gives_up { GIVE_UP_AFTER_MAX.mul_f64(share) } else { ATTEMPT_TIMEOUT };
+        send(client, Arc::clone(&self.events), event, ask.clone(), patience, due)
     }
 
     async fn back_off(&mut self, attempt: u32) {
@@ -82,89 +125,19 @@ impl Caller {
     }
 }
 
-/// One attempt.
-async fn send(client: Inventory, event: &SaleEvent, ask: &Ask) -> Call {
+async fn send(
+    client: Inventory,
+    events: Arc<Vec<SaleEvent>>,
+    event: usize,
+    ask: Ask,
+    patience: Duration,
+    due: Option<Micros>,
+) -> Call {
     let start = now();
-    let answer = timeout(ATTEMPT_TIMEOUT, call(client, event, ask)).await;
-    let end = now();
-    let told = match answer {
-        Err(_) => Told::Unknown("no answer in time".to_owned()),
-        Ok(Err(status)) => told_by_status(&status),
-        Ok(Ok(reservation)) => told_by_answer(event, ask, &reservation),
+    let told = match events.get(event) {
+        Some(names) => timeout(patience, wire::ask(client, names, &ask)).await,
+        None => Ok(Told::Nonsense(format!("there is no event {event}"))),
     };
-    Call { event: 0, ask: ask.clone(), due: start, start, end, told }
-}
-
-async fn call(mut client: Inventory, event: &SaleEvent, ask: &Ask) -> Result<Reservation, Status> {
-    let owner = owner_value(&owner_name(ask.owner));
-    let name = event.reservation(ask.reservation);
-    let answer = match &ask.action {
-        Action::Reserve { .. } => client.create_reservation(owned_by(owner, reserve_request(event, ask))).await,
-        Action::Extend { ttl_seconds } => {
-            let request = ExtendReservationRequest { name, ttl: Some(seconds(*ttl_seconds)) };
-            client.extend_reservation(owned_by(owner, request)).await
-        }
-        Action::Confirm { order_ref, reacquire } => {
-            let on_expired = if *reacquire { OnExpired::Reacquire } else { OnExpired::Fail };
-            let order_ref = order_ref.clone();
-            let request = ConfirmReservationRequest { name, order_ref, on_expired: on_expired.into() };
-            client.confirm_reservation(owned_by(owner, request)).await
-        }
-        Action::Release => client.release_reservation(owned_by(owner, ReleaseReservationRequest { name })).await,
-        Action::Cancel { lines } => {
-            let line = |units: &Units| CancelLine {
-                allocation: event.allocation(units.allocation).to_owned(),
-                cancelled_quantity: units.count,
-            };
-            let request = CancelReservationRequest { name, lines: lines.iter().map(line).collect() };
-            client.cancel_reservation(owned_by(owner, request)).await
-        }
-        Action::Get => client.get_reservation(owned_by(owner, GetReservationRequest { name })).await,
-    };
-    answer.map(tonic::Response::into_inner)
-}
-
-fn reserve_request(event: &SaleEvent, ask: &Ask) -> CreateReservationRequest {
-    let Action::Reserve { lines, up_to, replaces, sell_as } = &ask.action else {
-        return CreateReservationRequest::default();
-    };
-    let line = |units: &Units| Line {
-        allocation: event.allocation(units.allocation).to_owned(),
-        quantity: units.count,
-        ..Line::default()
-    };
-    let mode = if *up_to { ReservationMode::UpTo } else { ReservationMode::AllOrNothing };
-    CreateReservationRequest {
-        parent: event.name.clone(),
-        reservation_id: ask.reservation.to_string(),
-        reservation: Some(Reservation { lines: lines.iter().map(line).collect(), ..Reservation::default() }),
-        mode: mode.into(),
-        replaces: replaces.map(|id| event.reservation(id)).unwrap_or_default(),
-        order_ref: sell_as.clone().unwrap_or_default(),
-    }
-}
-
-fn told_by_answer(event: &SaleEvent, ask: &Ask, reservation: &Reservation) -> Told {
-    let owner = owner_name(ask.owner);
-    if reservation.name != event.reservation(ask.reservation) || reservation.owner != owner {
-        let Reservation { name, owner: other, .. } = reservation;
-        return Told::Nonsense(format!("{owner} asked for {}, and was shown {name} of {other}", ask.reservation));
-    }
-    match fetch::view(event, reservation) {
-        Ok(view) => Told::Shown(view),
-        Err(error) => Told::Nonsense(error.to_string()),
-    }
-}
-
-/// An error without a reason of the API comes from the connection: nobody knows what the server did before it broke.
-fn told_by_status(status: &Status) -> Told {
-    let text = || format!("{:?}: {}", status.code(), status.message());
-    match (reason(status), status.code()) {
-        (Some(reason), _) if reason == "OVERLOADED" => Told::Busy,
-        (Some(_), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled) | (None, _) => Told::Unknown(text()),
-        (Some(reason), _) => match Reason::parse(&reason) {
-            Some(reason) => Told::Refused(reason),
-            None => Told::Nonsense(format!("{reason}, {}", text())),
-        },
-    }
+    let told = told.unwrap_or_else(|_| Told::Unknown("no answer in time".to_owned()));
+    Call { event, ask, due: due.unwrap_or(start), start, end: now(), told }
 }

@@ -20,6 +20,8 @@ pub(super) fn find(named: Option<&Path>) -> Result<PathBuf> {
     }
     let own = std::env::current_exe().context("the load test cannot find its own executable")?;
     let directory = own.parent().context("the load test's executable lies in no directory")?;
+    // A test program lies one deeper than what it tests.
+    let directory = directory.parent().filter(|_| directory.ends_with("deps")).unwrap_or(directory);
     let binary = directory.join(format!("boxoffice{}", std::env::consts::EXE_SUFFIX));
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     if is_current(&binary, &workspace) {

@@ -1,14 +1,12 @@
 //! All child servers of a run, and the database that they share.
 
-use std::time::Duration;
-
 use anyhow::{Result, anyhow};
 
-use super::binary;
 use super::database::PrivateDatabase;
 use super::process::Child;
 use super::store::Store;
 use super::usage::Usage;
+use super::{Options, binary};
 use crate::cli::Common;
 
 /// At least one server on one store. The fields end in this order: no server outlives its database.
@@ -22,13 +20,14 @@ impl Children {
     ///
     /// # Errors
     /// Where there is no binary, or something does not come up.
-    pub(super) async fn start(common: &Common, commit_delay: Option<Duration>) -> Result<Self> {
-        let store = Store::make(&common.store, common.servers, commit_delay).await?;
+    pub(super) async fn start(common: &Common, options: Options) -> Result<Self> {
+        let store = Store::make(&common.store, common.servers, options.commit_delay).await?;
         let binary = binary::find(common.server_binary.as_deref())?;
         let mut children = Self { servers: Vec::new(), store };
         // One after another: the first brings the tables up to date.
         for _ in 0..common.servers.max(1) {
-            let started = Child::start(&binary, children.store.database_url(), common.keep).await;
+            let started =
+                Child::start(&binary, children.store.database_url(), options.sweep_interval, common.keep).await;
             children.servers.push(started?);
         }
         Ok(children)
@@ -69,6 +68,11 @@ impl Children {
             all.memory_peak_bytes = all.memory_peak_bytes.max(usage.memory_peak_bytes);
         }
         Some(all)
+    }
+
+    /// CPU time of all, killed processes included.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        self.servers.iter().map(Child::cpu_seconds).sum()
     }
 
     /// Bytes of their data; `None` where that cannot be seen.

@@ -1,6 +1,7 @@
 //! A PostgreSQL of this run's own.
 
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -31,7 +32,8 @@ const PROGRAM_WAIT_MAX: Duration = Duration::from_secs(60);
 pub struct PrivateDatabase {
     /// Follows the primary, and so it ends first.
     _standby: Option<Cluster>,
-    primary: Cluster,
+    /// Shared with calls that block.
+    primary: Arc<Cluster>,
     version: String,
 }
 
@@ -50,7 +52,7 @@ impl PrivateDatabase {
         primary.create_database(SERVERS_DATABASE)?;
         let version = primary.psql("postgres", "SHOW server_version")?;
         let standby = commit_delay.map(|delay| delayed_standby(&primary, delay)).transpose()?;
-        Ok(Self { _standby: standby, primary, version })
+        Ok(Self { _standby: standby, primary: Arc::new(primary), version })
     }
 
     /// Where the servers find their database.
@@ -66,6 +68,27 @@ impl PrivateDatabase {
     /// The directory in which its programs run.
     pub fn directory(&self) -> &std::path::Path {
         self.primary.directory()
+    }
+
+    /// Kills it and all its processes with SIGKILL, at one moment, and waits until they are gone.
+    ///
+    /// # Errors
+    /// Where a process does not end.
+    pub async fn kill(&self) -> Result<()> {
+        self.blocking(Cluster::kill).await
+    }
+
+    /// Starts it again on the same port and data, and waits until it accepts connections.
+    ///
+    /// # Errors
+    /// Where it runs already, or does not come up; the error holds the end of its log.
+    pub async fn start_again(&self) -> Result<()> {
+        self.blocking(Cluster::start_again).await
+    }
+
+    async fn blocking(&self, call: fn(&Cluster) -> Result<()>) -> Result<()> {
+        let primary = Arc::clone(&self.primary);
+        tokio::task::spawn_blocking(move || call(&primary)).await?
     }
 
     /// Bytes of the servers' database; `None` where it does not say.

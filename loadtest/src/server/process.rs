@@ -1,44 +1,25 @@
-//! A server as a child process: started, killed without warning, and started again on the same port and data.
+//! A server as a child process: started, killed without warning, and started again on the same port and data; paused, and
+//! resumed.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{ChildStdout, Command};
-use tokio::time::timeout;
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
+use super::home::Home;
 use super::usage::{self, Usage};
 
-/// How long a server may take to come up; after a kill it may have a write-ahead log to read.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// What the line begins with by which the server says that it serves.
-const LISTENING: &str = "listening on ";
-/// Lines of the log to show when the server dies.
-const LOG_TAIL_LINES: usize = 20;
 /// How long a killed server may take to be gone when it is dropped.
 const END_WAIT_MAX: Duration = Duration::from_secs(5);
 const END_POLL_INTERVAL: Duration = Duration::from_millis(1);
-/// The environment variable by which a server is told its database. Arguments could be read by everybody on the machine.
-const DATABASE_URL: &str = "BOXOFFICE_DATABASE_URL";
 
-/// A running child server.
+/// A running child server. It is gone when this is dropped, or when this process ends.
 pub struct Child {
     home: Home,
-    /// `127.0.0.1:PORT`, the same after each restart.
-    address: String,
     process: tokio::process::Child,
-}
-
-/// What stays the same through all restarts.
-struct Home {
-    binary: PathBuf,
-    directory: TempDir,
-    /// `None`: a SQLite file in the directory.
-    database_url: Option<String>,
+    /// CPU time of the processes before this one; `None` where that could not be seen.
+    earlier_cpu_seconds: Option<f64>,
 }
 
 impl Child {
@@ -46,20 +27,25 @@ impl Child {
     ///
     /// # Errors
     /// Where it does not come up; the error holds the end of its log.
-    pub(super) async fn start(binary: &Path, database_url: Option<String>, keep: bool) -> Result<Self> {
-        let mut directory = tempfile::Builder::new().prefix("boxoffice-loadtest-").tempdir()?;
-        directory.disable_cleanup(keep);
-        if keep {
-            eprintln!("a server's own data and log stay in {}", directory.path().display());
-        }
-        let home = Home { binary: binary.to_owned(), directory, database_url };
-        let (process, address) = home.launch("127.0.0.1:0").await?;
-        Ok(Self { home, address, process })
+    pub(super) async fn start(
+        binary: &Path,
+        database_url: Option<String>,
+        sweep_interval: Option<Duration>,
+        keep: bool,
+    ) -> Result<Self> {
+        let home = Home::make(binary, database_url, sweep_interval, keep)?;
+        let process = home.launch().await?;
+        Ok(Self { home, process, earlier_cpu_seconds: Some(0.0) })
     }
 
     /// Where it serves.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.home.address())
+    }
+
+    /// The number of the present process; `None` while it is down.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.id()
     }
 
     /// Looks whether it still runs.
@@ -79,7 +65,11 @@ impl Child {
     /// Where it had died before, by itself.
     pub async fn kill(&mut self) -> Result<()> {
         self.check_alive()?;
-        self.process.kill().await.context("the server cannot be killed")
+        // Once it is gone, nobody can tell any more. What it uses between this and its death is little.
+        let used = self.cpu_seconds();
+        self.process.kill().await.context("the server cannot be killed")?;
+        self.earlier_cpu_seconds = used;
+        Ok(())
     }
 
     /// Starts it again on the same port and data.
@@ -87,15 +77,34 @@ impl Child {
     /// # Errors
     /// Where it does not come up; the error holds the end of its log.
     pub async fn restart(&mut self) -> Result<()> {
-        let (process, address) = self.home.launch(&self.address).await?;
-        self.process = process;
-        self.address = address;
+        self.process = self.home.launch().await?;
         Ok(())
+    }
+
+    /// Stops it where it is (SIGSTOP), until the answer is dropped: to its clients and its database it hangs.
+    ///
+    /// # Errors
+    /// Where it had died before, by itself.
+    pub fn pause(&mut self) -> Result<Paused<'_>> {
+        self.check_alive()?;
+        self.signal(Signal::STOP)?;
+        Ok(Paused(self))
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = self.process.id().and_then(|pid| Pid::from_raw(pid.cast_signed())).context("the server is down")?;
+        kill_process(pid, signal).with_context(|| format!("cannot send {signal:?} to the server"))
     }
 
     /// What the present process has used.
     pub fn usage(&self) -> Option<Usage> {
         usage::of(self.process.id()?)
+    }
+
+    /// CPU time of this process and those before it.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        let present = if self.process.id().is_some() { self.usage()?.cpu_seconds } else { 0.0 };
+        Some(self.earlier_cpu_seconds? + present)
     }
 
     /// Bytes of its data directory.
@@ -110,7 +119,7 @@ impl Child {
 }
 
 impl Drop for Child {
-    /// Kills it, and waits until it is gone: its directory cannot be removed while it still writes there.
+    /// Kills it, paused or not, and waits until it is gone: its directory cannot be removed while it still writes there.
     fn drop(&mut self) {
         let _ = self.process.start_kill();
         let begun = Instant::now();
@@ -120,62 +129,15 @@ impl Drop for Child {
     }
 }
 
-impl Home {
-    fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
-    }
+/// A server that is stopped where it is, and goes on (SIGCONT) when this is dropped.
+#[must_use = "it goes on when this is dropped"]
+pub struct Paused<'a>(&'a Child);
 
-    fn log(&self) -> PathBuf {
-        self.directory.path().join("server.log")
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        // It is our child, and has not been waited for: its number is still its own.
+        let _ = self.0.signal(Signal::CONT);
     }
-
-    fn log_tail(&self) -> String {
-        let log = std::fs::read(self.log()).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let lines: Vec<_> = log.lines().collect();
-        let tail = lines.get(lines.len().saturating_sub(LOG_TAIL_LINES)..).unwrap_or_default();
-        format!("the server's log ends with:\n  {}", tail.join("\n  "))
-    }
-
-    fn command(&self, listen: &str) -> Command {
-        let mut command = Command::new(&self.binary);
-        command.args(["serve", "--dev", "--listen", listen]);
-        match &self.database_url {
-            Some(url) => command.env(DATABASE_URL, url),
-            // What is set for the load test itself must not send its servers to a database that nobody named.
-            None => command.arg("--data").arg(self.data()).env_remove(DATABASE_URL),
-        };
-        command
-    }
-
-    async fn launch(&self, listen: &str) -> Result<(tokio::process::Child, String)> {
-        let log = File::options().create(true).append(true).open(self.log())?;
-        let mut command = self.command(listen);
-        // A group of its own: what a terminal sends to interrupt the load test must not look like a server's death.
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0).kill_on_drop(true);
-        let spawned = command.spawn();
-        let mut process = spawned.with_context(|| format!("{} cannot be started", self.binary.display()))?;
-        let stdout = process.stdout.take().context("the server has no standard output")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let address = timeout(START_TIMEOUT, listening_address(&mut lines))
-            .await
-            .unwrap_or_else(|_| Err(anyhow!("the server did not say within {START_TIMEOUT:?} that it is listening")))
-            .map_err(|error| anyhow!("{error:#}; {}", self.log_tail()))?;
-        // Whatever else it prints is read and dropped, or the pipe would fill up and block it.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok((process, address))
-    }
-}
-
-/// Reads up to the line `listening on http://ADDRESS`.
-async fn listening_address(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<String> {
-    while let Some(line) = lines.next_line().await? {
-        if let Some(url) = line.trim().strip_prefix(LISTENING) {
-            let address = url.strip_prefix("http://").unwrap_or(url);
-            return Ok(address.trim_end_matches('/').to_owned());
-        }
-    }
-    bail!("the server ended without serving")
 }
 
 fn bytes_in(path: &Path) -> u64 {

@@ -24,10 +24,23 @@ pub fn generator_cpu_seconds() -> Option<f64> {
     of(std::process::id()).map(|usage| usage.cpu_seconds)
 }
 
-/// The 14th and 15th field; the second is the name in parentheses, which may itself hold spaces and parentheses.
+/// What those child processes of the load test have used that have ended.
+pub fn children_cpu_seconds() -> Option<f64> {
+    times(&std::fs::read_to_string("/proc/self/stat").ok()?, FIRST_OF_CHILDREN)
+}
+
+/// Where the times of a process and those of its children stand, counted from after the name.
+const FIRST_OF_ITSELF: usize = 11;
+const FIRST_OF_CHILDREN: usize = 13;
+
 fn cpu_seconds(stat: &str) -> Option<f64> {
+    times(stat, FIRST_OF_ITSELF)
+}
+
+/// The 14th and 15th field, or the two after them; the second is the name in parentheses, which may itself hold spaces and parentheses.
+fn times(stat: &str, first: usize) -> Option<f64> {
     let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace().skip(11);
+    let mut fields = fields.split_ascii_whitespace().skip(first);
     let user: f64 = fields.next()?.parse().ok()?;
     let system: f64 = fields.next()?.parse().ok()?;
     Some((user + system) / TICKS_PER_SECOND)

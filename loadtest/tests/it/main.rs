@@ -7,3 +7,4 @@
 mod fake;
 mod program;
 mod scenarios;
+mod storm;

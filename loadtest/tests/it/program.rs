@@ -101,6 +101,36 @@ fn an_interrupted_run_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_killed_run_leaves_nothing_behind() {
+    let place = place();
+    let mut child = start(place.path(), "sale --store postgres --servers 2 --seconds 600");
+    let homes = || entries(place.path()).into_iter().filter(|name| name.starts_with("boxoffice-loadtest-")).count();
+    let serving = || processes(place.path()).iter().filter(|process| runs(process, "boxoffice")).count();
+    wait_until("the second server", || homes() == 2 && serving() == 2);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("the end of all processes", || processes(place.path()).is_empty());
+    assert_eq!(entries(place.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_killed_run_keeps_what_it_was_told_to_keep() {
+    let place = place();
+    let mut child = start(place.path(), "sale --keep --seconds 600");
+    let serving = || processes(place.path()).iter().any(|process| runs(process, "boxoffice"));
+    wait_until("the server", serving);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("the end of all processes", || processes(place.path()).is_empty());
+    assert!(entries(place.path())[0].starts_with("boxoffice-loadtest-"), "{:?}", entries(place.path()));
+}
+
+/// Whether a process of `/proc` runs the program of this name.
+fn runs(process: &str, program: &str) -> bool {
+    std::fs::read_link(format!("{process}/exe")).is_ok_and(|path| path.ends_with(program))
+}
+
+#[test]
 fn several_servers_on_sqlite_are_refused() {
     let place = place();
     let output = run(place.path(), "sale --servers 2");

@@ -2,9 +2,8 @@
 
 use std::ffi::OsString;
 
-use loadtest::cli::{self, Scenario};
+use loadtest::cli;
 use loadtest::report::Report;
-use loadtest::{bench, growth, sale};
 
 use crate::fake::{Bug, start};
 
@@ -13,11 +12,7 @@ const SALE: &str = "sale --tickets 600 --buyers 1500 --seconds 2 --hold-seconds 
 
 async fn run(url: &str, line: &str) -> Report {
     let words = format!("loadtest {line} --target {url}");
-    match cli::parse(words.split(' ').map(OsString::from)).scenario {
-        Scenario::Sale(args) => sale::run(&args).await.unwrap(),
-        Scenario::Bench(args) => bench::run(&args).await.unwrap(),
-        Scenario::Growth(args) => growth::run(&args).await.unwrap(),
-    }
+    loadtest::play(&cli::parse(words.split(' ').map(OsString::from)).scenario).await.unwrap()
 }
 
 async fn sale_with(bug: Option<Bug>) -> Report {
@@ -74,10 +69,12 @@ async fn the_benchmark_measures_every_call_and_counts_what_it_made() {
     let names: Vec<_> = report.measurements.iter().map(|m| format!("{}@{}", m.name, m.in_flight)).collect();
     assert_eq!(
         names.join(" "),
-        "empty@64 reserve@64 empty@256 reserve@256 batch_reserve@8 refuse@64 refuse@256 \
+        "empty@64 h2load_empty@64 reserve@64 empty@256 reserve@256 batch_reserve@8 refuse@64 refuse@256 \
         confirm@64 empty@1 reserve@1"
     );
-    assert!(report.measurements.iter().all(|m| m.rate_per_s > 0.0 && m.ratio_to_empty > 0.0 && m.latency_us.max > 0));
+    let timed = report.measurements.iter().filter(|m| m.name != "h2load_empty");
+    assert!(timed.clone().count() == 10 && timed.clone().all(|m| m.latency_us.max > 0));
+    assert!(report.measurements.iter().all(|m| m.rate_per_s > 0.0 && m.ratio_to_empty > 0.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,4 +91,35 @@ async fn growth_makes_its_reservations_and_its_events() {
     assert!(report.passed, "{}", report.summary);
     let names: Vec<_> = report.measurements.iter().map(|m| m.name.as_str()).collect();
     assert_eq!(names, ["reserve_at_start", "reserve_grown", "reserve_one_of_many", "reserve_spread"]);
+}
+
+/// The other scenarios in small forms; the fake has one allocation.
+const STORM: &str = "storm --tickets 60 --buyers 3000 --hold-seconds 1 --drain-seconds 3";
+const LIMITS: &str =
+    "limits --allocations 1 --allocation-limit 0 --tickets 2000 --buyers 60 --hold-seconds 1 --drain-seconds 3";
+const DUPLICATES: &str = "duplicates --tickets 200 --buyers 500 --hold-seconds 1 --drain-seconds 3";
+const EXPIRY: &str = "expiry --tickets 150 --buyers 500 --seconds 3 --drain-seconds 5";
+const OPEN_LOOP: &str = "sale --tickets 300 --buyers 600 --rate 300 --shape bursts --hold-seconds 1";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_honest_server_passes_every_scenario() {
+    for line in [STORM, LIMITS, DUPLICATES, EXPIRY, OPEN_LOOP] {
+        let report = run(&start(None).await, line).await;
+        assert!(report.passed, "{line}: {:#?}", report.violations);
+        assert!(report.audit.sold > 0 && report.audit.sold == report.audit.capacity, "{line}: {:?}", report.audit);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_racy_server_is_caught_in_a_storm_and_at_its_limits() {
+    let report = run(&start(Some(Bug::ChecksBeforeItActs)).await, STORM).await;
+    assert!(!report.passed && report.audit.oversold > 0, "{:#?}", report.audit);
+    let report = run(&start(Some(Bug::ChecksBeforeItActs)).await, LIMITS).await;
+    assert!(!report.passed && report.audit.limit_passed > 0, "{:#?}", report.audit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_duplicates_for_new_requests_is_caught() {
+    let report = run(&start(Some(Bug::GrantsRetriesAnew)).await, DUPLICATES).await;
+    assert!(!report.passed && report.audit.duplicated > 0, "{:#?}", report.audit);
 }

@@ -31,5 +31,6 @@ mod standby;
 
 pub use cluster::{Cluster, Options};
 pub use pooler::Pooler;
+pub use port::HeldPort;
 pub use programs::BINARIES_VARIABLE;
 pub use shared::{fresh_database, shared};

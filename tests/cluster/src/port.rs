@@ -1,4 +1,4 @@
-//! A port that is the cluster's alone, also while its server is down.
+//! A port that is one server's alone, also while that is down.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
@@ -13,13 +13,17 @@ use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType, bind, g
 /// the port, neither before the server starts nor between its death and its next start, and a client that calls in vain
 /// while the server is down is refused (without this it may, rarely, be given the same port and connect to itself).
 #[derive(Debug)]
-pub(crate) struct HeldPort {
+pub struct HeldPort {
     _socket: OwnedFd,
     number: u16,
 }
 
 impl HeldPort {
-    pub(crate) fn take() -> Result<Self> {
+    /// Binds a free one.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn take() -> Result<Self> {
         Self::try_take().context("cannot bind a port on 127.0.0.1")
     }
 
@@ -32,7 +36,8 @@ impl HeldPort {
         Ok(Self { _socket: socket, number })
     }
 
-    pub(crate) fn number(&self) -> u16 {
+    /// Its number.
+    pub fn number(&self) -> u16 {
         self.number
     }
 }

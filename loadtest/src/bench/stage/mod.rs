@@ -13,14 +13,14 @@ use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use uuid::Uuid;
 
-use super::by_hand;
 use super::driver::{self, Turn, Work};
 use super::work::{BatchReserve, Confirm, Empty, Names, Refuse, Reserve};
+use super::{by_hand, h2load};
 use crate::cli::{Common, Pace};
 use crate::client::{Connections, owned_by, owner_value};
 use crate::clock::time_ordered_id;
 use crate::event::{SaleEvent, Terms, fresh_id};
-use crate::server::{Servers, generator_cpu_seconds};
+use crate::server::{Options, Servers, children_cpu_seconds, generator_cpu_seconds};
 
 /// The largest capacity that an allocation can have.
 const CAPACITY: i32 = 1_000_000_000;
@@ -60,6 +60,8 @@ pub enum What {
     ReserveOneServer,
     /// The same as `Reserve` without Boxoffice: see [`by_hand`].
     ByHand,
+    /// The same as `Empty` from another generator: see [`h2load`].
+    H2load,
 }
 
 impl What {
@@ -74,6 +76,7 @@ impl What {
             Self::ReserveSpread => "reserve_spread",
             Self::ReserveOneServer => "reserve_one_server",
             Self::ByHand => "pgbench_update",
+            Self::H2load => "h2load_empty",
         }
     }
 }
@@ -126,7 +129,7 @@ impl Stage {
     /// Where a server does not come up or refuses.
     pub async fn set_up(common: &Common, pace: &Pace, commit_delay: Option<Duration>) -> Result<Self> {
         ensure!(pace.seconds > 0.0 && pace.seconds < 3_600.0, "--seconds must be above 0 and below 3600");
-        let servers = Servers::start(common, commit_delay).await?;
+        let servers = Servers::start(common, Options { commit_delay, ..Options::default() }).await?;
         let connections = Connections::new(&servers.urls(), pace.connections as usize)?;
         let first: Vec<_> = servers.urls().into_iter().take(1).collect();
         let to_one = Connections::new(&first, pace.connections as usize)?;
@@ -196,18 +199,26 @@ impl Stage {
                 let turn = by_hand::turn(database, in_flight, self.length).await?;
                 Ok(Measured { turn, server_cpu_s: None, generator_cpu_s: None })
             }
+            What::H2load => {
+                let url = self.servers.urls().into_iter().next().context("there is no server")?;
+                let before = (self.server_cpu(), children_cpu_seconds());
+                let turn = h2load::turn(&url, in_flight, self.connections.count(), self.length).await?;
+                Ok(self.since(before, children_cpu_seconds(), turn))
+            }
         }
     }
 
     async fn run<W: Work>(&self, works: Vec<W>) -> Result<Measured> {
         let before = (self.server_cpu(), generator_cpu_seconds());
         let turn = driver::run(works, self.length).await.map_err(|error| self.servers.explain(error))?;
+        Ok(self.since(before, generator_cpu_seconds(), turn))
+    }
+
+    /// What servers and generator have used since they had used so much.
+    fn since(&self, before: (Option<f64>, Option<f64>), generator: Option<f64>, turn: Turn) -> Measured {
         let spent = |before: Option<f64>, after: Option<f64>| Some(after? - before?);
-        Ok(Measured {
-            turn,
-            server_cpu_s: spent(before.0, self.server_cpu()),
-            generator_cpu_s: spent(before.1, generator_cpu_seconds()),
-        })
+        let server_cpu_s = spent(before.0, self.server_cpu());
+        Measured { turn, server_cpu_s, generator_cpu_s: spent(before.1, generator) }
     }
 
     fn server_cpu(&self) -> Option<f64> {

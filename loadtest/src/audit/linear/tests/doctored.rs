@@ -47,7 +47,7 @@ fn a_double_sale_is_told_with_the_state_in_which_it_was_impossible() {
     let mut journal = honest_journal();
     journal.push(entry(21_100, Kind::Sold, 7, 0, 1));
     let mut calls = honest_calls();
-    calls.push(call(21_050, 7, buy(7, 1), Told::Shown(sold(7, 1, 0))));
+    calls.push(call(21_050, 7, buy(7), Told::Shown(sold(7, 1, 0))));
     let words = ["buyer-7 was told CONFIRMED of 1 units", "it would have been SOLD_OUT (oversold)"];
     let lines = ["events/e/allocations/hot has capacity 4, held 0, sold 4", "by buyer-5", "journal 14"];
     assert_told(&evidence(journal, calls), &words, &lines);
@@ -60,7 +60,7 @@ fn an_oversell_that_sums_cannot_show_is_told_with_the_counts() {
     journal.push(entry(21_010, Kind::Sold, 7, 0, 1));
     journal.push(entry(21_200, Kind::Cancelled, 7, 0, -1));
     let mut calls = honest_calls();
-    calls.push(call(20_970, 7, buy(7, 1), Told::Shown(sold(7, 1, 0))));
+    calls.push(call(20_970, 7, buy(7), Told::Shown(sold(7, 1, 0))));
     calls.push(call(20_980, 7, Action::Cancel { lines: Vec::new() }, Told::Shown(refunded())));
     let clean = evidence(journal.clone(), calls.clone());
     assert!(judge(&clean).findings.count(Key::NotLinearizable) == 0, "the refund may have come first");
@@ -109,7 +109,7 @@ fn an_operators_capacity_counts() {
         end: ms(21_600),
         told,
     };
-    let buyer = call(22_000, 7, buy(7, 1), Told::Shown(sold(7, 1, 0)));
+    let buyer = call(22_000, 7, buy(7), Told::Shown(sold(7, 1, 0)));
     let with = |operator: Option<OperatorCall>| {
         let mut journal = honest_journal();
         let mut grown = entry(21_550, Kind::AllocationUpdated, 0, 0, 0);
@@ -141,7 +141,7 @@ fn a_call_without_an_answer_explains_what_others_saw() {
     journal.push(unknown);
     let mut calls = honest_calls();
     calls.retain(|call| call.ask.reservation != id(5) && call.ask.reservation != id(40));
-    calls.push(call(20_450, 9, buy(9, 1), Told::Unknown("connection lost".to_owned())));
+    calls.push(call(20_450, 9, buy(9), Told::Unknown("connection lost".to_owned())));
     calls.push(call(20_700, 8, reserve(1), Told::Refused(Reason::SoldOut)));
     assert_clean(&evidence(journal.clone(), calls.clone()));
     // Without such a call, nobody can have had the unit.

@@ -1,0 +1,169 @@
+//! Each effect has a cause: nothing is in the journal that nobody asked for, and operators got what they were told.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use super::answers::CLOCK_TOLERANCE;
+use super::evidence::{Entry, Evidence, Kind};
+use super::findings::{Findings, Key};
+use super::ledger::Ledger;
+use crate::clock::Micros;
+use crate::history::{Action, CapacityChange, OperatorCall, OperatorTold};
+
+/// Checks every change of the journal, and every call of an operator.
+pub(super) fn check(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
+    let wishes = Wishes::of(evidence);
+    for entry in &evidence.journal {
+        let Some(id) = entry.reservation else { continue };
+        if !wishes.explain(entry, id) {
+            let text = format!("nobody had asked for journal {}: {}", entry.seq, kind(entry));
+            findings.add(Key::Journal, 1, text, vec![entry.to_string()]);
+        }
+    }
+    check_operators(evidence, ledger, findings);
+}
+
+fn kind(entry: &Entry) -> &'static str {
+    entry.kind.as_str_name().trim_start_matches("KIND_")
+}
+
+/// What a buyer can have wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Wish {
+    Reserve,
+    Sell,
+    Extend,
+    Confirm,
+    Reacquire,
+    Release,
+    Cancel,
+}
+
+/// When each wish of each reservation was first sent.
+struct Wishes(HashMap<(Uuid, Wish), Micros>);
+
+impl Wishes {
+    fn of(evidence: &Evidence) -> Self {
+        let mut first = HashMap::new();
+        for call in evidence.calls.iter().filter(|call| !call.ask.intruder) {
+            let mut add = |id, wish| {
+                let start = first.entry((id, wish)).or_insert(call.start);
+                *start = call.start.min(*start);
+            };
+            let id = call.ask.reservation;
+            match &call.ask.action {
+                Action::Reserve { replaces, sell_as, .. } => {
+                    add(id, if sell_as.is_some() { Wish::Sell } else { Wish::Reserve });
+                    if let Some(replaced) = replaces {
+                        add(*replaced, Wish::Release);
+                    }
+                }
+                Action::Extend { .. } => add(id, Wish::Extend),
+                Action::Confirm { reacquire, .. } => {
+                    add(id, Wish::Confirm);
+                    if *reacquire {
+                        add(id, Wish::Reacquire);
+                    }
+                }
+                Action::Release => add(id, Wish::Release),
+                Action::Cancel { .. } => add(id, Wish::Cancel),
+                Action::Get => {}
+            }
+        }
+        Self(first)
+    }
+
+    /// Whether somebody had asked for this before it happened. Holds lapse by themselves.
+    fn explain(&self, entry: &Entry, id: Uuid) -> bool {
+        let wish = match entry.kind {
+            Kind::Reserved => Wish::Reserve,
+            Kind::Sold => Wish::Sell,
+            Kind::Extended => Wish::Extend,
+            Kind::Confirmed => Wish::Confirm,
+            Kind::Reacquired => Wish::Reacquire,
+            Kind::Released => Wish::Release,
+            Kind::Cancelled => Wish::Cancel,
+            Kind::Expired => return true,
+            Kind::Unspecified
+            | Kind::EventCreated
+            | Kind::EventUpdated
+            | Kind::AllocationCreated
+            | Kind::AllocationUpdated
+            | Kind::CapacityTransferred => return false,
+        };
+        self.0.get(&(id, wish)).is_some_and(|start| *start <= entry.at + CLOCK_TOLERANCE)
+    }
+}
+
+/// Each change of a capacity belongs to one call of an operator, and each call that was told of success has its change.
+fn check_operators(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
+    let mut free: HashSet<usize> = (0..evidence.operators.len()).collect();
+    let mut capacities = vec![0; ledger.counts.len()];
+    for entry in &evidence.journal {
+        let before = capacities.clone();
+        for delta in &entry.deltas {
+            if let Some(capacity) = capacities.get_mut(delta.allocation) {
+                *capacity += delta.capacity;
+            }
+        }
+        if !matches!(entry.kind, Kind::AllocationUpdated | Kind::CapacityTransferred) {
+            continue;
+        }
+        let fits = |call: &OperatorCall| made(entry, &before, &capacities, call);
+        // What is known to be done comes first: whoever was told nothing can also have done nothing.
+        let done = |call: &OperatorCall| call.told == OperatorTold::Done;
+        let calls = || evidence.operators.iter().enumerate().filter(|(index, call)| free.contains(index) && fits(call));
+        let cause = calls().find(|(_, call)| done(call)).or_else(|| calls().next()).map(|(index, _)| index);
+        match cause {
+            Some(index) => drop(free.remove(&index)),
+            None => {
+                let text = format!("no operator had asked for journal {}: {}", entry.seq, kind(entry));
+                findings.add(Key::Journal, 1, text, vec![entry.to_string()]);
+            }
+        }
+    }
+    for (_, call) in evidence.operators.iter().enumerate().filter(|(index, _)| free.contains(index)) {
+        if call.told == OperatorTold::Done && !was_so_already(&evidence.journal, call) {
+            let text = "an operator was told that a capacity was changed, and the journal does not show it".to_owned();
+            findings.add(Key::Lost, 1, text, vec![call.to_string()]);
+        }
+    }
+}
+
+/// Whether the capacity was what the operator wanted at some moment of his call, so that there was nothing to do: another one may
+/// have had the same idea.
+fn was_so_already(journal: &[Entry], call: &OperatorCall) -> bool {
+    let CapacityChange::Set { allocation, capacity } = call.change else { return false };
+    let (from, to) = (call.start - CLOCK_TOLERANCE, call.end + CLOCK_TOLERANCE);
+    let (mut now, mut since) = (0, Micros::MIN);
+    for entry in journal {
+        let change = entry.deltas.iter().filter(|delta| delta.allocation == allocation).map(|delta| delta.capacity);
+        let change: i32 = change.sum();
+        if change != 0 {
+            if now == capacity && since <= to && entry.at >= from {
+                return true;
+            }
+            (now, since) = (now + change, entry.at);
+        }
+    }
+    now == capacity && since <= to
+}
+
+/// Whether this call can have made this change of the capacities.
+fn made(entry: &Entry, before: &[i32], after: &[i32], call: &OperatorCall) -> bool {
+    let until = if call.told == OperatorTold::Done { call.end + CLOCK_TOLERANCE } else { Micros::MAX };
+    if matches!(call.told, OperatorTold::Refused(_)) || entry.at < call.start - CLOCK_TOLERANCE || entry.at > until {
+        return false;
+    }
+    let change_of = |allocation: usize| Some(after.get(allocation)? - before.get(allocation)?);
+    match call.change {
+        CapacityChange::Set { allocation, capacity } => {
+            let touched = entry.deltas.iter().any(|delta| delta.allocation == allocation);
+            entry.kind == Kind::AllocationUpdated && touched && after.get(allocation) == Some(&capacity)
+        }
+        CapacityChange::Transfer { from, to, units } => {
+            entry.kind == Kind::CapacityTransferred && change_of(from) == Some(-units) && change_of(to) == Some(units)
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What the sales of a run came to, added up for the report.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::plan::Plan;
+use super::round::Round;
+use crate::audit;
+use crate::audit::findings::Violation;
+use crate::faults::Fault;
+use crate::history::{Call, Told};
+use crate::report::course::{Course, FaultMark};
+use crate::report::{AuditCounts, Latency, Measurement, Report, latency_histogram};
+use crate::server::Shares;
+
+/// Most violations that are told in words; all are counted.
+const VIOLATIONS_MAX: usize = 50;
+
+/// One run's sales.
+pub(super) struct Results {
+    scenario: &'static str,
+    buyers: u64,
+    in_flight: u32,
+    shares: Shares,
+    audit: AuditCounts,
+    violations: Vec<Violation>,
+    latency: hdrhistogram::Histogram<u64>,
+    seconds: f64,
+    drained_after: Duration,
+    faults: Vec<FaultMark>,
+    late: u32,
+    operator_calls: usize,
+    calls: Counts,
+    courses: Vec<Course>,
+}
+
+/// How many calls had which answer.
+#[derive(Debug, Default)]
+struct Counts {
+    all: usize,
+    answered: usize,
+    granted: usize,
+    refused: usize,
+}
+
+impl Results {
+    /// Nothing yet.
+    pub(super) fn new(scenario: &'static str) -> Self {
+        Self {
+            scenario,
+            buyers: 0,
+            in_flight: 0,
+            shares: Shares::default(),
+            audit: AuditCounts::default(),
+            violations: Vec::new(),
+            latency: latency_histogram(),
+            seconds: 0.0,
+            drained_after: Duration::ZERO,
+            faults: Vec::new(),
+            late: 0,
+            operator_calls: 0,
+            calls: Counts::default(),
+            courses: Vec::new(),
+        }
+    }
+
+    /// Audits a sale, and adds it.
+    pub(super) fn add(&mut self, title: &str, plan: &Plan, round: Round) {
+        eprintln!("auditing {title}: {} calls", round.evidence.iter().map(|e| e.calls.len()).sum::<usize>());
+        let (calls, journal) =
+            (round.evidence.iter().flat_map(|e| &e.calls), round.evidence.iter().flat_map(|e| &e.journal));
+        self.courses.push(Course::of(title, calls, journal, round.faults.clone()));
+        for evidence in round.evidence {
+            let verdict = audit::judge(&evidence);
+            self.audit.add(&AuditCounts::from(&verdict));
+            let room = VIOLATIONS_MAX.saturating_sub(self.violations.len());
+            self.violations.extend(verdict.findings.violations.into_iter().take(room));
+            self.operator_calls += evidence.operators.len();
+            evidence.calls.iter().for_each(|call| self.count(call));
+        }
+        self.buyers += u64::from(plan.buyers);
+        self.in_flight = self.in_flight.max(plan.in_flight);
+        self.seconds += round.seconds;
+        self.shares.add(&round.shares);
+        self.drained_after = self.drained_after.max(round.drained_after);
+        self.faults.extend(round.faults);
+        self.late += round.late;
+    }
+
+    fn count(&mut self, call: &Call) {
+        self.calls.all += 1;
+        self.calls.answered += usize::from(call.told.is_final());
+        self.calls.granted += usize::from(matches!(call.told, Told::Shown(_)));
+        self.calls.refused += usize::from(matches!(call.told, Told::Refused(_)));
+        if call.told.is_final() {
+            self.latency.saturating_record((call.end - call.due).unsigned_abs());
+        }
+    }
+
+    /// Whether nothing was found to be wrong so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.violations.is_empty() && self.audit.is_clean()
+    }
+
+    /// The report.
+    pub(super) fn report(self) -> Report {
+        let passed = self.is_clean();
+        let AuditCounts { sold, capacity, .. } = self.audit;
+        let summary = if passed {
+            let trouble = match self.faults.len() {
+                0 => String::new(),
+                1 => ", through 1 fault".to_owned(),
+                faults => format!(", through {faults} faults"),
+            };
+            format!("{sold} of {capacity} sold, none oversold{trouble}; every answer was true")
+        } else {
+            "see the violations above; --keep keeps the server's data".to_owned()
+        };
+        Report {
+            scenario: self.scenario,
+            passed,
+            measurements: vec![self.measurement()],
+            facts: self.facts(),
+            audit: self.audit,
+            baselines: Vec::new(),
+            courses: self.courses,
+            violations: self.violations,
+            summary,
+        }
+    }
+
+    fn facts(&self) -> Vec<(&'static str, Value)> {
+        let mut facts = vec![
+            ("buyers", json!(self.buyers)),
+            ("sale_seconds", json!(rounded(self.seconds))),
+            ("drained_after_seconds", json!(rounded(self.drained_after.as_secs_f64()))),
+            ("calls", json!(self.calls.all)),
+            ("calls_answered", json!(self.calls.answered)),
+            ("calls_granted", json!(self.calls.granted)),
+            ("calls_refused", json!(self.calls.refused)),
+        ];
+        facts.extend(self.shares.facts());
+        let mut faults: BTreeMap<_, (u64, i64)> = BTreeMap::new();
+        for FaultMark { fault, from, to } in &self.faults {
+            let (count, micros) = faults.entry(*fault).or_default();
+            *count += 1;
+            *micros += to - from;
+        }
+        for (fault, (count, micros)) in faults {
+            let text =
+                format!("{count} times, {:.1} s in all", Duration::from_micros(micros.unsigned_abs()).as_secs_f64());
+            facts.push((fault, json!(text)));
+        }
+        let kills = self.faults.iter().filter(|mark| mark.fault == Fault::KillServer.as_str()).count();
+        facts.push(("kills", json!(kills)));
+        if self.operator_calls > 0 {
+            facts.push(("operator_calls", json!(self.operator_calls)));
+        }
+        if self.late > 0 {
+            facts.push(("buyers_who_found_all_places_taken", json!(self.late)));
+        }
+        facts
+    }
+
+    /// All answered calls of all kinds, from when they were due; the times in which a server was down count in.
+    fn measurement(&self) -> Measurement {
+        #[allow(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
+        let rate = self.latency.len() as f64 / self.seconds;
+        Measurement {
+            name: self.scenario.to_owned(),
+            in_flight: self.in_flight as usize,
+            rate_per_s: rate,
+            ratio_to_empty: 0.0,
+            latency_us: Latency::from(&self.latency),
+            turns_per_s: vec![rate],
+            server_cpu_s: None,
+            generator_cpu_s: None,
+            generator_us_each: None,
+            generator_headroom: None,
+            targets: Vec::new(),
+        }
+    }
+}
+
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 100.0).round() / 100.0
+}

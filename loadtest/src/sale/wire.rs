@@ -1,0 +1,97 @@
+//! The requests of buyers as the API takes them, and its answers as buyers understand them.
+
+use boxoffice_proto::v1::cancel_reservation_request::Line as CancelLine;
+use boxoffice_proto::v1::reservation::Line;
+use boxoffice_proto::v1::{
+    CancelReservationRequest, ConfirmReservationRequest, CreateReservationRequest, ExtendReservationRequest,
+    GetReservationRequest, OnExpired, ReleaseReservationRequest, Reservation, ReservationMode,
+};
+use tonic::{Code, Status};
+
+use crate::client::{Inventory, owned_by, owner_value, reason};
+use crate::clock::seconds;
+use crate::event::SaleEvent;
+use crate::fetch;
+use crate::history::{Action, Ask, Reason, Told, Units, owner_name};
+
+/// Asks once.
+pub(super) async fn ask(client: Inventory, event: &SaleEvent, ask: &Ask) -> Told {
+    match call(client, event, ask).await {
+        Ok(reservation) => told_by_answer(event, ask, &reservation),
+        Err(status) => told_by_status(&status),
+    }
+}
+
+async fn call(mut client: Inventory, event: &SaleEvent, ask: &Ask) -> Result<Reservation, Status> {
+    let owner = owner_value(&owner_name(ask.owner));
+    let name = event.reservation(ask.reservation);
+    let answer = match &ask.action {
+        Action::Reserve { .. } => client.create_reservation(owned_by(owner, reserve_request(event, ask))).await,
+        Action::Extend { ttl_seconds } => {
+            let request = ExtendReservationRequest { name, ttl: Some(seconds(*ttl_seconds)) };
+            client.extend_reservation(owned_by(owner, request)).await
+        }
+        Action::Confirm { order_ref, reacquire } => {
+            let on_expired = if *reacquire { OnExpired::Reacquire } else { OnExpired::Fail };
+            let order_ref = order_ref.clone();
+            let request = ConfirmReservationRequest { name, order_ref, on_expired: on_expired.into() };
+            client.confirm_reservation(owned_by(owner, request)).await
+        }
+        Action::Release => client.release_reservation(owned_by(owner, ReleaseReservationRequest { name })).await,
+        Action::Cancel { lines } => {
+            let line = |units: &Units| CancelLine {
+                allocation: event.allocation(units.allocation).to_owned(),
+                cancelled_quantity: units.count,
+            };
+            let request = CancelReservationRequest { name, lines: lines.iter().map(line).collect() };
+            client.cancel_reservation(owned_by(owner, request)).await
+        }
+        Action::Get => client.get_reservation(owned_by(owner, GetReservationRequest { name })).await,
+    };
+    answer.map(tonic::Response::into_inner)
+}
+
+fn reserve_request(event: &SaleEvent, ask: &Ask) -> CreateReservationRequest {
+    let Action::Reserve { lines, up_to, replaces, sell_as } = &ask.action else {
+        return CreateReservationRequest::default();
+    };
+    let line = |units: &Units| Line {
+        allocation: event.allocation(units.allocation).to_owned(),
+        quantity: units.count,
+        ..Line::default()
+    };
+    let mode = if *up_to { ReservationMode::UpTo } else { ReservationMode::AllOrNothing };
+    CreateReservationRequest {
+        parent: event.name.clone(),
+        reservation_id: ask.reservation.to_string(),
+        reservation: Some(Reservation { lines: lines.iter().map(line).collect(), ..Reservation::default() }),
+        mode: mode.into(),
+        replaces: replaces.map(|id| event.reservation(id)).unwrap_or_default(),
+        order_ref: sell_as.clone().unwrap_or_default(),
+    }
+}
+
+fn told_by_answer(event: &SaleEvent, ask: &Ask, reservation: &Reservation) -> Told {
+    let owner = owner_name(ask.owner);
+    if reservation.name != event.reservation(ask.reservation) || reservation.owner != owner {
+        let Reservation { name, owner: other, .. } = reservation;
+        return Told::Nonsense(format!("{owner} asked for {}, and was shown {name} of {other}", ask.reservation));
+    }
+    match fetch::view(event, reservation) {
+        Ok(view) => Told::Shown(view),
+        Err(error) => Told::Nonsense(error.to_string()),
+    }
+}
+
+/// An error without a reason of the API comes from the connection: nobody knows what the server did before it broke.
+fn told_by_status(status: &Status) -> Told {
+    let text = || format!("{:?}: {}", status.code(), status.message());
+    match (reason(status), status.code()) {
+        (Some(reason), _) if reason == "OVERLOADED" => Told::Busy,
+        (Some(_), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled) | (None, _) => Told::Unknown(text()),
+        (Some(reason), _) => match Reason::parse(&reason) {
+            Some(reason) => Told::Refused(reason),
+            None => Told::Nonsense(format!("{reason}, {}", text())),
+        },
+    }
+}

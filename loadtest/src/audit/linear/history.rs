@@ -176,7 +176,7 @@ pub(super) enum Answer {
 pub(super) struct Shown {
     /// Its state.
     pub state: State,
-    /// In order of allocations.
+    /// In order of allocations; those of which nothing was granted are left out.
     pub lines: Vec<Line>,
     /// When the hold lapses; matters only of holds.
     pub expires: Micros,

@@ -269,7 +269,7 @@ impl<'a> Model<'a> {
             freed: freed.map(|(_, shown)| shown),
         };
         let quantities = plan.make(answer)?;
-        let lines = request.wishes.iter().zip(quantities);
+        let lines = request.wishes.iter().zip(quantities).filter(|(_, quantity)| *quantity != 0);
         let shown = Shown {
             state: if request.order.is_some() { State::Confirmed } else { State::Held },
             lines: lines

@@ -105,8 +105,12 @@ impl Plan<'_> {
             return Err(*reason);
         }
         let Some(told) = presumed(answer).filter(|_| self.up_to) else { return Ok(each) };
-        let told: Vec<i64> = told.lines.iter().map(|line| line.quantity).collect();
-        let within = told.len() == each.len() && told.iter().zip(&each).all(|(told, most)| (0..=*most).contains(told));
+        let granted = |of: usize| {
+            let lines = told.lines.iter().filter(|line| line.allocation == of);
+            lines.map(|line| line.quantity).sum::<i64>()
+        };
+        let told: Vec<_> = self.wishes.iter().map(|(allocation, _)| granted(*allocation)).collect();
+        let within = told.iter().zip(&each).all(|(told, most)| (0..=*most).contains(told));
         let fits = within && (1..=all).contains(&told.iter().sum());
         Ok(if fits { told } else { each })
     }

@@ -188,7 +188,7 @@ impl<'a> Translation<'a> {
             quantity: line.quantity.into(),
             cancelled: line.cancelled.into(),
         };
-        let mut lines: Vec<_> = view.lines.iter().map(line).collect();
+        let mut lines: Vec<_> = view.lines.iter().filter(|line| line.quantity != 0).map(line).collect();
         lines.sort_unstable_by_key(|line| line.allocation);
         let order = Some(&view.order_ref).filter(|order| !order.is_empty());
         let order = order.map(|order| self.orders.of(order));
@@ -257,7 +257,7 @@ impl<'a> Translation<'a> {
             }
         };
         let line = |(allocation, _)| Line { allocation, quantity: granted(allocation), cancelled: 0 };
-        let lines = wishes.into_iter().map(line).collect();
+        let lines = wishes.into_iter().map(line).filter(|line| line.quantity != 0).collect();
         Shown { state: State::Held, lines, expires: entry.expires.unwrap_or(Micros::MAX), order: None }
     }
 

@@ -115,7 +115,7 @@ fn doctored(answer: &Answer, random: &mut SmallRng) -> Answer {
             match random.random_range(0..4) {
                 0 => shown.state = STATES[random.random_range(0..STATES.len())],
                 1 => shown.expires += random.random_range(-20_000..=20_000),
-                2 => shown.lines[0].quantity = (shown.lines[0].quantity + random.random_range(-1..=1)).max(0),
+                2 => shown.lines[0].quantity = (shown.lines[0].quantity + random.random_range(-1..=1)).max(1),
                 _ => shown.lines[0].cancelled = random.random_range(0..=shown.lines[0].quantity),
             }
             Answer::Shown(shown)

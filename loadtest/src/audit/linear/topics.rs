@@ -1,7 +1,8 @@
 //! Who waits for what.
 
-use super::history::{Deed, History, Transition};
+use super::history::{Answer, Deed, History, Transition};
 use super::model::Change;
+use crate::history::Reason;
 
 /// Which open operations a change concerns, so that only these are held against the new state.
 pub(super) struct Topics {
@@ -44,6 +45,8 @@ impl Topics {
     fn each_of(&mut self, history: &History, index: usize, mut act: impl FnMut(&mut Vec<usize>)) {
         let operation = &history.operations[index];
         let refused = !operation.may_change();
+        let lacks = matches!(&operation.answer, Answer::Refused(reason) if reason.is_lack());
+        let limited = operation.answer == Answer::Refused(Reason::OwnerLimitExceeded);
         match &operation.deed {
             Deed::Reserve { request } => {
                 let request = &history.requests[*request];
@@ -51,8 +54,11 @@ impl Topics {
                 if let Some(replaced) = request.replaces {
                     act(&mut self.reservations[replaced]);
                 }
-                if refused {
+                if lacks {
                     request.wishes.iter().for_each(|(allocation, _)| act(&mut self.allocations[*allocation]));
+                }
+                // Limits go before availability, so that no lack is told of who is over his limit.
+                if lacks || limited {
                     act(&mut self.owners[request.owner]);
                 }
             }

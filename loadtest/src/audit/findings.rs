@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Kinds of violations. All but the last five are keys of the report's contract.
+/// Kinds of violations. The first six are keys of the report's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// Units held and sold beyond capacity, at any moment.
@@ -27,11 +27,15 @@ pub enum Key {
     Disclosed,
     /// Any other answer that was not true.
     WrongAnswer,
+    /// Answers that no order of the calls makes true.
+    NotLinearizable,
+    /// No violation, and no pass: answers of which nobody could find out whether some order of the calls makes them true.
+    Unproven,
 }
 
 impl Key {
     /// Every key.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Oversold,
         Self::Lost,
         Self::Duplicated,
@@ -43,6 +47,8 @@ impl Key {
         Self::Mismatched,
         Self::Disclosed,
         Self::WrongAnswer,
+        Self::NotLinearizable,
+        Self::Unproven,
     ];
 
     /// The name in the report.
@@ -59,6 +65,8 @@ impl Key {
             Self::Mismatched => "mismatched",
             Self::Disclosed => "disclosed",
             Self::WrongAnswer => "wrong_answer",
+            Self::NotLinearizable => "not_linearizable",
+            Self::Unproven => "unproven",
         }
     }
 }

@@ -9,6 +9,7 @@ mod causes;
 pub mod evidence;
 pub mod findings;
 mod ledger;
+mod linear;
 mod story;
 mod tables;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     causes::check(evidence, &ledger, &mut findings);
     tables::check(evidence, &ledger, &mut findings);
     check_promises(evidence, &mut findings);
+    linear::check(evidence, &ledger, &mut findings);
     let unknown = evidence.calls.iter().filter(|call| matches!(call.told, Told::Unknown(_))).count() as u64;
     Verdict { capacity: evidence.counters.capacity(), sold: evidence.counters.sold(), unknown, findings }
 }

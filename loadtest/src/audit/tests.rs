@@ -18,16 +18,16 @@ const LIMIT: i32 = 3;
 /// The honest sale has this many units, of which the last change leaves none.
 const CAPACITY: i32 = 4;
 
-fn ms(millis: i64) -> Micros {
+pub(super) fn ms(millis: i64) -> Micros {
     millis * 1_000
 }
 
-fn id(number: u32) -> Uuid {
+pub(super) fn id(number: u32) -> Uuid {
     Uuid::from_u128(u128::from(number))
 }
 
 /// A change of reservation `number`, whose owner has the same number.
-fn entry(at: i64, kind: Kind, number: u32, held: i32, sold: i32) -> Entry {
+pub(super) fn entry(at: i64, kind: Kind, number: u32, held: i32, sold: i32) -> Entry {
     let delta = Delta { allocation: NUMBER, capacity: 0, held, sold };
     let expires = matches!(kind, Kind::Reserved | Kind::Extended).then(|| ms(at + 2_000));
     let sells = matches!(kind, Kind::Confirmed | Kind::Sold | Kind::Reacquired);
@@ -52,40 +52,40 @@ fn order(number: u32) -> String {
     format!("order-{number}")
 }
 
-fn view(state: State, quantity: i32, expires: i64) -> View {
+pub(super) fn view(state: State, quantity: i32, expires: i64) -> View {
     let line = Line { allocation: NUMBER, quantity, cancelled: 0 };
     View { state, lines: vec![line], expires: ms(expires), order_ref: String::new() }
 }
 
-fn sold(number: u32, quantity: i32, cancelled: i32) -> View {
+pub(super) fn sold(number: u32, quantity: i32, cancelled: i32) -> View {
     let lines = vec![Line { allocation: NUMBER, quantity, cancelled }];
     View { lines, order_ref: order(number), ..view(State::Confirmed, quantity, 0) }
 }
 
-fn call(start: i64, number: u32, action: Action, told: Told) -> Call {
+pub(super) fn call(start: i64, number: u32, action: Action, told: Told) -> Call {
     let ask = Ask { owner: number, intruder: false, reservation: id(number), action };
     Call { event: 0, ask, due: ms(start), start: ms(start), end: ms(start + 100), told }
 }
 
-fn units(count: i32) -> Vec<Units> {
+pub(super) fn units(count: i32) -> Vec<Units> {
     vec![Units { allocation: NUMBER, count }]
 }
 
-fn reserve(quantity: i32) -> Action {
+pub(super) fn reserve(quantity: i32) -> Action {
     Action::Reserve { lines: units(quantity), up_to: false, replaces: None, sell_as: None }
 }
 
 /// One unit, without a hold.
-fn buy(number: u32) -> Action {
+pub(super) fn buy(number: u32) -> Action {
     Action::Reserve { lines: units(1), up_to: false, replaces: None, sell_as: Some(order(number)) }
 }
 
-fn confirm(number: u32) -> Action {
+pub(super) fn confirm(number: u32) -> Action {
     Action::Confirm { order_ref: order(number), reacquire: false }
 }
 
 /// 1 buys 2; 2 releases; 3 abandons; 4 extends, buys 2 and returns 1; 5 buys the last at once; 6 comes while all is sold.
-fn honest_journal() -> Vec<Entry> {
+pub(super) fn honest_journal() -> Vec<Entry> {
     vec![
         set_up(0, Kind::EventCreated, 0),
         set_up(10, Kind::AllocationCreated, CAPACITY),
@@ -103,7 +103,7 @@ fn honest_journal() -> Vec<Entry> {
     ]
 }
 
-fn honest_calls() -> Vec<Call> {
+pub(super) fn honest_calls() -> Vec<Call> {
     let mut calls = vec![
         call(9_950, 1, reserve(2), Told::Shown(view(State::Held, 2, 12_000))),
         call(9_960, 1, reserve(2), Told::Shown(view(State::Held, 2, 12_000))),
@@ -135,7 +135,7 @@ fn intrusion(action: Action, told: Told) -> Call {
 }
 
 /// What a server would hold after this journal.
-fn evidence(mut journal: Vec<Entry>, calls: Vec<Call>) -> Evidence {
+pub(super) fn evidence(mut journal: Vec<Entry>, calls: Vec<Call>) -> Evidence {
     for (entry, seq) in journal.iter_mut().zip(1..) {
         entry.seq = seq;
     }
@@ -166,19 +166,19 @@ fn evidence(mut journal: Vec<Entry>, calls: Vec<Call>) -> Evidence {
     }
 }
 
-fn honest() -> Evidence {
+pub(super) fn honest() -> Evidence {
     evidence(honest_journal(), honest_calls())
 }
 
 /// The honest history with another journal, and tables that agree with it.
-fn with_journal(doctor: impl FnOnce(&mut Vec<Entry>)) -> Evidence {
+pub(super) fn with_journal(doctor: impl FnOnce(&mut Vec<Entry>)) -> Evidence {
     let mut journal = honest_journal();
     doctor(&mut journal);
     evidence(journal, honest_calls())
 }
 
 /// The honest history with one more call.
-fn with_call(call: Call) -> Evidence {
+pub(super) fn with_call(call: Call) -> Evidence {
     let mut evidence = honest();
     evidence.calls.push(call);
     evidence
@@ -472,6 +472,8 @@ fn two_allocations() -> Evidence {
         journal,
         counters: Counters { seq: 5, read_at: ms(60_000), allocations: vec![counter("hot"), counter("hot-1")] },
         reservations: vec![Stored { id: id(1), owner: owner_name(1), view: released }],
+        // A limit is a reason that goes before a lack.
+        limits: Limits::default(),
         must_be_sold_out: false,
         ..evidence(honest_journal(), calls)
     }

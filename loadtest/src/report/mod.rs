@@ -76,6 +76,10 @@ pub struct AuditCounts {
     pub disclosed: u64,
     /// See [`Key`].
     pub wrong_answer: u64,
+    /// See [`Key`].
+    pub not_linearizable: u64,
+    /// See [`Key`].
+    pub unproven: u64,
 }
 
 impl AuditCounts {
@@ -95,6 +99,8 @@ impl AuditCounts {
         self.mismatched += other.mismatched;
         self.disclosed += other.disclosed;
         self.wrong_answer += other.wrong_answer;
+        self.not_linearizable += other.not_linearizable;
+        self.unproven += other.unproven;
     }
 
     /// Whether there is no violation of any kind.
@@ -122,6 +128,8 @@ impl From<&Verdict> for AuditCounts {
             mismatched: count(Key::Mismatched),
             disclosed: count(Key::Disclosed),
             wrong_answer: count(Key::WrongAnswer),
+            not_linearizable: count(Key::NotLinearizable),
+            unproven: count(Key::Unproven),
         }
     }
 }

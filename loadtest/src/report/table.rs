@@ -66,6 +66,8 @@ fn audit_rows(audit: &AuditCounts) -> Vec<(String, String)> {
         "mismatched",
         "disclosed",
         "wrong_answer",
+        "not_linearizable",
+        "unproven",
         "unknown",
     ];
     let row = |name: &&str| counts.get(*name).map(|value| (name.replace('_', " "), plain(value)));

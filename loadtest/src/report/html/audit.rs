@@ -26,7 +26,7 @@ pub(super) fn section(audit: &AuditCounts) -> Markup {
     }
 }
 
-fn violations_of(audit: &AuditCounts) -> [(&'static str, u64); 11] {
+fn violations_of(audit: &AuditCounts) -> [(&'static str, u64); 13] {
     [
         ("oversold", audit.oversold),
         ("lost", audit.lost),
@@ -39,6 +39,8 @@ fn violations_of(audit: &AuditCounts) -> [(&'static str, u64); 11] {
         ("mismatched", audit.mismatched),
         ("disclosed", audit.disclosed),
         ("wrong_answer", audit.wrong_answer),
+        ("not_linearizable", audit.not_linearizable),
+        ("unproven", audit.unproven),
     ]
 }
 

@@ -1,0 +1,37 @@
+//! Which change of the journal a call can have made.
+
+use crate::audit::evidence::{Delta, Entry, Kind};
+use crate::history::{Action, Call, CapacityChange, Told, owner_name};
+
+/// Whether a change of the journal can be the effect of a call.
+pub(super) fn can_have_made(call: &Call, entry: &Entry) -> bool {
+    let own = entry.owner == owner_name(call.ask.owner);
+    own && match (&call.ask.action, entry.kind) {
+        (Action::Reserve { sell_as, .. }, Kind::Reserved | Kind::Sold) => {
+            sell_as.is_some() == (entry.kind == Kind::Sold)
+        }
+        (Action::Extend { .. }, Kind::Extended) => match &call.told {
+            Told::Shown(view) => Some(view.expires) == entry.expires,
+            Told::Refused(_) | Told::Busy | Told::Unknown(_) | Told::Nonsense(_) => true,
+        },
+        (Action::Confirm { order_ref, .. }, Kind::Confirmed | Kind::Reacquired) => *order_ref == entry.order_ref,
+        (Action::Release, Kind::Released) | (Action::Cancel { .. }, Kind::Cancelled) => true,
+        _ => false,
+    }
+}
+
+/// Whether a change of the journal can be the effect of an operator's call.
+pub(super) fn is_operators(change: CapacityChange, entry: &Entry) -> bool {
+    let adds = |allocation, units| {
+        entry.deltas.iter().any(|delta: &Delta| delta.allocation == allocation && delta.capacity == units)
+    };
+    match (change, entry.kind) {
+        (CapacityChange::Set { allocation, .. }, Kind::AllocationUpdated) => {
+            entry.deltas.iter().any(|delta| delta.allocation == allocation)
+        }
+        (CapacityChange::Transfer { from, to, units }, Kind::CapacityTransferred) => {
+            adds(from, -units) && adds(to, units)
+        }
+        _ => false,
+    }
+}

@@ -123,9 +123,10 @@ impl Judge<'_> {
             self.availability.get(allocation).map_or(0, |availability| availability.least_between(from, to))
         };
         let wanted = self.wanted(call);
-        // Whoever takes what there is gets something as long as any of his lines has a unit.
+        // Whoever takes what there is gets something as long as any of his lines has a unit; but his limit may close that line.
         if let Action::Reserve { up_to: true, .. } = call.ask.action {
-            let most = wanted.iter().map(|units| least(units.allocation)).max()?;
+            let units = wanted.iter().map(|units| least(units.allocation));
+            let most = if self.limits.per_allocation == 0 { units.max()? } else { units.min()? };
             return (most >= 1).then(|| format!("at least {most} units were"));
         }
         let enough = wanted.iter().all(|units| least(units.allocation) >= units.count);

@@ -492,6 +492,21 @@ fn a_reservation_of_several_allocations_moves_all_of_them() {
 }
 
 #[test]
+fn whoever_takes_what_there_is_may_be_kept_from_it_by_his_limit() {
+    let lines = vec![Units { allocation: NUMBER, count: 1 }, Units { allocation: SECOND, count: 1 }];
+    let action = Action::Reserve { lines, up_to: true, replaces: None, sell_as: None };
+    let mut evidence = two_allocations();
+    evidence.journal[2].deltas[0].capacity = 0;
+    evidence.journal.truncate(3);
+    evidence.calls = vec![call(11_000, 7, action, Told::Refused(Reason::AllHeld))];
+    let told = |per_allocation| {
+        let limits = Limits { per_owner: 0, per_allocation };
+        judge(&Evidence { limits, ..evidence.clone() }).findings.count(Key::FalseSoldOut)
+    };
+    assert_eq!((told(0), told(1)), (1, 0));
+}
+
+#[test]
 fn sold_out_is_false_if_each_of_the_lines_had_enough() {
     let refused = |counts: [i32; 2], start| {
         let lines =

@@ -4,6 +4,7 @@
 mod bad_input;
 mod cli;
 mod cli_with_server;
+mod client;
 mod database_faults;
 mod database_roles;
 mod database_tls;

@@ -1,5 +1,5 @@
 //! A buyer: looks at an event, takes two units, and pays. Start `boxoffice serve --dev`, then
-//! `cargo run --example buyer [URL [EVENT [ALLOCATION]]]`.
+//! `cargo run --example buyer [HOST:PORT [EVENT [ALLOCATION]]]`.
 
 use boxoffice::client::{Caller, Client, Config, Error, Refusal};
 use boxoffice_proto::v1::reservation::Line;
@@ -9,9 +9,13 @@ use boxoffice_proto::v1::{ConfirmReservationRequest, CreateReservationRequest, E
 async fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
     let mut next = |otherwise: &str| arguments.next().unwrap_or_else(|| otherwise.to_owned());
-    let (url, event, allocation) = (next("http://127.0.0.1:50051"), next("demo"), next("floor"));
+    buy(&next("127.0.0.1:50051"), &next("demo"), &next("floor")).await
+}
+
+/// Buys two units of an allocation.
+pub(crate) async fn buy(target: &str, event: &str, allocation: &str) -> Result<(), Error> {
     // Several URLs may be named; an attempt that fails is repeated at the next. With tokens: Caller::token.
-    let client = Client::connect(&[url], Caller::owner("ann")?, Config::default())?;
+    let client = Client::connect(&[format!("http://{target}")], Caller::owner("ann")?, Config::default())?;
 
     let seen = client.get_event(GetEventRequest { name: format!("events/{event}"), ..Default::default() }).await?;
     show(&seen);

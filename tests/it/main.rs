@@ -23,4 +23,5 @@ mod rolling;
 mod rush;
 mod scale_out;
 mod servers;
+mod strangers;
 mod support;

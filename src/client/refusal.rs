@@ -28,7 +28,7 @@ pub enum Refusal {
     PermissionDenied,
     /// `INVALID_…`: the request is wrong, and stays so.
     Invalid(String),
-    /// A reason that this client does not know; empty where the answer is not one of Boxoffice.
+    /// A reason that this client does not know, or none.
     Other(String),
 }
 
@@ -63,6 +63,8 @@ impl From<&str> for Refusal {
 pub struct Refused {
     /// Why.
     pub refusal: Refusal,
+    /// The same in the words of the API; empty where the answer is not one of Boxoffice.
+    pub reason: String,
     /// More about the reason, such as `available` or `next_expire_time`.
     pub metadata: HashMap<String, String>,
     /// The whole answer, with the wrong fields among its details where there are any.
@@ -76,7 +78,7 @@ impl Refused {
             domain: String::new(),
             metadata: HashMap::new(),
         });
-        Self { refusal: Refusal::from(reason.as_str()), metadata, status }
+        Self { refusal: Refusal::from(reason.as_str()), reason, metadata, status }
     }
 
     /// The code of the answer.

@@ -9,6 +9,7 @@ use boxoffice::client::{Caller, Client, Config, Error, Refusal};
 use boxoffice::server::ServerConfig;
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::reservation::State;
+use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::codegen::http;
@@ -149,6 +150,28 @@ async fn a_lost_answer_is_given_again_and_nothing_happens_twice() {
     assert_eq!((lost.load(Ordering::SeqCst), unlucky.retries()), (1, 1));
     assert_eq!(event(&server).await.allocations[0].sold, 2);
     assert_eq!(assert_audit_is_clean(&server).await.reservations, 1);
+}
+
+#[tokio::test]
+async fn an_attempt_that_hangs_is_given_up_and_the_next_one_gets_its_answer() {
+    let (_data, server) = server_with_event(v1::Event::default(), &[("floor", 10)]).await;
+    let client = client_with(
+        &[server.url()],
+        Config { attempt_timeout: Duration::from_millis(100), attempts_max: 1_000, ..Config::default() },
+    );
+    client.create_reservation(wants("", &[("floor", 1)])).await.expect("a connection");
+    server.signal(Signal::STOP);
+    let go_on = async {
+        while client.retries() < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        server.signal(Signal::CONT);
+    };
+    // The server reads all attempts when it goes on: those whose time is over, too.
+    let (hold, ()) = tokio::join!(client.create_reservation(wants("", &[("floor", 2)])), go_on);
+    assert_eq!(hold.expect("a hold").state(), State::Held);
+    assert_eq!(event(&server).await.allocations[0].held, 3, "once");
+    assert_eq!(assert_audit_is_clean(&server).await.reservations, 2);
 }
 
 #[tokio::test]

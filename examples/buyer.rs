@@ -1,15 +1,20 @@
 //! A buyer: looks at an event, takes two units, and pays. Start `boxoffice serve --dev`, then
 //! `cargo run --example buyer [HOST:PORT [EVENT [ALLOCATION]]]`.
 
-use boxoffice::client::{Caller, Client, Config, Error, Refusal};
+use boxoffice::client::{Caller, Client, Config, Error};
 use boxoffice_proto::v1::reservation::Line;
 use boxoffice_proto::v1::{ConfirmReservationRequest, CreateReservationRequest, Event, GetEventRequest, Reservation};
 
 #[tokio::main]
-async fn main() -> Result<(), Error> {
+async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let mut next = |otherwise: &str| arguments.next().unwrap_or_else(|| otherwise.to_owned());
-    buy(&next("127.0.0.1:50051"), &next("demo"), &next("floor")).await
+    match buy(&next("127.0.0.1:50051"), &next("demo"), &next("floor")).await {
+        // Programs tell refusals apart by `refused.refusal`, an enum.
+        Err(Error::Refused(refused)) => println!("refused: {}", refused.reason),
+        done => done?,
+    }
+    Ok(())
 }
 
 /// Buys two units of an allocation.
@@ -27,14 +32,8 @@ pub(crate) async fn buy(target: &str, event: &str, allocation: &str) -> Result<(
         reservation: Some(Reservation { lines: vec![line], ..Default::default() }),
         ..Default::default()
     };
-    let hold = match client.create_reservation(wanted).await {
-        Ok(hold) => hold,
-        Err(Error::Refused(refused)) if refused.refusal == Refusal::SoldOut => {
-            println!("sold out");
-            return Ok(());
-        }
-        Err(error) => return Err(error),
-    };
+    // Whatever becomes of the connection, all attempts send the same id, which the client chooses here.
+    let hold = client.create_reservation(wanted).await?;
     println!("held: {}", hold.name);
 
     // The order's own number, chosen once: with it, a repeated confirmation happens once.

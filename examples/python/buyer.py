@@ -31,13 +31,7 @@ def main(target: str = "127.0.0.1:50051", event: str = "demo", allocation: str =
             reservation_id=str(uuid.uuid4()),
             reservation=resources.Reservation(lines=[line]),
         )
-        try:
-            hold = inventory.CreateReservation(wanted, metadata=CALLER)
-        except grpc.RpcError as error:
-            if client.reason(error) == "SOLD_OUT":
-                print("sold out")
-                return
-            raise
+        hold = inventory.CreateReservation(wanted, metadata=CALLER)
         print(f"held: {hold.name}")
 
         # The order's own number, chosen once: with it, a repeated confirmation happens once.
@@ -47,4 +41,9 @@ def main(target: str = "127.0.0.1:50051", event: str = "demo", allocation: str =
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except grpc.RpcError as error:
+        if not client.reason(error):
+            raise
+        print(f"refused: {client.reason(error)}")

@@ -34,8 +34,8 @@ async function buy(): Promise<void> {
 try {
   await buy();
 } catch (error) {
-  if (reason(error) !== "SOLD_OUT") throw error;
-  console.log("sold out");
+  if (!reason(error)) throw error;
+  console.log(`refused: ${reason(error)}`);
 } finally {
   inventory.close();
 }

@@ -4,6 +4,7 @@
 #[path = "../../../examples/buyer.rs"]
 mod buyer;
 
+use boxoffice::client::{Error, Refusal};
 use boxoffice_proto::v1;
 use tokio::process::Command;
 
@@ -14,7 +15,7 @@ async fn sale() -> (tempfile::TempDir, Server) {
     server_with_event(v1::Event::default(), &[("floor", 2)]).await
 }
 
-/// Runs an example until it says that nothing is left.
+/// Runs an example twice: the second time nothing is left.
 async fn buys(mut example: impl FnMut() -> Command) {
     let (_data, server) = sale().await;
     let mut printed = Vec::new();
@@ -26,7 +27,7 @@ async fn buys(mut example: impl FnMut() -> Command) {
     let name = printed.get(1).and_then(|line| line.strip_prefix("held: ")).expect("a reservation's name");
     let available = |count: i32| format!("events/sale/allocations/floor: {count} of 2 available");
     let (held, sold) = (format!("held: {name}"), format!("sold: {name} for order-1"));
-    assert_eq!(printed, [available(2), held, sold, available(0), "sold out".to_owned()]);
+    assert_eq!(printed, [available(2), held, sold, available(0), "refused: SOLD_OUT".to_owned()]);
     assert_all_is_sold(&server).await;
 }
 
@@ -57,8 +58,8 @@ async fn the_example_in_typescript_buys() {
 #[tokio::test]
 async fn the_example_in_rust_buys() {
     let (_data, server) = sale().await;
-    for _ in 0..2 {
-        buyer::buy(server.address(), "sale", "floor").await.expect("sold, or sold out");
-    }
+    buyer::buy(server.address(), "sale", "floor").await.expect("sold");
+    let refused = buyer::buy(server.address(), "sale", "floor").await.expect_err("nothing is left");
+    assert!(matches!(refused, Error::Refused(refused) if refused.refusal == Refusal::SoldOut));
     assert_all_is_sold(&server).await;
 }

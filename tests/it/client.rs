@@ -36,6 +36,15 @@ fn client_with(urls: &[&str], config: Config) -> Client {
     Client::connect(urls, Caller::owner("ann").expect("a name"), config).expect("a URL")
 }
 
+/// Returns when a client has repeated so many attempts.
+async fn retried(client: &Client, count: u64) {
+    let begin = Instant::now();
+    while client.retries() < count {
+        assert!(begin.elapsed() < PATIENCE, "it asks again");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// Buys until it is told to stop. Returns the names of what was sold.
 async fn buy(client: Client, stop: Arc<AtomicBool>, answered: Arc<AtomicUsize>) -> Vec<String> {
     let mut sold = Vec::new();
@@ -162,9 +171,7 @@ async fn an_attempt_that_hangs_is_given_up_and_the_next_one_gets_its_answer() {
     client.create_reservation(wants("", &[("floor", 1)])).await.expect("a connection");
     server.signal(Signal::STOP);
     let go_on = async {
-        while client.retries() < 2 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        retried(&client, 2).await;
         server.signal(Signal::CONT);
     };
     // The server reads all attempts when it goes on: those whose time is over, too.
@@ -203,9 +210,7 @@ async fn an_overloaded_server_is_asked_again_when_it_wants_to_be() {
     let name = format!("events/{EVENT}");
     let call = client.get_event(v1::GetEventRequest { name: name.clone(), consistency: 0 });
     let free = async {
-        while client.retries() == 0 {
-            tokio::task::yield_now().await;
-        }
+        retried(&client, 1).await;
         let asked_again_after = begin.elapsed();
         stuck.abort();
         asked_again_after

@@ -4,6 +4,7 @@
 mod bad_input;
 mod cli;
 mod cli_with_server;
+mod client;
 mod database_faults;
 mod database_roles;
 mod database_tls;
@@ -22,4 +23,5 @@ mod rolling;
 mod rush;
 mod scale_out;
 mod servers;
+mod strangers;
 mod support;

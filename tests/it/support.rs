@@ -49,10 +49,19 @@ impl Server {
         Self::launch(&[&store[..], &small, more].concat())
     }
 
+    /// Starts it where another server listened before.
+    pub(crate) fn start_at(address: &str, data: &Path) -> Self {
+        Self::launch_at(address, &["--data", data.to_str().expect("a path in UTF-8")])
+    }
+
     /// Starts it with these options.
     pub(crate) fn launch(arguments: &[&str]) -> Self {
+        Self::launch_at("127.0.0.1:0", arguments)
+    }
+
+    fn launch_at(address: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_boxoffice"))
-            .args(["serve", "--dev", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--dev", "--listen", address])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -87,6 +96,15 @@ impl Server {
     /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
     }
 
     pub(crate) fn channel(&self) -> Channel {

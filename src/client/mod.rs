@@ -1,0 +1,254 @@
+//! A client for buyers' programs that does the retries right: the same ids at each attempt, back-off with jitter, a deadline
+//! that the server is told, and no second try for what was refused.
+//!
+//! ```no_run
+//! use boxoffice::client::{Caller, Client, Config, Error, Refusal};
+//! use boxoffice_proto::v1::{ConfirmReservationRequest, CreateReservationRequest, Reservation, reservation::Line};
+//!
+//! # async fn buy() -> Result<(), Error> {
+//! let client = Client::connect(&["http://127.0.0.1:50051"], Caller::owner("ann")?, Config::default())?;
+//! let line = Line { allocation: "events/demo/allocations/floor".into(), quantity: 2, ..Line::default() };
+//! let hold = client
+//!     .create_reservation(CreateReservationRequest {
+//!         parent: "events/demo".into(),
+//!         reservation: Some(Reservation { lines: vec![line], ..Reservation::default() }),
+//!         ..CreateReservationRequest::default() // no reservation_id: the client chooses one
+//!     })
+//!     .await;
+//! match hold {
+//!     Ok(hold) => {
+//!         let order_ref = "order-1".into();
+//!         let request = ConfirmReservationRequest { name: hold.name, order_ref, ..Default::default() };
+//!         client.confirm_reservation(request).await?;
+//!     }
+//!     Err(Error::Refused(refused)) if refused.refusal == Refusal::SoldOut => println!("sold out"),
+//!     Err(error) => return Err(error),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Every call that changes something can be repeated as it is, because its ids make it happen once. So after
+//! [`Error::Unanswered`] the same request may be sent again at any later time, and is answered with the truth.
+//! (`docs/clients.md` says the same for other languages.)
+
+mod answer;
+mod caller;
+mod config;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use boxoffice_proto::v1;
+use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status};
+
+use self::answer::{Failed, judge};
+pub use self::caller::Caller;
+pub use self::config::Config;
+pub use self::refusal::{Refusal, Refused};
+
+/// The generated client below.
+type Inventory = InventoryServiceClient<Channel>;
+
+/// Largest answer: an event may have a thousand allocations.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Why there is no answer that could be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server said no. It had no effect, and asking again is answered the same until something else changes.
+    #[error(transparent)]
+    Refused(Box<Refused>),
+    /// No attempt was answered in time. Whether the call had an effect is unknown: send the same request again later.
+    #[error("no answer for {name} in {attempts} attempts")]
+    Unanswered {
+        /// What the call was about: the reservation's name, its id included where this client chose it.
+        name: String,
+        /// How often it was sent.
+        attempts: u32,
+        /// What became of the last attempt.
+        #[source]
+        last: Box<Status>,
+    },
+    /// A server's URL, an owner's name or a token that cannot be one.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// A buyer's (or a gateway's) connections. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Never empty.
+    servers: Vec<Inventory>,
+    caller: Caller,
+    config: Config,
+    /// Whose turn it is, modulo their number. It moves on when an attempt fails.
+    turn: AtomicUsize,
+    retries: AtomicU64,
+}
+
+impl Client {
+    /// Prepares connections to `servers` (URLs, all of the same service), which connect when they are first used. The first is
+    /// asked until an attempt fails; then the next has its turn.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`]: there is no URL, or one cannot be read.
+    pub fn connect(servers: &[impl AsRef<str>], caller: Caller, config: Config) -> Result<Self, Error> {
+        let channel = |url: &str| {
+            let endpoint = Endpoint::from_shared(url.to_owned())
+                .map_err(|_| Error::Unusable(format!("not a server's URL: {url:?}")))?;
+            Ok(config.prepare(endpoint).connect_lazy())
+        };
+        let channels = servers.iter().map(|url| channel(url.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        Self::over(channels, caller, config)
+    }
+
+    /// The same over channels of your own making, such as ones with TLS.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`]: there is no channel.
+    pub fn over(channels: Vec<Channel>, caller: Caller, config: Config) -> Result<Self, Error> {
+        if channels.is_empty() {
+            return Err(Error::Unusable("no server is named".to_owned()));
+        }
+        let client = |channel| Inventory::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+        let servers = channels.into_iter().map(client).collect();
+        let (turn, retries) = Default::default();
+        Ok(Self { shared: Arc::new(Shared { servers, caller, config, turn, retries }) })
+    }
+
+    /// How many attempts were repetitions, over all calls: worth watching.
+    #[must_use]
+    pub fn retries(&self) -> u64 {
+        self.shared.retries.load(Ordering::Relaxed)
+    }
+
+    /// One event with its allocations and counts.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn get_event(&self, request: v1::GetEventRequest) -> Result<v1::Event, Error> {
+        let name = request.name.clone();
+        self.call(name, request, async |mut to: Inventory, request| to.get_event(request).await).await
+    }
+
+    /// Takes units. Without a `reservation_id`, the client chooses one (of version 7, which is stored fastest). A program that
+    /// wants to know after a crash what became of it chooses the id itself, and writes it down first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn create_reservation(
+        &self,
+        mut request: v1::CreateReservationRequest,
+    ) -> Result<v1::Reservation, Error> {
+        if request.reservation_id.is_empty() {
+            request.reservation_id = (self.shared.config.new_id)().to_string();
+        }
+        let name = format!("{}/reservations/{}", request.parent, request.reservation_id);
+        self.call(name, request, async |mut to: Inventory, request| to.create_reservation(request).await).await
+    }
+
+    /// One of the caller's reservations.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn get_reservation(&self, name: &str) -> Result<v1::Reservation, Error> {
+        let request = v1::GetReservationRequest { name: name.to_owned() };
+        self.call(name.to_owned(), request, async |mut to: Inventory, request| to.get_reservation(request).await).await
+    }
+
+    /// Makes a live hold last longer.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn extend_reservation(&self, request: v1::ExtendReservationRequest) -> Result<v1::Reservation, Error> {
+        let name = request.name.clone();
+        self.call(name, request, async |mut to: Inventory, request| to.extend_reservation(request).await).await
+    }
+
+    /// Sells a hold for `order_ref`, which the caller chooses once for each order.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn confirm_reservation(&self, request: v1::ConfirmReservationRequest) -> Result<v1::Reservation, Error> {
+        let name = request.name.clone();
+        self.call(name, request, async |mut to: Inventory, request| to.confirm_reservation(request).await).await
+    }
+
+    /// Gives a hold back.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn release_reservation(&self, name: &str) -> Result<v1::Reservation, Error> {
+        let request = v1::ReleaseReservationRequest { name: name.to_owned() };
+        let send = async |mut to: Inventory, request| to.release_reservation(request).await;
+        self.call(name.to_owned(), request, send).await
+    }
+
+    /// Refunds, up to the quantities that are named.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn cancel_reservation(&self, request: v1::CancelReservationRequest) -> Result<v1::Reservation, Error> {
+        let name = request.name.clone();
+        self.call(name, request, async |mut to: Inventory, request| to.cancel_reservation(request).await).await
+    }
+
+    /// Sends the very same message until it is answered, as often and as long as the configuration allows.
+    async fn call<Q: Clone, A>(
+        &self,
+        name: String,
+        message: Q,
+        send: impl AsyncFn(Inventory, Request<Q>) -> Result<Response<A>, Status>,
+    ) -> Result<A, Error> {
+        let Shared { config, caller, .. } = &*self.shared;
+        let deadline = Instant::now() + config.deadline;
+        let mut attempts = 0;
+        loop {
+            let limit = config.attempt_timeout.min(deadline.saturating_duration_since(Instant::now()));
+            let (turn, server) = self.shared.next_server();
+            // The server is told the limit, and drops what it has not begun by then.
+            let mut request = Request::new(message.clone());
+            request.set_timeout(limit);
+            caller.stamp(request.metadata_mut());
+            attempts += 1;
+            let failed = match timeout(limit, send(server, request)).await {
+                Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                Ok(Err(status)) => judge(status).map_err(|refused| Error::Refused(Box::new(refused)))?,
+                Err(_) => Failed::in_time(),
+            };
+            self.shared.move_on_from(turn);
+            let pause = config.pause(attempts, failed.asked_for, (config.chance)());
+            if attempts >= config.attempts_max || Instant::now() + pause >= deadline {
+                return Err(Error::Unanswered { name, attempts, last: Box::new(failed.status) });
+            }
+            sleep(pause).await;
+            self.shared.retries.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Shared {
+    /// The server whose turn it is, and the turn's number.
+    #[allow(clippy::indexing_slicing, reason = "the remainder of the length is an index, and there is at least one")]
+    fn next_server(&self) -> (usize, Inventory) {
+        let turn = self.turn.load(Ordering::Relaxed);
+        (turn, self.servers[turn % self.servers.len()].clone())
+    }
+
+    /// Lets the next server have its turn. Of many calls that failed together, only the first moves it.
+    fn move_on_from(&self, turn: usize) {
+        let _ = self.turn.compare_exchange(turn, turn.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
+    }
+}

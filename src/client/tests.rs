@@ -1,0 +1,87 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use super::answer::judge;
+use super::*;
+
+fn told(code: Code, reason: &str, after: Option<Duration>) -> Status {
+    let mut details = ErrorDetails::with_error_info(reason, "boxoffice", HashMap::new());
+    if after.is_some() {
+        details.set_retry_info(after);
+    }
+    Status::with_error_details(code, "no", details)
+}
+
+#[test]
+fn what_may_pass_is_asked_again_and_a_refusal_never() {
+    let after = Some(Duration::from_millis(100));
+    for (code, reason) in [
+        (Code::Unavailable, "OVERLOADED"),
+        (Code::Unavailable, "STORE_UNAVAILABLE"),
+        (Code::Unavailable, "SHUTTING_DOWN"),
+        (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+    ] {
+        let failed = judge(told(code, reason, after)).unwrap_or_else(|refused| panic!("{refused:?}"));
+        assert_eq!(failed.asked_for, after, "{reason}");
+    }
+    for (code, reason, refusal) in [
+        (Code::FailedPrecondition, "SOLD_OUT", Refusal::SoldOut),
+        (Code::FailedPrecondition, "ALL_HELD", Refusal::AllHeld),
+        (Code::AlreadyExists, "RESERVATION_ID_REUSED", Refusal::ReservationIdReused),
+        (Code::NotFound, "RESERVATION_NOT_FOUND", Refusal::ReservationNotFound),
+        (Code::InvalidArgument, "INVALID_LINES", Refusal::Invalid("INVALID_LINES".to_owned())),
+        (Code::ResourceExhausted, "RATE_LIMITED", Refusal::Other("RATE_LIMITED".to_owned())),
+        (Code::Internal, "INTERNAL", Refusal::Other("INTERNAL".to_owned())),
+    ] {
+        let refused = judge(told(code, reason, after)).err().unwrap_or_else(|| panic!("{reason} is final"));
+        assert_eq!((refused.refusal.clone(), refused.code()), (refusal, code));
+    }
+}
+
+#[test]
+fn without_a_reason_only_what_the_connection_or_a_proxy_says_is_asked_again() {
+    assert!(judge(Status::unavailable("bad gateway")).is_ok());
+    assert!(judge(Status::cancelled("operation was canceled")).is_ok());
+    let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+    assert!(judge(Status::from_error(Box::new(broken))).is_ok());
+    let foreign = judge(Status::unimplemented("no such method")).err().unwrap();
+    assert_eq!(foreign.refusal, Refusal::Other(String::new()));
+    assert!(judge(Status::internal("failed to decode")).is_err());
+}
+
+#[test]
+fn pauses_double_up_to_a_bound_and_start_where_the_server_asks() {
+    let config =
+        Config { back_off_min: Duration::from_millis(50), back_off_max: Duration::from_secs(2), ..Config::default() };
+    for (attempts, chance, expected_millis) in
+        [(1, 0.0, 0), (1, 0.5, 25), (1, 1.0, 50), (2, 1.0, 100), (3, 0.5, 100), (6, 1.0, 1_600), (7, 1.0, 2_000)]
+    {
+        assert_eq!(config.pause(attempts, None, chance), Duration::from_millis(expected_millis), "{attempts}");
+    }
+    assert_eq!(config.pause(u32::MAX, None, 1.0), Duration::from_secs(2));
+    assert_eq!(config.pause(2, Some(Duration::from_millis(500)), 0.5), Duration::from_millis(550));
+}
+
+#[test]
+fn callers_that_cannot_be_are_refused_and_tokens_do_not_show() {
+    for text in ["", "ann b", "änn", "a\nb"] {
+        assert!(matches!(Caller::owner(text), Err(Error::Unusable(_))), "{text:?}");
+        assert!(matches!(Caller::token(text), Err(Error::Unusable(_))), "{text:?}");
+    }
+    let gateway = Caller::token("secret").unwrap().on_behalf_of("ann").unwrap();
+    assert!(!format!("{gateway:?}").contains("secret"));
+    let mut metadata = tonic::metadata::MetadataMap::new();
+    gateway.stamp(&mut metadata);
+    assert_eq!(metadata.get("authorization").unwrap(), "Bearer secret");
+    assert_eq!(metadata.get("boxoffice-owner").unwrap(), "ann");
+}
+
+#[tokio::test]
+async fn servers_that_cannot_be_are_refused() {
+    let none: [&str; 0] = [];
+    assert!(matches!(Client::connect(&none, Caller::default(), Config::default()), Err(Error::Unusable(_))));
+    assert!(matches!(Client::connect(&["::"], Caller::default(), Config::default()), Err(Error::Unusable(_))));
+}

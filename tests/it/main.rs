@@ -1,6 +1,7 @@
 //! Whole-program tests: real clients over the wire, to the real binary as a child process (`support`) or, where the store
 //! must misbehave, to a server in this process (`in_process`).
 
+mod apply;
 mod bad_input;
 mod cli;
 mod cli_with_server;

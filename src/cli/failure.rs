@@ -116,6 +116,16 @@ impl Failure {
         self
     }
 
+    /// What happened, in one line without advice.
+    pub(crate) fn in_short(&self) -> &str {
+        match self {
+            Self::Usage(message) | Self::Failed(message) => message,
+            Self::Unreachable { message, .. } | Self::Conflict { message, .. } => message,
+            Self::Refused(refused) => &refused.message,
+            Self::WouldChange | Self::OutputClosed => "",
+        }
+    }
+
     /// Whether a request that ended so may have been carried out all the same.
     pub(crate) fn leaves_effect_unknown(&self) -> bool {
         match self {
@@ -262,6 +272,18 @@ mod tests {
         assert_eq!(value["error"]["code"], "FAILED_PRECONDITION");
         assert_eq!(value["error"]["reason"], "ALL_HELD");
         assert_eq!(value["error"]["metadata"]["next_expire_time"], "2027-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn somebody_elses_edit_and_a_dry_run_have_exit_codes_of_their_own() {
+        let details = ErrorDetails::with_error_info("ETAG_MISMATCH", "boxoffice", HashMap::new());
+        let stale = Status::with_error_details(Code::Aborted, "it was changed", details);
+        assert_eq!(Failure::from(stale).exit_code(), ExitCode::from(4));
+        let conflict =
+            Failure::Conflict { message: "changed".to_owned(), conflicts: Conflicts::default(), hints: Vec::new() };
+        assert_eq!(conflict.exit_code(), ExitCode::from(4));
+        assert_eq!(Failure::WouldChange.exit_code(), ExitCode::from(5));
+        assert_eq!((Failure::WouldChange.as_text(), Failure::WouldChange.as_json()), (String::new(), String::new()));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Whole-program tests: real clients over the wire, to the real binary as a child process (`support`) or, where the store
 //! must misbehave, to a server in this process (`in_process`).
 
+mod admin_files;
+mod admin_terminal;
+mod admin_watch;
 mod apply;
 mod bad_input;
 mod cli;
@@ -24,3 +27,5 @@ mod rush;
 mod scale_out;
 mod servers;
 mod support;
+mod terminal;
+mod verify;

@@ -89,6 +89,10 @@ impl Server {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn channel(&self) -> Channel {
         Endpoint::from_shared(self.url.clone()).expect("a valid url").connect_lazy()
     }

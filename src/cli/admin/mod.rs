@@ -16,6 +16,7 @@ mod show;
 mod transfer;
 mod update_allocation;
 mod update_event;
+mod watch;
 
 use boxoffice_proto::v1::{Consistency, Event, GetEventRequest, SalesState};
 use clap::Subcommand;
@@ -85,6 +86,8 @@ enum Command {
     ForceRelease(force_release::Args),
     /// Show the journal, and follow it
     Changes(changes::Args),
+    /// Watch an event as it sells: counts, speed and the last changes; Ctrl-C ends it
+    Watch(watch::Args),
     /// Compare the counts and reservations of an event with its journal; exit code 1 if they differ
     Audit(audit::Args),
 }
@@ -120,6 +123,7 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
         Command::Reservations(args) => reservations::run(args, session).await,
         Command::ForceRelease(args) => force_release::run(args, session).await,
         Command::Changes(args) => changes::run(args, session).await,
+        Command::Watch(args) => watch::run(args, session).await,
         Command::Audit(args) => audit::run(args, session).await,
     }
 }

@@ -2,6 +2,7 @@
 //! must misbehave, to a server in this process (`in_process`).
 
 mod admin_files;
+mod admin_session;
 mod admin_terminal;
 mod admin_watch;
 mod apply;

@@ -7,6 +7,8 @@ use tokio::time::Instant;
 
 /// Over how long the speed is measured.
 const WINDOW: Duration = Duration::from_secs(10);
+/// What was sold in less is not taken for what would be sold in a second.
+const SPAN_MIN: Duration = Duration::from_secs(1);
 /// Most moments that are remembered within it.
 const MOMENTS_MAX: usize = 256;
 
@@ -30,7 +32,7 @@ impl Speed {
         let seconds = now.duration_since(*first).as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "it is shown with one digit behind the point")]
         let units = (sold - before) as f64;
-        if seconds > 0.0 { units / seconds } else { 0.0 }
+        units / seconds.max(SPAN_MIN.as_secs_f64())
     }
 }
 
@@ -44,6 +46,8 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut speed = Speed::default();
         assert!(speed.of(start, 1_000).abs() < 1e-9, "what was sold before is not counted");
+        let moment = Duration::from_millis(10);
+        assert!((speed.of(start + moment, 1_001) - 1.0).abs() < 1e-9, "and not a hundred");
         assert!((speed.of(at(2), 1_010) - 5.0).abs() < 1e-9);
         assert!((speed.of(at(10), 1_020) - 2.0).abs() < 1e-9);
         assert!((speed.of(at(12), 1_020) - 1.0).abs() < 1e-9);

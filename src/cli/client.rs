@@ -120,6 +120,11 @@ impl Session {
         InventoryServiceClient::new(self.stamped(Some(ANSWER_TIMEOUT))).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
+    /// The buyers' service without a time limit, for streams.
+    pub(crate) fn patient_inventory(&self) -> InventoryServiceClient<Stamped> {
+        InventoryServiceClient::new(self.stamped(None)).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
     /// The operators' service.
     pub(crate) fn admin(&self) -> AdminServiceClient<Stamped> {
         AdminServiceClient::new(self.stamped(Some(ANSWER_TIMEOUT))).max_decoding_message_size(ANSWER_BYTES_MAX)

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tonic::{Code, Status};
 
 use super::failure::Failure;
-use super::output::table;
+use super::output::{shell_word, table};
 use super::view::{AllocationView, EventView};
 
 /// What this caller wanted, and what he would have overwritten.
@@ -50,9 +50,27 @@ pub(crate) fn refused_edit(status: Status, yours: Vec<(&'static str, Value)>) ->
             .into_iter()
             .map(|(field, yours)| Contested { field, yours, theirs: current.get(field).cloned().unwrap_or_default() })
             .collect();
+        let etag = current.get("etag").and_then(Value::as_str).unwrap_or_default();
+        refused.hint = Some(format!("to do it all the same: {}", command_with_etag(std::env::args(), etag)));
         refused.conflict = Some(Conflict { fields, current });
     }
     failure
+}
+
+/// The command that was typed, so that nothing of it is lost, with the etag of what is there now.
+fn command_with_etag(arguments: impl Iterator<Item = String>, etag: &str) -> String {
+    let mut words = Vec::new();
+    let mut arguments = arguments.peekable();
+    while let Some(argument) = arguments.next() {
+        if argument == "--etag" && arguments.next().is_some() {
+            words.push(format!("--etag {}", etag.trim_matches('"')));
+        } else if argument.starts_with("--etag=") {
+            words.push(format!("--etag={}", etag.trim_matches('"')));
+        } else {
+            words.push(shell_word(&argument));
+        }
+    }
+    words.join(" ")
 }
 
 /// The Event or Allocation that stands in the details of an `ETAG_MISMATCH`.
@@ -98,6 +116,17 @@ mod tests {
         assert_eq!(conflict.fields[1].theirs, json!("v2"));
         let table = conflict.as_table();
         assert!(table.lines().any(|line| line.contains("120") && line.contains("150")), "{table}");
+    }
+
+    #[test]
+    fn what_was_typed_is_told_again_with_the_new_etag() {
+        let again = |line: &str| command_with_etag(line.split(' ').map(str::to_owned), "\"2\"");
+        assert_eq!(
+            again("boxoffice admin set-capacity demo floor 120 --etag 1 --json"),
+            "boxoffice admin set-capacity demo floor 120 --etag 2 --json"
+        );
+        assert_eq!(again("./boxoffice admin close de$mo --etag=\"1\""), "./boxoffice admin close 'de$mo' --etag=2");
+        assert_eq!(again("boxoffice admin transfer demo a b 1"), "boxoffice admin transfer demo a b 1");
     }
 
     #[test]

@@ -9,6 +9,10 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::conflict::Conflict;
+use super::document::Conflicts;
+
+/// The reason of the API that says that somebody else was faster.
+const ETAG_MISMATCH: &str = "ETAG_MISMATCH";
 
 /// Why a command was not done.
 #[derive(Debug)]
@@ -24,6 +28,17 @@ pub(crate) enum Failure {
         /// What to do about it.
         hint: Option<String>,
     },
+    /// A file would overwrite what somebody else has changed since it was written.
+    Conflict {
+        /// What happened.
+        message: String,
+        /// Field by field.
+        conflicts: Conflicts,
+        /// What to do about it.
+        hints: Vec<String>,
+    },
+    /// A dry run found something to do, and has told what.
+    WouldChange,
     /// Something else failed.
     Failed(String),
     /// Nobody reads our output any more: not a failure of ours, but there is no point in going on.
@@ -96,9 +111,19 @@ impl Failure {
         match &mut self {
             Self::Refused(refused) => refused.hint = Some(text()),
             Self::Unreachable { hint, .. } => *hint = Some(text()),
-            Self::Usage(_) | Self::Failed(_) | Self::OutputClosed => {}
+            Self::Usage(_) | Self::Failed(_) | Self::Conflict { .. } | Self::WouldChange | Self::OutputClosed => {}
         }
         self
+    }
+
+    /// What happened, in one line without advice.
+    pub(crate) fn in_short(&self) -> &str {
+        match self {
+            Self::Usage(message) | Self::Failed(message) => message,
+            Self::Unreachable { message, .. } | Self::Conflict { message, .. } => message,
+            Self::Refused(refused) => &refused.message,
+            Self::WouldChange | Self::OutputClosed => "",
+        }
     }
 
     /// Whether a request that ended so may have been carried out all the same.
@@ -108,7 +133,7 @@ impl Failure {
             Self::Refused(refused) => {
                 refused.code == code_name(Code::DeadlineExceeded) || refused.reason == "STORE_UNAVAILABLE"
             }
-            Self::Usage(_) | Self::Failed(_) | Self::OutputClosed => false,
+            Self::Usage(_) | Self::Failed(_) | Self::Conflict { .. } | Self::WouldChange | Self::OutputClosed => false,
         }
     }
 
@@ -116,6 +141,9 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::OutputClosed => ExitCode::SUCCESS,
+            Self::Refused(refused) if refused.reason == ETAG_MISMATCH => ExitCode::from(4),
+            Self::Conflict { .. } => ExitCode::from(4),
+            Self::WouldChange => ExitCode::from(5),
             Self::Refused(_) | Self::Failed(_) => ExitCode::from(1),
             Self::Usage(_) => ExitCode::from(2),
             Self::Unreachable { .. } => ExitCode::from(3),
@@ -132,7 +160,14 @@ impl Failure {
 
     fn as_json(&self) -> String {
         let error = match self {
-            Self::OutputClosed => return String::new(),
+            Self::OutputClosed | Self::WouldChange => return String::new(),
+            Self::Conflict { message, conflicts, hints } => json!({
+                "code": code_name(Code::Aborted),
+                "reason": ETAG_MISMATCH,
+                "message": message,
+                "conflict": { "fields": conflicts },
+                "hint": hints.join("; "),
+            }),
             Self::Refused(refused) => json!(refused),
             Self::Usage(message) => json!({ "code": "USAGE", "message": message }),
             Self::Failed(message) => json!({ "code": "FAILED", "message": message }),
@@ -143,7 +178,12 @@ impl Failure {
 
     fn as_text(&self) -> String {
         match self {
-            Self::OutputClosed => String::new(),
+            Self::OutputClosed | Self::WouldChange => String::new(),
+            Self::Conflict { message, conflicts, hints } => {
+                let table = conflicts.as_table();
+                let lines = table.lines().map(str::to_owned).chain(hints.iter().cloned());
+                with_lines(format!("error: {ETAG_MISMATCH}: {message}"), lines)
+            }
             Self::Usage(message) | Self::Failed(message) => format!("error: {message}"),
             Self::Unreachable { message, hint } => with_lines(format!("error: {message}"), hint.iter().cloned()),
             Self::Refused(refused) => refused.as_text(),
@@ -232,6 +272,18 @@ mod tests {
         assert_eq!(value["error"]["code"], "FAILED_PRECONDITION");
         assert_eq!(value["error"]["reason"], "ALL_HELD");
         assert_eq!(value["error"]["metadata"]["next_expire_time"], "2027-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn somebody_elses_edit_and_a_dry_run_have_exit_codes_of_their_own() {
+        let details = ErrorDetails::with_error_info("ETAG_MISMATCH", "boxoffice", HashMap::new());
+        let stale = Status::with_error_details(Code::Aborted, "it was changed", details);
+        assert_eq!(Failure::from(stale).exit_code(), ExitCode::from(4));
+        let conflict =
+            Failure::Conflict { message: "changed".to_owned(), conflicts: Conflicts::default(), hints: Vec::new() };
+        assert_eq!(conflict.exit_code(), ExitCode::from(4));
+        assert_eq!(Failure::WouldChange.exit_code(), ExitCode::from(5));
+        assert_eq!((Failure::WouldChange.as_text(), Failure::WouldChange.as_json()), (String::new(), String::new()));
     }
 
     #[test]

@@ -1,10 +1,14 @@
-//! The command line. Every command but `serve` is a client: it sees the server through the generated gRPC clients alone.
+//! The command line. `serve`, `migrate` and `verify` open a database; all others see a server through the generated gRPC
+//! clients alone.
 
 mod admin;
+mod ask;
 mod buy;
 mod client;
+mod completions;
 mod confirm;
 mod conflict;
+mod document;
 mod failure;
 mod migrate;
 mod output;
@@ -12,20 +16,23 @@ mod release;
 mod reservations;
 mod serve;
 mod values;
+mod verify;
 mod view;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use failure::Failure;
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  refused by the server, or failed
-  2  wrong usage
+  1  refused by the server, or failed; an audit found differences
+  2  wrong usage, or a file that cannot be read
   3  the server cannot be reached, or did not answer
+  4  somebody else has changed it since it was read (ETAG_MISMATCH); nothing was done
+  5  a dry run found something to do
 
 Times are RFC 3339 (2027-03-01T20:00:00+01:00), durations like 90s, 10m, 1h30m.
 With --json, answers go to stdout and errors to stderr, each as one JSON value.";
@@ -58,6 +65,11 @@ enum Command {
     /// Run a sale: events, capacity, reservations, the journal
     #[command(after_help = EXIT_CODES)]
     Admin(admin::Args),
+    /// Audit a database without a server: replay every event's journal and compare; exit code 1 if anything differs
+    #[command(after_help = EXIT_CODES)]
+    Verify(verify::Args),
+    /// Print what a shell needs to complete these commands
+    Completions(completions::Args),
 }
 
 impl Cli {
@@ -71,6 +83,8 @@ impl Cli {
             Command::Release(args) => (args.buyer.json, client_runtime(release::run(args))),
             Command::Reservations(args) => (args.buyer.json, client_runtime(reservations::run(args))),
             Command::Admin(args) => (args.json, client_runtime(admin::run(args))),
+            Command::Verify(args) => (args.json, client_runtime(verify::run(args))),
+            Command::Completions(args) => (false, completions::run(&args, Self::command())),
         };
         match result {
             Ok(()) => ExitCode::SUCCESS,
@@ -93,8 +107,6 @@ fn client_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(),
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
-use tabled::settings::{Alignment, Style};
+use tabled::settings::{Alignment, Padding, Style};
 
 use super::failure::Failure;
 
@@ -44,19 +44,85 @@ pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
     })
 }
 
-/// A table with a header; the columns in `numbers` are aligned to the right.
+/// A table with a header; the columns in `numbers` are aligned to the right. On a terminal it keeps to its width.
 pub(crate) fn table(header: &[&str], numbers: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut builder = Builder::default();
-    builder.push_record(header.iter().copied());
-    for row in rows {
-        builder.push_record(row.iter().map(|cell| printable(cell)));
+    let rows = rows.into_iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    painted(&lay_out(header, numbers, rows, terminal_width()))
+}
+
+/// Columns of the terminal that stdout is, if it is one.
+pub(crate) fn terminal_width() -> Option<usize> {
+    console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns))
+}
+
+/// Between the columns, and around all, of a table with and without lines.
+const WITH_LINES: (usize, usize) = (3, 1);
+const WITHOUT_LINES: (usize, usize) = (2, 0);
+/// Texts are not cut shorter than this; then the terminal breaks the lines.
+const TEXT_COLUMNS_MIN: usize = 6;
+
+/// Where there is no room, the lines go first, then the ends of the longest texts. Numbers and bars are never cut: what is
+/// left of them would be untrue.
+fn lay_out(header: &[&str], numbers: &[usize], mut rows: Vec<Vec<String>>, width: Option<usize>) -> String {
+    let mut widths: Vec<usize> = header.iter().map(|cell| console::measure_text_width(cell)).collect();
+    for row in &rows {
+        for (column, cell) in widths.iter_mut().zip(row) {
+            *column = (*column).max(console::measure_text_width(cell));
+        }
     }
+    let total = |widths: &[usize], (between, around): (usize, usize)| {
+        widths.iter().sum::<usize>() + widths.len() * between + around
+    };
+    let width = width.unwrap_or(usize::MAX);
+    let lines = total(&widths, WITH_LINES) <= width;
+    let is_text = |column: &usize| !numbers.contains(column) && !header[*column].starts_with('█');
+    while !lines && total(&widths, WITHOUT_LINES) > width {
+        let widest = (0..widths.len()).filter(is_text).max_by_key(|column| widths[*column]);
+        match widest.map(|column| &mut widths[column]).filter(|columns| **columns > TEXT_COLUMNS_MIN) {
+            Some(columns) => *columns -= 1,
+            None => break,
+        }
+    }
+    for row in &mut rows {
+        for (cell, columns) in row.iter_mut().zip(&widths) {
+            if console::measure_text_width(cell) > *columns {
+                *cell = console::truncate_str(cell, *columns, "…").into_owned();
+            }
+        }
+    }
+    let mut builder = Builder::default();
+    builder.push_record(header.iter().zip(&widths).map(|(cell, columns)| console::truncate_str(cell, *columns, "…")));
+    rows.into_iter().for_each(|row| builder.push_record(row));
     let mut table = builder.build();
-    table.with(Style::rounded());
+    if lines {
+        table.with(Style::rounded());
+    } else {
+        table.with(Style::empty()).with(Padding::new(0, WITHOUT_LINES.0, 0, 0));
+    }
     for column in numbers {
         table.modify(Columns::one(*column), Alignment::right());
     }
     table.to_string()
+}
+
+/// Bars in colours, where stdout is a terminal that has them and nobody objects (`NO_COLOR`, `CLICOLOR=0`).
+pub(crate) fn painted(text: &str) -> String {
+    if !console::colors_enabled() {
+        return text.to_owned();
+    }
+    let mut painted = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(cell) = rest.chars().next() {
+        let same = rest.find(|other| other != cell).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(same);
+        match cell {
+            SOLD => painted.push_str(&console::style(run).green().to_string()),
+            HELD => painted.push_str(&console::style(run).yellow().to_string()),
+            _ => painted.push_str(run),
+        }
+        rest = after;
+    }
+    painted
 }
 
 /// Texts come from other people: nothing in them may move the cursor or change the terminal.
@@ -64,17 +130,42 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// Cells of a bar.
-const BAR_CELLS: i64 = 30;
+/// What a bar is drawn with.
+const SOLD: char = '█';
+const HELD: char = '▒';
+const FREE: char = '·';
+/// What a column of bars is headed with, on a wide terminal and on a narrow one.
+const LEGEND: &str = "█ sold ▒ held · available";
+const LEGEND_NARROW: &str = "█ sold ▒ held";
+/// Cells of a bar where there is room, or no terminal.
+const BAR_CELLS: usize = 30;
+/// Cells of a bar on a narrow terminal: as many as its legend has.
+const BAR_CELLS_NARROW: usize = 13;
+/// A terminal with fewer columns is narrow.
+const COLUMNS_WIDE: usize = 120;
+
+fn terminal_is_narrow() -> bool {
+    terminal_width().is_some_and(|width| width < COLUMNS_WIDE)
+}
+
+/// The header of a column of bars.
+pub(crate) fn legend() -> &'static str {
+    if terminal_is_narrow() { LEGEND_NARROW } else { LEGEND }
+}
 
 /// How full an allocation is: sold, held and free units in proportion. Whatever is not zero gets at least one cell.
 pub(crate) fn bar(sold: i64, held: i64, capacity: i64) -> String {
+    bar_of(sold, held, capacity, if terminal_is_narrow() { BAR_CELLS_NARROW } else { BAR_CELLS })
+}
+
+fn bar_of(sold: i64, held: i64, capacity: i64, cells_in_all: usize) -> String {
+    let cells_in_all = i64::try_from(cells_in_all).unwrap_or(i64::MAX);
     let capacity = capacity.max(sold + held).max(1);
     let free = capacity - sold - held;
-    let cells = |units: i64| if units == 0 { 0 } else { (units * BAR_CELLS / capacity).max(1) };
-    let mut parts = [(cells(sold), '█'), (cells(held), '▒'), (0, '·')];
+    let cells = |units: i64| if units == 0 { 0 } else { (units * cells_in_all / capacity).max(1) };
+    let mut parts = [(cells(sold), SOLD), (cells(held), HELD), (0, FREE)];
     // What rounding leaves is free; where that is untrue, the widest part bears the difference.
-    let rest = BAR_CELLS - parts[0].0 - parts[1].0;
+    let rest = cells_in_all - parts[0].0 - parts[1].0;
     parts[2].0 = if free == 0 { 0 } else { rest.max(1) };
     let missing = rest - parts[2].0;
     if let Some(widest) = parts.iter_mut().max_by_key(|(count, _)| *count) {
@@ -103,7 +194,7 @@ mod tests {
     use super::*;
 
     fn counts(sold: i64, held: i64, capacity: i64) -> [usize; 3] {
-        let bar = bar(sold, held, capacity);
+        let bar = bar_of(sold, held, capacity, BAR_CELLS);
         ['█', '▒', '·'].map(|cell| bar.chars().filter(|c| *c == cell).count())
     }
 
@@ -130,6 +221,32 @@ mod tests {
     #[test]
     fn a_bar_of_nothing_is_empty() {
         assert_eq!(counts(0, 0, 0), [0, 0, 30]);
+    }
+
+    #[test]
+    fn a_table_keeps_to_the_terminal_and_cuts_no_number_and_no_bar() {
+        let header = ["allocation", "name", "capacity", "sold", LEGEND_NARROW];
+        let bar = bar_of(7, 3, 20, BAR_CELLS_NARROW);
+        let row = || {
+            vec![
+                "floor".to_owned(),
+                "The floor before the stage".to_owned(),
+                "1000000000".to_owned(),
+                "7".to_owned(),
+                bar.clone(),
+            ]
+        };
+        let at = |width| lay_out(&header, &[2, 3], vec![row()], width);
+        let widest = |text: &str| text.lines().map(|line| console::measure_text_width(line.trim_end())).max().unwrap();
+        let free = at(None);
+        assert!(free.contains('╭') && free.contains("The floor before the stage"), "{free}");
+        assert_eq!(at(Some(widest(&free))), free, "it fits just so");
+        for width in 50..widest(&free) {
+            let text = at(Some(width));
+            assert!(widest(&text) <= width && !text.contains('╭'), "{width}:\n{text}");
+            assert!(text.contains("1000000000") && text.contains(&bar), "{text}");
+        }
+        assert!(at(Some(60)).contains("The floor…") || at(Some(60)).contains('…'), "{}", at(Some(60)));
     }
 
     #[test]

@@ -39,6 +39,15 @@ pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
         .ok_or_else(|| "must be an RFC 3339 time, like 2027-03-01T20:00:00+01:00".to_owned())
 }
 
+/// A time, or none on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OptionalTime(pub(crate) Option<Timestamp>);
+
+/// As [`time`], or `none`.
+pub(crate) fn optional_time(text: &str) -> Result<OptionalTime, String> {
+    if text == "none" { Ok(OptionalTime(None)) } else { time(text).map(|time| OptionalTime(Some(time))) }
+}
+
 /// `ID=CAPACITY`.
 pub(crate) fn sized_allocation(text: &str) -> Result<(String, i32), String> {
     let (id, capacity) = text.split_once('=').ok_or("must be ID=CAPACITY, like floor=100")?;

@@ -81,6 +81,8 @@ pub enum Action {
         /// What a smaller capacity does to units that are taken.
         mode: CapacityMode,
     },
+    /// Bring the event and allocations of it to a target state, wholly or not at all.
+    ApplyEvent(ApplyEvent),
     /// Move capacity between two allocations.
     TransferCapacity(TransferCapacity),
     /// Give anybody's hold back.
@@ -195,6 +197,39 @@ pub struct AllocationPatch {
     pub limit_per_owner: Option<Option<i64>>,
 }
 
+/// What an expected version is where nothing shall be there yet. Versions of what exists begin with 1.
+pub const VERSION_OF_NOTHING: Version = 0;
+
+/// See [`Action::ApplyEvent`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApplyEvent {
+    /// As the event shall be.
+    pub config: EventConfig,
+    /// The version of the event that was read, if it is to be checked; [`VERSION_OF_NOTHING`]: there was none.
+    pub expected: Option<Version>,
+    /// As these allocations shall be, each once. Others are left alone.
+    pub allocations: Vec<AllocationTarget>,
+    /// What smaller capacities do to units that are taken.
+    pub mode: CapacityMode,
+    /// Decide, but change nothing.
+    pub validate_only: bool,
+}
+
+/// An allocation as it shall be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllocationTarget {
+    /// Its id.
+    pub id: AllocationId,
+    /// See [`super::Allocation`].
+    pub display_name: String,
+    /// See [`super::Allocation`].
+    pub capacity: i64,
+    /// See [`super::Allocation`].
+    pub limit_per_owner: Option<i64>,
+    /// The version that was read, if it is to be checked; [`VERSION_OF_NOTHING`]: there was none.
+    pub expected: Option<Version>,
+}
+
 /// See [`Action::TransferCapacity`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferCapacity {
@@ -226,6 +261,9 @@ impl Command {
             | Action::ForceRelease { id, .. } => wanted.reservations.push(*id),
             Action::CreateAllocation { id, .. } | Action::UpdateAllocation { id, .. } => {
                 wanted.allocations.push(id.clone());
+            }
+            Action::ApplyEvent(apply) => {
+                wanted.allocations.extend(apply.allocations.iter().map(|target| target.id.clone()));
             }
             Action::TransferCapacity(transfer) => {
                 wanted.allocations.extend([transfer.from.clone(), transfer.to.clone()]);

@@ -23,7 +23,8 @@ mod usage;
 pub use audit::{Difference, ReservationBook, Subject};
 pub use change::{AllocationEdit, Changes, Delta, Edited, EventEdit, JournalEntry, JournalKind};
 pub use command::{
-    Action, AllocationPatch, CapacityMode, Command, EventPatch, Mode, OnExpired, Reserve, TransferCapacity,
+    Action, AllocationPatch, AllocationTarget, ApplyEvent, CapacityMode, Command, EventPatch, Mode, OnExpired, Reserve,
+    TransferCapacity, VERSION_OF_NOTHING,
 };
 pub use decide::{Answer, Current, Decision, Lack, Need, Outcome, Refusal, decide};
 pub use event::{Allocation, Event, EventConfig, EventView, SalesState};

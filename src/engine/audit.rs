@@ -28,7 +28,7 @@ pub struct AuditReport {
 }
 
 impl AuditReport {
-    fn add(&mut self, difference: Difference) {
+    pub(super) fn add(&mut self, difference: Difference) {
         self.difference_count += 1;
         if self.differences.len() < DIFFERENCES_MAX {
             self.differences.push(difference);
@@ -36,8 +36,21 @@ impl AuditReport {
     }
 }
 
+/// How far an audit of one event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AuditProgress {
+    /// Changes replayed, in all passes.
+    pub changes: u64,
+    /// Reservations read, in all passes.
+    pub reservations: u64,
+}
+
+/// Is told of progress, often.
+pub(super) type Watcher<'a> = &'a mut (dyn FnMut(AuditProgress) + Send);
+
 /// Replays and compares, over one unchanging state.
-pub(super) async fn audit(mut reader: Box<dyn AuditReader>) -> Result<AuditReport> {
+pub(super) async fn audit(mut reader: Box<dyn AuditReader>, watcher: Watcher<'_>) -> Result<AuditReport> {
+    let mut progress = AuditProgress::default();
     let mut report = AuditReport { reservations: reader.reservation_count().await?, ..AuditReport::default() };
     let passes = report.reservations.div_ceil(RESERVATIONS_PER_PASS_MAX).max(1);
     for pass in 0..passes {
@@ -60,6 +73,8 @@ pub(super) async fn audit(mut reader: Box<dyn AuditReader>) -> Result<AuditRepor
             if pass == 0 {
                 report.changes += entries.len() as u64;
             }
+            progress.changes += entries.len() as u64;
+            watcher(progress);
         }
         if pass == 0 {
             compare_counts(&mut *reader, &ledger, &mut report).await?;
@@ -72,6 +87,8 @@ pub(super) async fn audit(mut reader: Box<dyn AuditReader>) -> Result<AuditRepor
             for reservation in &reservations {
                 book.compare(reservation, &mut |difference| report.add(difference));
             }
+            progress.reservations += reservations.len() as u64;
+            watcher(progress);
         }
         book.finish(&mut |difference| report.add(difference));
     }
@@ -83,6 +100,10 @@ async fn compare_counts(reader: &mut dyn AuditReader, ledger: &Ledger, report: &
     report.seq = view.event.last_seq;
     if ledger.seq != view.event.last_seq {
         report.add(differs(Subject::Event, "last_seq", &ledger.seq, &view.event.last_seq));
+    }
+    let (counted, there) = (view.event.allocation_count, view.allocations.len());
+    if usize::try_from(counted) != Ok(there) {
+        report.add(differs(Subject::Event, "allocation_count", &there, &counted));
     }
     let mut left = ledger.allocations.clone();
     for allocation in &view.allocations {
@@ -108,6 +129,11 @@ fn fields(journal: &Counts, stored: &Allocation) -> [(&'static str, i64, i64); 3
     ]
 }
 
-fn differs(subject: Subject, field: &'static str, journal: &dyn ToString, stored: &dyn ToString) -> Difference {
+pub(super) fn differs(
+    subject: Subject,
+    field: &'static str,
+    journal: &dyn ToString,
+    stored: &dyn ToString,
+) -> Difference {
     Difference { subject, field, journal: journal.to_string(), stored: stored.to_string() }
 }

@@ -11,6 +11,7 @@ mod owner_usage;
 mod sweeper;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod views;
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
@@ -20,10 +21,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use self::audit::{AuditReport, DIFFERENCES_MAX};
+pub use self::audit::{AuditProgress, AuditReport, DIFFERENCES_MAX};
 use self::feed::Feed;
 use self::lane::{Lane, LaneBounds};
 use self::sweeper::Sweeper;
+pub use self::verify::{DatabaseReport, EventReport, verify};
 use self::views::Views;
 use crate::domain::{Answer, Command, EventId, EventView, Refusal, Seq};
 use crate::storage::{Store, StoreError};
@@ -169,7 +171,7 @@ impl Engine {
     /// Where the store does not answer.
     pub async fn audit(&self, event: &EventId) -> Result<Option<AuditReport>, StoreError> {
         match self.store.audit_reader(event).await? {
-            Some(reader) => audit::audit(reader).await.map(Some),
+            Some(reader) => audit::audit(reader, &mut |_| {}).await.map(Some),
             None => Ok(None),
         }
     }

@@ -81,6 +81,20 @@ impl AdminService for Admin {
         Ok(Response::new(convert::event::allocation(&event, allocation(&answer)?)))
     }
 
+    async fn apply_event(
+        &self,
+        request: Request<v1::ApplyEventRequest>,
+    ) -> Result<Response<v1::ApplyEventResponse>, Status> {
+        let actor = self.0.authentication.admin(request.metadata())?;
+        let deadline = deadline::of(&request);
+        let validate_only = request.get_ref().validate_only;
+        let checked = validate::apply_event(request.into_inner());
+        let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
+        self.0.run(&event, actor, action, deadline).await?;
+        let event = if validate_only { None } else { Some(self.0.strong_view(&event).await?) };
+        Ok(Response::new(v1::ApplyEventResponse { event }))
+    }
+
     async fn transfer_capacity(
         &self,
         request: Request<v1::TransferCapacityRequest>,

@@ -166,6 +166,20 @@ pub trait LaneConnection: Send {
     async fn upkeep(&mut self) -> Result<bool>;
 }
 
+/// A database that is read as a whole, without writing to it.
+#[async_trait]
+pub trait WholeStore: Store {
+    /// The newest migration of its tables.
+    async fn schema_version(&self) -> Result<i64>;
+
+    /// The least id of an event after `after` that any table names, be it an event's or not: rows of an event that is gone
+    /// are found as well.
+    async fn next_event(&self, after: &str) -> Result<Option<String>>;
+
+    /// What is wrong with the files themselves, as far as the database can tell. Empty: nothing.
+    async fn damage(&self) -> Result<Vec<String>>;
+}
+
 /// One unchanging state of one event. Dropping it ends the reading.
 #[async_trait]
 pub trait AuditReader: Send {

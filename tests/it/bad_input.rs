@@ -211,6 +211,13 @@ async fn operators_edits(server: &Running, tried: &mut Tried) {
     let fields = ["capacity_mode", "allocation.name", "allocation.etag", "allocation.capacity"];
     tried.invalid("AdminService/UpdateAllocation", result, "INVALID_CAPACITY_MODE", &fields);
 
+    let allocations = vec![v1::Allocation { capacity: -1, ..Default::default() }];
+    let event = Some(v1::Event { name: "events/gala".into(), etag: "1".into(), ..Default::default() });
+    let request = v1::ApplyEventRequest { event, allocations, capacity_mode: 3, validate_only: false };
+    let result = client.apply_event(request).await;
+    let fields = ["capacity_mode", "event.etag", "allocations[0].name", "allocations[0].capacity"];
+    tried.invalid("AdminService/ApplyEvent", result, "INVALID_CAPACITY_MODE", &fields);
+
     let result = client.transfer_capacity(v1::TransferCapacityRequest::default()).await;
     let fields = ["from", "to", "quantity", "from_etag", "to_etag"];
     tried.invalid("AdminService/TransferCapacity", result, "INVALID_FROM", &fields);

@@ -33,6 +33,8 @@ fn wrong_usage_exits_with_2_and_names_the_argument() {
     let reservation = "events/demo/reservations/0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71";
     let cases: &[(&[&str], &str)] = &[
         (&["sell"], "'sell'"),
+        (&["completions", "tcsh"], "tcsh"),
+        (&["verify", "--data", "a", "--database-url", "b"], "--database-url"),
         (&["serve"], "--dev"),
         (&["serve", "--dev", "--listen", "0.0.0.0:50051"], "--listen"),
         (&["serve", "--dev", "--sweep-interval", "often"], "--sweep-interval"),
@@ -50,11 +52,17 @@ fn wrong_usage_exits_with_2_and_names_the_argument() {
         (&["admin", "set-capacity", "demo", "floor", "-1"], "'-1'"),
         (&["admin", "force-release", "demo", "events/gala/reservations/x", "--reason", "typo"], "events/gala"),
         (&["admin", "cancel", "demo"], "--yes"),
+        (&["admin", "update-event", "demo"], "--name"),
+        (&["admin", "update-event", "demo", "--on-sale-at", "soon"], "--on-sale-at"),
+        (&["admin", "update-allocation", "demo", "floor", "--drain"], "--capacity"),
+        (&["admin", "export", "demo", "--format", "xml"], "--format"),
+        (&["admin", "apply", "/nowhere/gala.toml"], "/nowhere/gala.toml"),
     ];
     for (arguments, named) in cases {
         let mut arguments = arguments.to_vec();
         // What is found out before connecting must be found out without a server.
-        if !arguments.contains(&"serve") && !arguments.contains(&"--server") && arguments[0] != "sell" {
+        let asks_a_server = !["serve", "sell", "completions", "verify"].contains(&arguments[0]);
+        if asks_a_server && !arguments.contains(&"--server") {
             arguments.extend(["--server", NO_SERVER]);
         }
         let output = boxoffice(&arguments);
@@ -76,6 +84,10 @@ fn a_server_that_is_not_there_exits_with_3_and_says_where_it_was_sought() {
         &["admin", "audit", "demo"],
         &["admin", "cancel", "demo", "--yes"],
         &["admin", "changes", "demo", "--follow"],
+        &["admin", "watch", "demo"],
+        &["admin", "export", "demo"],
+        &["admin", "update-event", "demo", "--name", "Gala"],
+        &["admin", "update-allocation", "demo", "floor", "--capacity", "1"],
     ];
     for arguments in cases {
         let output = boxoffice(&[*arguments, &["--server", NO_SERVER]].concat());
@@ -91,4 +103,21 @@ fn with_json_the_error_is_one_json_object_on_stderr() {
     assert_eq!(output.status.code(), Some(3));
     let error: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
     assert_eq!(error["error"]["code"], "UNREACHABLE");
+}
+
+#[test]
+fn shells_get_completions_that_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = boxoffice(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        let script = String::from_utf8(output.stdout).unwrap();
+        for word in ["set-capacity", "completions", "dry-run", "verify"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    // What bash reads without complaint, it understands; where there is no bash, nothing is claimed.
+    let Ok(mut bash) = Command::new("bash").arg("-n").stdin(Stdio::piped()).spawn() else { return };
+    let script = boxoffice(&["completions", "bash"]).stdout;
+    std::io::Write::write_all(&mut bash.stdin.take().unwrap(), &script).unwrap();
+    assert!(bash.wait().unwrap().success());
 }

@@ -11,14 +11,14 @@ use serde_json::Value;
 use crate::cli::{boxoffice, stderr};
 
 /// Longest wait for a server to come up or to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A program that is killed with the test that started it, failed or not.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
     /// Starts a program, whose answers the test reads.
-    fn start(arguments: &[&str]) -> (Self, BufReader<ChildStdout>) {
+    pub(crate) fn start(arguments: &[&str]) -> (Self, BufReader<ChildStdout>) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_boxoffice"));
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -26,7 +26,7 @@ impl Running {
         (Self(child), stdout)
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         // The shell's own kill: a small machine may lack the program.
         in_shell(&format!("kill {name} {}", self.0.id()));
     }
@@ -39,38 +39,48 @@ impl Drop for Running {
     }
 }
 
-struct Server {
-    process: Running,
-    url: String,
+pub(crate) struct Server {
+    pub(crate) process: Running,
+    pub(crate) url: String,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Server {
     /// Starts one on any free port, and waits until it says where it listens.
-    fn start(data: &Path) -> Self {
+    pub(crate) fn start(data: &Path) -> Self {
+        Self::start_at(data, "127.0.0.1:0")
+    }
+
+    /// Starts one at this address.
+    pub(crate) fn start_at(data: &Path, address: &str) -> Self {
         let data = data.to_str().unwrap();
-        let (process, mut stdout) = Running::start(&["serve", "--dev", "--listen", "127.0.0.1:0", "--data", data]);
+        let (process, mut stdout) = Running::start(&["serve", "--dev", "--listen", address, "--data", data]);
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let url = line.trim_end().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
         Self { process, url, stdout }
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         boxoffice(&[arguments, &["--server", &self.url]].concat())
     }
 
     /// Runs what must succeed, and reads its JSON.
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(&[arguments, &["--json"]].concat());
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// Runs what must be refused, and reads the error's JSON.
-    fn refusal(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn refusal(&self, arguments: &[&str]) -> Value {
+        self.failure(1, arguments)
+    }
+
+    /// Runs what must fail with this exit code, and reads the error's JSON.
+    pub(crate) fn failure(&self, code: i32, arguments: &[&str]) -> Value {
         let output = self.run(&[arguments, &["--json"]].concat());
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
         let error: Value = serde_json::from_str(&stderr(&output)).unwrap();
         error["error"].clone()
     }
@@ -105,7 +115,7 @@ fn in_shell(line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn allocation<'a>(event: &'a Value, id: &str) -> &'a Value {
+pub(crate) fn allocation<'a>(event: &'a Value, id: &str) -> &'a Value {
     event["allocations"].as_array().unwrap().iter().find(|one| one["id"] == id).unwrap()
 }
 
@@ -163,6 +173,17 @@ fn an_operator_runs_a_sale() {
     let moved = server.json(&["admin", "transfer", "gala", "box", "floor", "1"]);
     assert_eq!((&moved["from"]["capacity"], &moved["to"]["capacity"]), (&3.into(), &3.into()));
     assert_eq!(server.json(&["admin", "set-limit", "gala", "5"])["limit_per_owner"], 5);
+    let edit: &[&str] = &["admin", "update-event", "gala", "--name", "Ball", "--on-sale-at", "2026-01-01T00:00:00Z"];
+    let ball = server.json(&[edit, &["--off-sale-at", "none", "--hold-ttl", "1m", "--max-hold-ttl", "2m"]].concat());
+    assert_eq!((&ball["display_name"], &ball["max_hold_ttl_seconds"]), (&"Ball".into(), &120.into()));
+    assert_eq!((&ball["on_sale_time"], &ball["limit_per_owner"]), (&"2026-01-01T00:00:00Z".into(), &5.into()));
+    assert_eq!(server.json(&["admin", "update-event", "gala", "--on-sale-at", "none"])["on_sale_time"], Value::Null);
+    let error = server.failure(4, &["admin", "update-event", "gala", "--name", "Gala", "--etag", "1"]);
+    let told = ["field", "yours", "theirs"].map(|key| error["conflict"]["fields"][0][key].clone());
+    assert_eq!(told, ["display_name", "Gala", "Ball"]);
+    let floor =
+        server.json(&["admin", "update-allocation", "gala", "floor", "--name", "Floor", "--limit-per-owner", "4"]);
+    assert_eq!((&floor["display_name"], &floor["limit_per_owner"]), (&"Floor".into(), &4.into()));
     for (command, state) in [("pause", "PAUSED"), ("close", "CLOSED"), ("cancel", "CANCELLED")] {
         let yes: &[&str] = if command == "cancel" { &["--yes"] } else { &[] };
         assert_eq!(server.json(&[&["admin", command, "gala"], yes].concat())["sales_state"], state);
@@ -187,10 +208,12 @@ fn an_old_etag_is_refused_with_their_edit_beside_yours() {
     let etag = allocation(&event, "floor")["etag"].as_str().unwrap().to_owned();
     server.json(&["admin", "set-capacity", "demo", "floor", "150", "--etag", &etag]);
     let late: &[&str] = &["admin", "set-capacity", "demo", "floor", "120", "--etag", &etag];
-    let error = server.refusal(late);
+    let error = server.failure(4, late);
     assert_eq!(error["reason"], "ETAG_MISMATCH");
     assert_eq!(error["conflict"]["fields"][0]["yours"], 120);
     assert_eq!(error["conflict"]["fields"][0]["theirs"], 150);
+    let again = format!(" admin set-capacity demo floor 120 --etag {}", 2);
+    assert!(error["hint"].as_str().unwrap().contains(&again), "{error}");
     let text = stderr(&server.run(late));
     assert!(text.lines().any(|line| line.contains("120") && line.contains("150")), "{text}");
 }

@@ -1,6 +1,11 @@
 //! Whole-program tests: real clients over the wire, to the real binary as a child process (`support`) or, where the store
 //! must misbehave, to a server in this process (`in_process`).
 
+mod admin_files;
+mod admin_session;
+mod admin_terminal;
+mod admin_watch;
+mod apply;
 mod bad_input;
 mod cli;
 mod cli_with_server;
@@ -25,3 +30,5 @@ mod scale_out;
 mod servers;
 mod strangers;
 mod support;
+mod terminal;
+mod verify;

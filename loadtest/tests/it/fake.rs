@@ -484,6 +484,9 @@ impl AdminService for Fake {
     async fn update_allocation(&self, _: Request<UpdateAllocationRequest>) -> Result<Response<Allocation>, Status> {
         Err(Status::unimplemented("not used"))
     }
+    async fn apply_event(&self, _: Request<ApplyEventRequest>) -> Result<Response<ApplyEventResponse>, Status> {
+        Err(Status::unimplemented("not used"))
+    }
     async fn transfer_capacity(
         &self,
         _: Request<TransferCapacityRequest>,

@@ -2,6 +2,7 @@
 
 use boxoffice_proto::v1::ForceReleaseReservationRequest;
 
+use crate::cli::ask;
 use crate::cli::client::Session;
 use crate::cli::failure::Failure;
 use crate::cli::values;
@@ -18,9 +19,22 @@ pub(crate) struct Args {
     /// Why, for the journal
     #[arg(long)]
     reason: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 impl Args {
+    /// Checks what was typed, and asks a person who can be asked: the units may be gone before their owner gets them again.
+    /// A script has given its reason, which is enough.
+    pub(super) fn make_sure(&self) -> Result<(), Failure> {
+        let name = self.name()?;
+        if self.yes || !ask::somebody_is_there() {
+            return Ok(());
+        }
+        ask::or_else(&format!("Take {name} away from its owner? There is no way back."), "nothing was released")
+    }
+
     /// The reservation's full name.
     pub(super) fn name(&self) -> Result<String, Failure> {
         let own = format!("{}/reservations/", self.event);

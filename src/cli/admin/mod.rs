@@ -1,9 +1,11 @@
 //! `admin`: what operators do.
 
+mod apply;
 mod audit;
 mod changes;
 mod create_allocation;
 mod create_event;
+mod export;
 mod force_release;
 mod list;
 mod reservations;
@@ -12,6 +14,9 @@ mod set_capacity;
 mod set_limit;
 mod show;
 mod transfer;
+mod update_allocation;
+mod update_event;
+mod watch;
 
 use boxoffice_proto::v1::{Consistency, Event, GetEventRequest, SalesState};
 use clap::Subcommand;
@@ -47,6 +52,16 @@ enum Command {
     CreateEvent(create_event::Args),
     /// Add an allocation to an event
     CreateAllocation(create_allocation::Args),
+    /// Change any fields of an event
+    UpdateEvent(update_event::Args),
+    /// Change any fields of an allocation
+    UpdateAllocation(update_allocation::Args),
+    /// Write an event and its allocations as a file
+    Export(export::Args),
+    /// Create an event from a file, wholly or not at all; one that exists with other content is left alone
+    Import(apply::Input),
+    /// Make an event what a file says, wholly or not at all. Safe to repeat; nothing is ever deleted
+    Apply(apply::Args),
     /// Show an event and its counts
     Show(show::Args),
     /// List all events
@@ -71,24 +86,31 @@ enum Command {
     ForceRelease(force_release::Args),
     /// Show the journal, and follow it
     Changes(changes::Args),
+    /// Watch an event as it sells: counts, speed and the last changes; Ctrl-C ends it
+    Watch(watch::Args),
     /// Compare the counts and reservations of an event with its journal; exit code 1 if they differ
     Audit(audit::Args),
 }
 
 /// Runs the command.
-pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
     // What can be found out or asked without a server is, before anything is done.
-    if let Command::Cancel(cancel) = &args.command {
-        cancel.make_sure()?;
-    }
-    if let Command::ForceRelease(release) = &args.command {
-        release.name()?;
+    match &mut args.command {
+        Command::Cancel(cancel) => cancel.make_sure()?,
+        Command::ForceRelease(release) => release.make_sure()?,
+        Command::Import(input) | Command::Apply(apply::Args { input, .. }) => input.read()?,
+        _ => {}
     }
     let session = Session::open(&args.server.server, ("--actor", &args.actor), args.json).await?;
     let session = &session;
     match args.command {
         Command::CreateEvent(args) => create_event::run(args, session).await,
         Command::CreateAllocation(args) => create_allocation::run(args, session).await,
+        Command::UpdateEvent(args) => update_event::run(args, session).await,
+        Command::UpdateAllocation(args) => update_allocation::run(args, session).await,
+        Command::Export(args) => export::run(args, session).await,
+        Command::Import(input) => apply::import(input, session).await,
+        Command::Apply(args) => apply::apply(args, session).await,
         Command::Show(args) => show::run(args, session).await,
         Command::List => list::run(session).await,
         Command::SetCapacity(args) => set_capacity::run(args, session).await,
@@ -101,6 +123,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         Command::Reservations(args) => reservations::run(args, session).await,
         Command::ForceRelease(args) => force_release::run(args, session).await,
         Command::Changes(args) => changes::run(args, session).await,
+        Command::Watch(args) => watch::run(args, session).await,
         Command::Audit(args) => audit::run(args, session).await,
     }
 }

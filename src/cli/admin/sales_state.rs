@@ -1,11 +1,10 @@
 //! `admin open`, `pause`, `close` and `cancel`: one edit, of the sales state.
 
-use std::io::{IsTerminal as _, Write as _};
-
 use boxoffice_proto::v1::{Event, SalesState, UpdateEventRequest};
 use serde_json::json;
 
 use super::mask;
+use crate::cli::ask;
 use crate::cli::client::Session;
 use crate::cli::conflict::refused_edit;
 use crate::cli::failure::Failure;
@@ -40,21 +39,11 @@ impl CancelArgs {
             return Ok(());
         }
         let event = &self.edit.event;
-        if !std::io::stdin().is_terminal() {
+        if !ask::somebody_is_there() {
             return Err(Failure::Usage(format!("cancelling {event} is final; where nobody can be asked, say --yes")));
         }
-        let failed = |error: std::io::Error| Failure::Failed(format!("cannot ask: {error}"));
-        let mut stderr = std::io::stderr();
-        write!(stderr, "Cancel {event}? What is held cannot be bought any more, and there is no way back. [y/N] ")
-            .and_then(|()| stderr.flush())
-            .map_err(failed)?;
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer).map_err(failed)?;
-        if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
-            Ok(())
-        } else {
-            Err(Failure::Failed(format!("{event} was not cancelled")))
-        }
+        let question = format!("Cancel {event}? What is held cannot be bought any more, and there is no way back.");
+        ask::or_else(&question, &format!("{event} was not cancelled"))
     }
 }
 

@@ -98,6 +98,11 @@ impl ChangeView {
         ]
     }
 
+    /// One short line: what happened, without what tells it from others of its kind.
+    pub(crate) fn in_brief(&self) -> String {
+        printable(&[&self.seq.to_string(), &self.kind, &self.actor, &self.what()].map(String::as_str).join("  "))
+    }
+
     /// One line, for people who follow along.
     pub(crate) fn as_line(&self) -> String {
         printable(&self.cells().join("  "))

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Number;
 
 use super::{enum_name, limit, moment, seconds, span, time, to_the_second};
-use crate::cli::output::{bar, printable, table};
+use crate::cli::output::{bar, legend, printable, table};
 use crate::cli::values::last_segment;
 
 /// An event.
@@ -156,8 +156,7 @@ pub(crate) fn allocation_table<'a>(allocations: impl IntoIterator<Item = &'a All
             one.etag.clone(),
         ]
     });
-    let header =
-        ["allocation", "name", "capacity", "sold", "held", "available", "█ sold ▒ held · available", "limit", "etag"];
+    let header = ["allocation", "name", "capacity", "sold", "held", "available", legend(), "limit", "etag"];
     table(&header, &[2, 3, 4, 5, 7], rows)
 }
 
@@ -176,7 +175,7 @@ pub(crate) fn event_table(events: &[EventView]) -> String {
             bar(sold, held, capacity),
         ]
     });
-    let header = ["event", "name", "state", "capacity", "sold", "held", "available", "█ sold ▒ held · available"];
+    let header = ["event", "name", "state", "capacity", "sold", "held", "available", legend()];
     table(&header, &[3, 4, 5, 6], rows)
 }
 

@@ -5,6 +5,7 @@
 //! (exists, idempotency, target state, sales, limits, availability; from there it must succeed). A refusal leaves no
 //! trace of its command; what it leaves behind is that expired holds were reclaimed, which is true whoever asks.
 
+mod apply;
 mod edit;
 mod outcome;
 mod reserve;
@@ -77,6 +78,7 @@ pub fn decide<S: BuildHasher>(
             Action::UpdateAllocation { id, expected, patch, mode } => {
                 edit::update_allocation(&mut working, command, id, *expected, patch, *mode)
             }
+            Action::ApplyEvent(target) => apply::apply_event(&mut working, command, &snapshot.event_id, target),
             Action::TransferCapacity(transfer) => edit::transfer_capacity(&mut working, command, transfer),
         };
         if let Some(need) = working.take_need() {

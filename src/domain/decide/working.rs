@@ -13,6 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage::UpperBounds;
 
 /// What the batch has changed so far, over the snapshot that it began with.
+#[derive(Clone)]
 pub(super) struct Working<'a> {
     pub(super) now: Timestamp,
     snapshot: &'a Snapshot,
@@ -52,6 +53,14 @@ impl<'a> Working<'a> {
             needs_expired: false,
             needs_usage: BTreeSet::new(),
         }
+    }
+
+    /// Goes back to an earlier state of this batch, as if nothing had been done since. What must be loaded before it can be
+    /// decided remains to be loaded.
+    pub(super) fn go_back(&mut self, mut earlier: Self) {
+        earlier.needs_expired |= self.needs_expired;
+        earlier.needs_usage.append(&mut self.needs_usage);
+        *self = earlier;
     }
 
     pub(super) fn event(&self) -> Result<&Event, Refusal> {

@@ -3,8 +3,9 @@
 use uuid::Uuid;
 
 use crate::domain::{
-    Action, Actor, AllocationId, AllocationPatch, CapacityMode, Command, Duration, EventConfig, EventPatch, Mode,
-    OnExpired, OrderRef, OwnerId, Reservation, ReservationId, Reserve, SalesState, Timestamp, TransferCapacity,
+    Action, Actor, AllocationId, AllocationPatch, AllocationTarget, ApplyEvent, CapacityMode, Command, Duration,
+    EventConfig, EventPatch, Mode, OnExpired, OrderRef, OwnerId, Reservation, ReservationId, Reserve, SalesState,
+    Timestamp, TransferCapacity,
 };
 
 pub(crate) const TTL: Duration = Duration::from_secs(600);
@@ -143,6 +144,27 @@ pub(crate) fn set_event_limit(limit: Option<i64>) -> Command {
 pub(crate) fn create_allocation(name: &str, capacity: i64, limit_per_owner: Option<i64>) -> Command {
     let display_name = name.to_uppercase();
     admin(Action::CreateAllocation { id: allocation(name), display_name, capacity, limit_per_owner })
+}
+
+/// Allocations are targeted by name, capacity, limit and version.
+pub(crate) fn apply(
+    config: EventConfig,
+    expected: Option<i64>,
+    targets: &[(&str, i64, Option<i64>, Option<i64>)],
+) -> ApplyEvent {
+    let allocations = targets.iter().map(|(name, capacity, limit, expected)| AllocationTarget {
+        id: allocation(name),
+        display_name: name.to_uppercase(),
+        capacity: *capacity,
+        limit_per_owner: *limit,
+        expected: *expected,
+    });
+    let allocations = allocations.collect();
+    ApplyEvent { config, expected, allocations, mode: CapacityMode::Strict, validate_only: false }
+}
+
+pub(crate) fn apply_event(target: ApplyEvent) -> Command {
+    admin(Action::ApplyEvent(target))
 }
 
 pub(crate) fn update_allocation(

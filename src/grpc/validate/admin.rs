@@ -1,12 +1,15 @@
 //! The requests of operators.
 
+use std::collections::BTreeMap;
+
 use boxoffice_proto::v1;
 
 use super::fields::{CHANGE_PAGES, PAGES};
 use super::{Path, Violations};
 use crate::domain::{
-    Action, AllocationPatch, CAPACITY_MAX, EventConfig, EventId, EventPatch, HOLD_TTL_DEFAULT,
-    HOLD_TTL_LIFETIME_DEFAULT, OwnerId, REASON_CHARS_MAX, ReservationId, SalesState, Seq, TransferCapacity,
+    ALLOCATIONS_PER_EVENT_MAX, Action, AllocationPatch, AllocationTarget, ApplyEvent, CAPACITY_MAX, EventConfig,
+    EventId, EventPatch, HOLD_TTL_DEFAULT, HOLD_TTL_LIFETIME_DEFAULT, OwnerId, REASON_CHARS_MAX, ReservationId,
+    SalesState, Seq, TransferCapacity,
 };
 use crate::grpc::convert::mask::{AllocationField, EventField};
 use crate::grpc::convert::{event as wire, reservation};
@@ -26,6 +29,9 @@ pub(in crate::grpc) fn create_event(request: v1::CreateEventRequest) -> Result<(
         violations.add("INVALID_EVENT", path, "must be set");
         return Err(violations);
     };
+    if wire::parse_sales_state(event.sales_state) == Some(SalesState::Cancelled) {
+        violations.add("INVALID_SALES_STATE", path.field("sales_state"), "must not be CANCELLED from the beginning");
+    }
     let config = event_config(&mut violations, path, event);
     violations.check(id.zip(config).map(|(id, config)| (id, Action::CreateEvent(config))))
 }
@@ -33,9 +39,6 @@ pub(in crate::grpc) fn create_event(request: v1::CreateEventRequest) -> Result<(
 fn event_config(violations: &mut Violations, path: Path<'_>, event: v1::Event) -> Option<EventConfig> {
     let sales_state = wire::parse_sales_state(event.sales_state);
     let sales_state = violations.known("INVALID_SALES_STATE", path.field("sales_state"), sales_state);
-    if sales_state == Some(SalesState::Cancelled) {
-        violations.add("INVALID_SALES_STATE", path.field("sales_state"), "must not be CANCELLED from the beginning");
-    }
     let display_name = violations.display_name(path.field("display_name"), event.display_name);
     let on_sale_at = violations.time("INVALID_ON_SALE_TIME", path.field("on_sale_time"), event.on_sale_time.as_ref());
     let off_path = path.field("off_sale_time");
@@ -182,6 +185,56 @@ fn allocation_patch(
         patch.display_name = violations.display_name(path.field("display_name"), allocation.display_name);
     }
     patch
+}
+
+pub(in crate::grpc) fn apply_event(request: v1::ApplyEventRequest) -> Result<(EventId, Action), Violations> {
+    let mut violations = Violations::default();
+    let path = REQUEST.field("event");
+    let mode = reservation::parse_capacity_mode(request.capacity_mode);
+    let mode = violations.known("INVALID_CAPACITY_MODE", REQUEST.field("capacity_mode"), mode);
+    let Some(event) = request.event else {
+        violations.add("INVALID_EVENT", path, "must be set");
+        return Err(violations);
+    };
+    let id = violations.event_name("INVALID_NAME", path.field("name"), &event.name);
+    let expected = violations.target_etag(path.field("etag"), &event.etag);
+    let config = event_config(&mut violations, path, event);
+    let allocations = allocation_targets(&mut violations, id.as_ref(), request.allocations);
+    let all = id.zip(expected).zip(config).zip(allocations).zip(mode);
+    violations.check(all.map(|((((id, expected), config), allocations), mode)| {
+        let validate_only = request.validate_only;
+        (id, Action::ApplyEvent(ApplyEvent { config, expected, allocations, mode, validate_only }))
+    }))
+}
+
+/// In order of their ids, so that the same request does the same in the same order.
+fn allocation_targets(
+    violations: &mut Violations,
+    event: Option<&EventId>,
+    allocations: Vec<v1::Allocation>,
+) -> Option<Vec<AllocationTarget>> {
+    let list = REQUEST.field("allocations");
+    if allocations.len() > ALLOCATIONS_PER_EVENT_MAX {
+        let wanted = format!("must be at most {ALLOCATIONS_PER_EVENT_MAX}");
+        violations.add("INVALID_ALLOCATIONS", list, wanted);
+        return None;
+    }
+    let mut targets = BTreeMap::new();
+    for (index, allocation) in allocations.into_iter().enumerate() {
+        let path = list.index(index);
+        let id = violations.allocation_of(event, path.field("name"), &allocation.name);
+        let expected = violations.target_etag(path.field("etag"), &allocation.etag);
+        let display_name = violations.display_name(path.field("display_name"), allocation.display_name);
+        let capacity = violations.capacity(path.field("capacity"), allocation.capacity);
+        let limit = violations.limit_per_owner(path.field("limit_per_owner"), allocation.limit_per_owner);
+        let all = id.zip(expected).zip(display_name).zip(capacity).zip(limit);
+        let Some(((((id, expected), display_name), capacity), limit_per_owner)) = all else { continue };
+        let target = AllocationTarget { id: id.clone(), display_name, capacity, limit_per_owner, expected };
+        if targets.insert(id, target).is_some() {
+            violations.add("INVALID_ALLOCATIONS", path.field("name"), "must not be there twice");
+        }
+    }
+    Some(targets.into_values().collect())
 }
 
 pub(in crate::grpc) fn transfer_capacity(

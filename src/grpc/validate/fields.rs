@@ -3,7 +3,7 @@
 use super::{Path, Violations};
 use crate::domain::{
     AllocationId, CAPACITY_MAX, DISPLAY_NAME_CHARS_MAX, Duration, EventId, HOLD_TTL_MAX, HOLD_TTL_MIN, OrderRef,
-    OwnerId, ReservationId, Seq, Timestamp, Version,
+    OwnerId, ReservationId, Seq, Timestamp, VERSION_OF_NOTHING, Version,
 };
 use crate::grpc::convert::{self, names, time};
 use crate::grpc::page::Token;
@@ -197,6 +197,14 @@ impl Violations {
     /// An etag that may be empty.
     pub(super) fn optional_etag(&mut self, path: Path<'_>, etag: &str) -> Option<Option<Version>> {
         if etag.is_empty() { Some(None) } else { self.etag(path, etag).map(Some) }
+    }
+
+    /// An etag that may be empty, or tell that nothing is there yet.
+    pub(super) fn target_etag(&mut self, path: Path<'_>, etag: &str) -> Option<Option<Version>> {
+        if etag == convert::etag(VERSION_OF_NOTHING) {
+            return Some(Some(VERSION_OF_NOTHING));
+        }
+        self.optional_etag(path, etag)
     }
 
     /// A number of an enum, as `parse` reads it.

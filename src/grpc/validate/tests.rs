@@ -364,6 +364,34 @@ fn allocation_fields() {
 }
 
 #[test]
+fn apply_fields() {
+    let allocation = |id: &str| v1::Allocation {
+        name: format!("events/gala/allocations/{id}"),
+        etag: "\"0\"".to_owned(),
+        ..Default::default()
+    };
+    let event = v1::Event { name: "events/gala".into(), etag: "\"0\"".into(), ..Default::default() };
+    let right = v1::ApplyEventRequest {
+        event: Some(event.clone()),
+        allocations: vec![allocation("b"), allocation("a")],
+        ..Default::default()
+    };
+    expect("right", &told(apply_event(right.clone())), &[]);
+    let twice = v1::ApplyEventRequest { allocations: vec![allocation("a"), allocation("a")], ..right.clone() };
+    expect("twice", &told(apply_event(twice)), &[("allocations[1].name", "INVALID_ALLOCATIONS")]);
+    let other = v1::Allocation { name: "events/other/allocations/a".into(), ..Default::default() };
+    let other = v1::ApplyEventRequest { allocations: vec![other], ..right.clone() };
+    expect("other event", &told(apply_event(other)), &[("allocations[0].name", "INVALID_ALLOCATION")]);
+    let many = (0..1_001).map(|number| allocation(&format!("a{number}"))).collect();
+    let many = v1::ApplyEventRequest { allocations: many, ..right.clone() };
+    expect("many", &told(apply_event(many)), &[("allocations", "INVALID_ALLOCATIONS")]);
+    let event = v1::Event { sales_state: 9, ..event };
+    let wrong = v1::ApplyEventRequest { event: Some(event), ..right };
+    expect("state", &told(apply_event(wrong)), &[("event.sales_state", "INVALID_SALES_STATE")]);
+    expect("empty", &told(apply_event(v1::ApplyEventRequest::default())), &[("event", "INVALID_EVENT")]);
+}
+
+#[test]
 fn transfer_fields() {
     let right = v1::TransferCapacityRequest {
         from: "events/gala/allocations/a".into(),

@@ -36,7 +36,7 @@ use self::owner_index::{OWNER_RUN_ENTRIES, OwnerIndexer};
 use self::queries::Statement;
 use self::script::{Mode, Script};
 use super::columns::{Columns, event_views};
-use super::{AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, limit_and_one, page};
+use super::{AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, WholeStore, limit_and_one, page};
 use crate::domain::{Changes, EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp};
 
 /// Events in one batch: a transaction holds all their rows, so other servers wait for the slowest of them.
@@ -142,12 +142,33 @@ impl PostgresStore {
         let hosts = open::hosts(&config)?;
         open::prepare(&config, &hosts).await?;
         let (to_index, queue) = mpsc::channel(INDEX_QUEUE_MAX);
+        Ok(Self::over(config, hosts, to_index, |shared| OwnerIndexer::start(shared, queue)))
+    }
+
+    /// Opens the database to read all of it, beside servers or without. Nothing is written to it.
+    ///
+    /// # Errors
+    /// Where it cannot be used, or its tables are not up to date.
+    pub async fn open_to_read(config: PostgresConfig) -> std::result::Result<Self, OpenError> {
+        let hosts = open::hosts(&config)?;
+        open::check(&hosts).await?;
+        // Nobody reads the queue, and nothing that is only read puts anything into it.
+        let (to_index, _) = mpsc::channel(1);
+        Ok(Self::over(config, hosts, to_index, |_| OwnerIndexer::idle()))
+    }
+
+    fn over(
+        config: PostgresConfig,
+        hosts: Hosts,
+        to_index: mpsc::Sender<EventId>,
+        indexer: impl FnOnce(Arc<Shared>) -> OwnerIndexer,
+    ) -> Self {
         let mode = if config.pooler { Mode::Inline } else { Mode::Prepared };
         let settings = settings_of_transaction(&config);
         let readers = RwLock::new(Readers { pool: pool(&config, &hosts), looked: 0, found: true });
         let shared = Arc::new(Shared { hosts, config, mode, settings, to_index });
-        let indexer = OwnerIndexer::start(Arc::clone(&shared), queue);
-        Ok(Self { shared, readers, audits: Arc::new(Semaphore::new(AUDITS_MAX)), indexer })
+        let indexer = indexer(Arc::clone(&shared));
+        Self { shared, readers, audits: Arc::new(Semaphore::new(AUDITS_MAX)), indexer }
     }
 
     /// Reads; a second time, and on a new pool, where the server that answered last is not the primary any more.
@@ -338,5 +359,22 @@ impl Store for PostgresStore {
         if tokio::time::timeout(CLOSE_TIMEOUT, pool.close()).await.is_err() {
             tracing::warn!("closing the connections to the database took too long and was left; nothing is lost");
         }
+    }
+}
+
+#[async_trait]
+impl WholeStore for PostgresStore {
+    async fn schema_version(&self) -> Result<i64> {
+        open::newest_migration(&mut self.shared.connect().await?).await
+    }
+
+    async fn next_event(&self, after: &str) -> Result<Option<String>> {
+        let rows = self.rows(queries::AUDIT_NEXT_EVENT, &[Arg::Text(after)]).await?;
+        rows.first().map_or(Ok(None), |row| Ok(Columns::of(row).opt_text()?.map(str::to_owned)))
+    }
+
+    /// The database looks after its files itself.
+    async fn damage(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
     }
 }

@@ -6,6 +6,7 @@ use sqlx::migrate::{Migrate as _, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, Row as _};
 
+use super::error::store_error;
 use super::hosts::Hosts;
 use crate::storage::{BoxError, StoreError, unwrapped};
 
@@ -147,6 +148,22 @@ pub(super) async fn prepare(config: &PostgresConfig, hosts: &Hosts) -> Result<()
         // On a connection without time-outs: a migration may take long.
         State::Behind | State::Begun => migrate(&config.url).await,
     }
+}
+
+/// Makes sure that the tables can be read, and changes nothing.
+pub(super) async fn check(hosts: &Hosts) -> Result<(), OpenError> {
+    let mut connection = hosts.connect().await.map_err(unreachable)?;
+    match state(&mut connection).await? {
+        State::UpToDate => Ok(()),
+        State::Behind | State::Begun => Err(OpenError::NotMigrated),
+    }
+}
+
+/// The newest migration of the tables.
+pub(super) async fn newest_migration(connection: &mut PgConnection) -> crate::storage::Result<i64> {
+    let newest = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
+    let row = sqlx::raw_sql(newest).fetch_one(connection).await.map_err(store_error)?;
+    row.try_get(0).map_err(store_error)
 }
 
 fn unreachable(error: StoreError) -> OpenError {

@@ -37,6 +37,11 @@ impl OwnerIndexer {
         Self { stop, task: Mutex::new(Some(task)) }
     }
 
+    /// One that does nothing.
+    pub(super) fn idle() -> Self {
+        Self { stop: watch::Sender::new(true), task: Mutex::new(None) }
+    }
+
     /// Returns when the run in the making is done.
     pub(super) async fn stop(&self) {
         self.stop.send_replace(true);

@@ -71,6 +71,7 @@ statements! {
     EVENTS_WITH_EXPIRED_HOLDS = "events_with_expired_holds";
     AUDIT_EVENT = "audit_event";
     AUDIT_RESERVATION_COUNT = "audit_reservation_count";
+    AUDIT_NEXT_EVENT = "audit_next_event";
     UPKEEP_DUE = "upkeep_due";
     UPKEEP_CLAIM = "upkeep_claim";
     UPKEEP_STATE = "upkeep_state";

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::sqlite::{SqlitePoolOptions, SqliteRow};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use tokio::sync::Semaphore;
 
@@ -33,7 +33,7 @@ pub use self::open::OpenError;
 use self::script::Query;
 use super::clock::{Clock, system_clock};
 use super::columns::{Columns, event_views};
-use super::{AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, limit_and_one, page};
+use super::{AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, WholeStore, limit_and_one, page};
 use crate::domain::{EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp};
 
 /// Connections that read, audits aside.
@@ -56,12 +56,18 @@ pub struct SqliteStore {
 struct Shared {
     files: open::Files,
     clock: Clock,
+    /// Whether nothing may be written.
+    read_only: bool,
     /// Most pages that the database may have, to try a full disk.
     #[cfg(test)]
     pages_max: std::sync::atomic::AtomicU32,
 }
 
 impl Shared {
+    fn reader_options(&self) -> SqliteConnectOptions {
+        open::reader_options(&self.files.database).read_only(self.read_only)
+    }
+
     async fn connect_writer(&self) -> sqlx::Result<SqliteConnection> {
         let options = open::writer_options(&self.files.database);
         #[cfg(test)]
@@ -87,7 +93,18 @@ impl SqliteStore {
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_with_clock(dir: &Path, clock: Clock) -> std::result::Result<Self, OpenError> {
-        let files = open::open(dir).await?;
+        Ok(Self::over(open::open(dir).await?, clock, false))
+    }
+
+    /// Opens the database in `dir` to read all of it. It is locked as a server locks it, and not written to.
+    ///
+    /// # Errors
+    /// Where there is none, where a server uses it, or where it cannot be read.
+    pub async fn open_to_read(dir: &Path) -> std::result::Result<Self, OpenError> {
+        Ok(Self::over(open::open_to_read(dir).await?, system_clock(), true))
+    }
+
+    fn over(files: open::Files, clock: Clock, read_only: bool) -> Self {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -95,14 +112,15 @@ impl SqliteStore {
             .max_lifetime(None)
             // A connection to a file does not die of old age: asking first would double the cost of a small read.
             .test_before_acquire(false)
-            .connect_lazy_with(open::reader_options(&files.database));
+            .connect_lazy_with(open::reader_options(&files.database).read_only(read_only));
         let shared = Shared {
             files,
             clock,
+            read_only,
             #[cfg(test)]
             pages_max: std::sync::atomic::AtomicU32::new(u32::MAX - 1),
         };
-        Ok(Self { shared: Arc::new(shared), readers, audits: Arc::new(Semaphore::new(AUDITS_MAX)) })
+        Self { shared: Arc::new(shared), readers, audits: Arc::new(Semaphore::new(AUDITS_MAX)) }
     }
 
     fn clock_now(&self) -> Timestamp {
@@ -214,7 +232,7 @@ impl Store for SqliteStore {
         let permit = permit
             .map_err(|_| StoreError::Unavailable(format!("{AUDITS_MAX} audits run already").into()))?
             .map_err(|closed| StoreError::Unavailable(Box::new(closed)))?;
-        let connection = open::reader_options(&self.shared.files.database).connect().await.map_err(store_error)?;
+        let connection = self.shared.reader_options().connect().await.map_err(store_error)?;
         let reader = SqliteAuditReader::begin(connection, event, self.clock_now(), permit).await?;
         Ok(reader.map(|reader| Box::new(reader) as Box<dyn AuditReader>))
     }
@@ -222,6 +240,9 @@ impl Store for SqliteStore {
     async fn close(&self) {
         let close = async {
             self.readers.close().await;
+            if self.shared.read_only {
+                return Ok(());
+            }
             let mut connection = self.shared.connect_writer().await?;
             sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
             connection.close().await
@@ -232,5 +253,32 @@ impl Store for SqliteStore {
             Err(_) => tracing::warn!("closing the database took too long and was left; nothing is lost"),
         }
         self.shared.files.unlock();
+    }
+}
+
+/// Most faults of the file that are told.
+const DAMAGE_MAX: u32 = 100;
+
+#[async_trait]
+impl WholeStore for SqliteStore {
+    async fn schema_version(&self) -> Result<i64> {
+        let row = self.row(sqlx::query("SELECT max(version) FROM _sqlx_migrations")).await?;
+        row.map_or(Ok(0), |row| Columns::of(&row).int())
+    }
+
+    async fn next_event(&self, after: &str) -> Result<Option<String>> {
+        let row = self.row(sqlx::query(queries::AUDIT_NEXT_EVENT).bind(after.to_owned())).await?;
+        row.map_or(Ok(None), |row| Ok(Columns::of(&row).opt_text()?.map(str::to_owned)))
+    }
+
+    async fn damage(&self) -> Result<Vec<String>> {
+        let check = sqlx::AssertSqlSafe(format!("PRAGMA integrity_check({DAMAGE_MAX})"));
+        let rows = self.rows(sqlx::query(check)).await?;
+        let mut told = Vec::new();
+        for row in &rows {
+            told.push(Columns::of(row).text()?.to_owned());
+        }
+        told.retain(|line| line != "ok");
+        Ok(told)
     }
 }

@@ -59,6 +59,18 @@ pub enum OpenError {
         /// Which.
         file: PathBuf,
     },
+    /// There is nothing to read.
+    #[error("there is no database {}", file.display())]
+    Missing {
+        /// Which.
+        file: PathBuf,
+    },
+    /// An older Boxoffice made the tables, and a reader may not change them.
+    #[error("the tables of {} are of an older version of Boxoffice; start a server on it first", file.display())]
+    Older {
+        /// Which.
+        file: PathBuf,
+    },
     /// The file is something else.
     #[error("{} is not a Boxoffice database", file.display())]
     Foreign {
@@ -162,6 +174,26 @@ pub(super) async fn open(dir: &Path) -> Result<Files, OpenError> {
     Ok(files)
 }
 
+/// Locks the directory, so that no server changes what is read, and checks the file in it. Nothing is made or changed but
+/// the lock's file.
+pub(super) async fn open_to_read(dir: &Path) -> Result<Files, OpenError> {
+    let database = dir.join(DATABASE_FILE);
+    match database.metadata() {
+        Ok(metadata) if metadata.len() > 0 => {}
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(OpenError::Other { file: database, source: Box::new(error) });
+        }
+        Ok(_) | Err(_) => return Err(OpenError::Missing { file: database }),
+    }
+    let files = lock(dir)?;
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max();
+    match check_content(&files.database).await? {
+        None => Err(OpenError::Missing { file: files.database }),
+        Some(version) if Some(version) < known => Err(OpenError::Older { file: files.database }),
+        Some(_) => Ok(files),
+    }
+}
+
 fn lock(dir: &Path) -> Result<Files, OpenError> {
     let refused = |source| OpenError::Directory { dir: dir.to_owned(), source };
     std::fs::create_dir_all(dir).map_err(refused)?;
@@ -183,8 +215,8 @@ fn check_file(file: &Path) -> Result<bool, OpenError> {
     }
 }
 
-/// Looks, without writing, whether the file is a database of Boxoffice that this version knows.
-async fn check_content(file: &Path) -> Result<(), OpenError> {
+/// Looks, without writing, whether the file is a database of Boxoffice that this version knows. Returns its newest migration.
+async fn check_content(file: &Path) -> Result<Option<i64>, OpenError> {
     let failed = |error| OpenError::of(file, error);
     let options = SqliteConnectOptions::new().filename(file).busy_timeout(BUSY_TIMEOUT).read_only(true);
     let mut connection = options.disable_statement_logging().connect().await.map_err(failed)?;
@@ -207,7 +239,7 @@ async fn check_content(file: &Path) -> Result<(), OpenError> {
         Some(version) if !MIGRATIONS.version_exists(version) => {
             Err(OpenError::Newer { file: file.to_owned(), version })
         }
-        _ => Ok(()),
+        newest => Ok(newest),
     }
 }
 

@@ -61,3 +61,4 @@ pub(super) const JOURNAL: &str = sql!("journal");
 pub(super) const EVENTS_WITH_EXPIRED_HOLDS: &str = sql!("events_with_expired_holds");
 pub(super) const AUDIT_EVENT: &str = sql!("audit_event");
 pub(super) const AUDIT_RESERVATION_COUNT: &str = sql!("audit_reservation_count");
+pub(super) const AUDIT_NEXT_EVENT: &str = sql!("audit_next_event");

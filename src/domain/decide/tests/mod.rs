@@ -1,5 +1,6 @@
 //! What each command comes to, told by subject.
 
+mod apply;
 mod edit;
 mod expiry;
 mod limits;

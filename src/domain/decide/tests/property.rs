@@ -18,8 +18,8 @@ use crate::domain::tests::fixture::*;
 use crate::domain::tests::usage::Colliding;
 use crate::domain::tests::world::World;
 use crate::domain::{
-    Action, AllocationPatch, CapacityMode, Changes, Command, Duration, EventConfig, EventPatch, Mode, OwnerId,
-    ReservationId, Reserve, SalesState,
+    Action, AllocationPatch, ApplyEvent, CapacityMode, Changes, Command, Duration, EventConfig, EventPatch, Mode,
+    OwnerId, ReservationId, Reserve, SalesState,
 };
 
 const OWNERS: [&str; 3] = ["ann", "bob", "cid"];
@@ -191,7 +191,32 @@ fn edit_any(reference: &Reference) -> BoxedStrategy<Command> {
     });
     let created = (select(&["b", "c"]), 0..5_i64, option::of(1..4_i64))
         .prop_map(|(name, capacity, limit)| create_allocation(name, capacity, limit));
-    prop_oneof![3 => event, 5 => pool, 3 => moved, 1 => created].boxed()
+    prop_oneof![3 => event, 5 => pool, 3 => moved, 1 => created, 3 => apply_any(reference)].boxed()
+}
+
+/// Several edits as one, of which any may be refused.
+fn apply_any(reference: &Reference) -> impl Strategy<Value = Command> + use<> {
+    let versions = ALLOCATIONS.map(|name| reference.pools.get(&allocation(name)).map_or(0, |pool| pool.version));
+    let (before, event_version) = (reference.config(), reference.event_version());
+    let expected = |version: i64| prop_oneof![6 => Just(None), 4 => Just(Some(version)), 1 => Just(Some(version + 1))];
+    let pool = || option::weighted(0.7, (0..9_i64, option::of(1..9_i64)));
+    let pools = (pool(), pool(), pool());
+    let pools = (pools, (expected(versions[0]), expected(versions[1]), expected(versions[2])));
+    let state = option::weighted(0.3, select(&SalesState::ALL));
+    (state, option::of(1..9_i64), expected(event_version), pools, any::<(bool, bool)>()).prop_map(
+        move |(sales_state, limit, expected, (pools, versions), (drain, validate_only))| {
+            let mut config = before.clone().unwrap_or_else(config);
+            config.sales_state = sales_state.unwrap_or(config.sales_state);
+            config.limit_per_owner = limit;
+            let named =
+                ALLOCATIONS.into_iter().zip([(pools.0, versions.0), (pools.1, versions.1), (pools.2, versions.2)]);
+            let targets =
+                named.filter_map(|(name, (pool, version))| pool.map(|(units, limit)| (name, units, limit, version)));
+            let targets: Vec<_> = targets.collect();
+            let mode = if drain { CapacityMode::Drain } else { CapacityMode::Strict };
+            apply_event(ApplyEvent { mode, validate_only, ..apply(config, expected, &targets) })
+        },
+    )
 }
 
 /// The same commands in three ways.

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::domain::tests::fixture::START;
 use crate::domain::{
-    Action, Actor, AllocationId, AllocationPatch, Answer, CAPACITY_MAX, CapacityMode, Command, Duration, EventConfig,
-    EventPatch, Mode, OnExpired, OrderRef, Outcome, OwnerId, Refusal, ReservationId, Reserve, SalesState, State,
-    Timestamp, TransferCapacity,
+    Action, Actor, AllocationId, AllocationPatch, AllocationTarget, Answer, ApplyEvent, CAPACITY_MAX, CapacityMode,
+    Command, Duration, EventConfig, EventPatch, Mode, OnExpired, OrderRef, Outcome, OwnerId, Refusal, ReservationId,
+    Reserve, SalesState, State, Timestamp, TransferCapacity,
 };
 
 /// What a command comes to, without what only the real thing knows (versions and counts that depend on when expired holds
@@ -97,6 +97,10 @@ impl Reference {
         self.event.as_ref().map_or(0, |(_, version)| *version)
     }
 
+    pub(super) fn config(&self) -> Option<EventConfig> {
+        self.event.as_ref().map(|(config, _)| config.clone())
+    }
+
     fn step(&mut self, command: &Command) -> Verdict {
         for claim in self.claims.values_mut().filter(|claim| claim.state == State::Held) {
             if claim.expires_at <= self.now {
@@ -121,6 +125,14 @@ impl Reference {
             }
             Action::UpdateAllocation { id, expected, patch, mode } => {
                 self.update_allocation(id, *expected, patch, *mode)
+            }
+            Action::ApplyEvent(target) => {
+                let mut after = self.clone();
+                let said = after.apply(target);
+                if !target.validate_only && matches!(said, Ok(Verdict::Event(_))) {
+                    *self = after;
+                }
+                said
             }
             Action::TransferCapacity(transfer) => self.transfer(transfer),
         };
@@ -416,6 +428,39 @@ impl Reference {
         }
         *pool = Pool { name: pool.name.clone(), wanted, limit, version: pool.version + 1 };
         Ok(Verdict::Allocation(wanted, limit))
+    }
+
+    /// Whoever calls keeps the state before, in case that one of the steps is refused.
+    fn apply(&mut self, target: &ApplyEvent) -> Said {
+        let config = &target.config;
+        let patch = EventPatch {
+            sales_state: Some(config.sales_state),
+            limit_per_owner: Some(config.limit_per_owner),
+            hold_ttl_max: Some(config.hold_ttl_max),
+            ..EventPatch::default()
+        };
+        let said = match (&self.event, target.expected) {
+            (None, None | Some(0)) => self.create_event(config)?,
+            (_, expected) => self.update_event(expected, &patch)?,
+        };
+        if said == Verdict::EtagMismatch {
+            return Ok(said);
+        }
+        for AllocationTarget { id, display_name, capacity, limit_per_owner, expected } in &target.allocations {
+            let patch = AllocationPatch {
+                capacity: Some(*capacity),
+                limit_per_owner: Some(*limit_per_owner),
+                ..AllocationPatch::default()
+            };
+            let said = match (self.pools.contains_key(id), expected) {
+                (false, None | Some(0)) => self.create_allocation(id, display_name, *capacity, *limit_per_owner)?,
+                _ => self.update_allocation(id, *expected, &patch, target.mode)?,
+            };
+            if said == Verdict::EtagMismatch {
+                return Ok(said);
+            }
+        }
+        Ok(Verdict::Event(self.event.as_ref().ok_or(Refusal::EventNotFound)?.0.clone()))
     }
 
     fn transfer(&mut self, transfer: &TransferCapacity) -> Said {

@@ -2,6 +2,8 @@
 
 pub mod domain;
 pub mod engine;
+pub mod files;
 pub mod grpc;
+pub mod identity;
 pub mod server;
 pub mod storage;

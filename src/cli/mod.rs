@@ -5,12 +5,14 @@ mod buy;
 mod client;
 mod confirm;
 mod conflict;
+mod credentials;
 mod failure;
 mod migrate;
 mod output;
 mod release;
 mod reservations;
 mod serve;
+mod token;
 mod values;
 mod view;
 
@@ -47,6 +49,8 @@ enum Command {
     Serve(serve::Args),
     /// Bring the tables of a PostgreSQL database up to date; servers without a pooler do so by themselves when they start
     Migrate(migrate::Args),
+    /// Make tokens, which prove to servers who somebody is
+    Token(token::Args),
     /// Take units: hold them for a while, or buy them at once
     Buy(buy::Args),
     /// Sell what is held
@@ -66,6 +70,7 @@ impl Cli {
         let (json, result) = match self.command {
             Command::Serve(args) => (false, serve::run(args)),
             Command::Migrate(args) => (false, client_runtime(migrate::run(args))),
+            Command::Token(args) => (false, token::run(args)),
             Command::Buy(args) => (args.buyer.json, client_runtime(buy::run(args))),
             Command::Confirm(args) => (args.buyer.json, client_runtime(confirm::run(args))),
             Command::Release(args) => (args.buyer.json, client_runtime(release::run(args))),

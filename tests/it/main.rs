@@ -1,6 +1,7 @@
 //! Whole-program tests: real clients over the wire, to the real binary as a child process (`support`) or, where the store
 //! must misbehave, to a server in this process (`in_process`).
 
+mod authority;
 mod bad_input;
 mod cli;
 mod cli_with_server;
@@ -11,6 +12,7 @@ mod disk_full;
 mod edits;
 mod failover;
 mod front;
+mod identity;
 mod in_process;
 mod kills;
 mod pages;
@@ -21,5 +23,8 @@ mod reads;
 mod rolling;
 mod rush;
 mod scale_out;
+mod secured_cli;
 mod servers;
 mod support;
+mod tls;
+mod tokens;

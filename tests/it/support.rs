@@ -51,14 +51,21 @@ impl Server {
 
     /// Starts it with these options.
     pub(crate) fn launch(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_boxoffice"))
-            .args(["serve", "--dev", "--listen", "127.0.0.1:0"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the binary starts");
+        let mut command = Self::command();
+        command.arg("--dev").args(arguments);
+        Self::spawn(command)
+    }
+
+    /// The command line of a server on a free port, to be completed and spawned.
+    pub(crate) fn command() -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_boxoffice"));
+        command.args(["serve", "--listen", "127.0.0.1:0"]).stdin(Stdio::null());
+        command
+    }
+
+    /// Starts it, and waits until it says that it listens.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
         let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         let url = loop {
             let line = lines.next().expect("the server says where it listens before it ends").expect("stdout is text");
@@ -87,6 +94,11 @@ impl Server {
     /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(crate) fn channel(&self) -> Channel {

@@ -84,7 +84,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     if let Command::ForceRelease(release) = &args.command {
         release.name()?;
     }
-    let session = Session::open(&args.server.server, ("--actor", &args.actor), args.json).await?;
+    let session = Session::open(&args.server, ("--actor", &args.actor), args.json).await?;
     let session = &session;
     match args.command {
         Command::CreateEvent(args) => create_event::run(args, session).await,

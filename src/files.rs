@@ -109,20 +109,30 @@ pub trait Reload: Send + Sync {
     fn reload(&self) -> Result<(), FileError>;
 }
 
-/// Looks at the files of `each` every [`LOOK_INTERVAL`], and makes anew what they changed. It ends when it is dropped.
+/// Looks at the files of `each` every [`LOOK_INTERVAL`], and makes anew what they changed. Where that fails it is tried again
+/// with every look, since the cause may not be in the files: a key that was taken away must go. Each failure is told once.
+/// It ends when it is dropped.
 pub async fn follow(what: &'static str, each: Arc<dyn Reload>) -> Infallible {
     let mut interval = tokio::time::interval(LOOK_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failure: Option<String> = None;
     loop {
         interval.tick().await;
-        let each = Arc::clone(&each);
+        let (again, each) = (failure.is_some(), Arc::clone(&each));
         // A slow file system must not hold up requests.
-        let looked = tokio::task::spawn_blocking(move || each.files().changed().then(|| each.reload())).await;
-        match looked {
+        let look = move || (each.files().changed() || again).then(|| each.reload());
+        match tokio::task::spawn_blocking(look).await {
             Ok(None) => {}
-            Ok(Some(Ok(()))) => tracing::info!(what, "read again, and in use"),
+            Ok(Some(Ok(()))) => {
+                failure = None;
+                tracing::info!(what, "read again, and in use");
+            }
             Ok(Some(Err(error))) => {
-                tracing::error!(what, error = %InOneLine(&error), "the new files cannot be used; the old ones stay in use");
+                let error = InOneLine(&error).to_string();
+                if failure.as_ref() != Some(&error) {
+                    tracing::error!(what, error, "the new files cannot be used; the old ones stay in use");
+                }
+                failure = Some(error);
             }
             Err(error) => tracing::error!(what, %error, "the files could not be looked at"),
         }

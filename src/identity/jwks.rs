@@ -50,7 +50,7 @@ enum JwksError {
 
 /// Why one key is left out.
 #[derive(Debug, thiserror::Error)]
-enum Skipped {
+pub(super) enum Skipped {
     #[error("it is not a key in JSON")]
     Form,
     #[error("its kind is not supported: RSA, EC with P-256, OKP with Ed25519 and oct are")]
@@ -65,18 +65,21 @@ enum Skipped {
     Key(#[from] KeyError),
 }
 
-/// Reads the usable keys of a file; the others are logged.
-pub(super) fn read(path: &Path) -> Result<Vec<Key>, FileError> {
+/// Reads the usable keys of a file, and tells which are left out.
+pub(super) fn read(path: &Path) -> Result<(Vec<Key>, Vec<LeftOut>), FileError> {
     let content = files::read(path)?;
-    let (keys, skipped) = parse(&content).map_err(|error| FileError::new(path, error))?;
-    for (index, kid, why) in skipped {
+    parse(&content).map_err(|error| FileError::new(path, error))
+}
+
+/// Writes to the log which keys of a file are left out. Done once the file is in use.
+pub(super) fn log(path: &Path, left_out: &[LeftOut]) {
+    for (index, kid, why) in left_out {
         tracing::warn!(file = %path.display(), index, kid, %why, "a key is left out");
     }
-    Ok(keys)
 }
 
 /// A key that was left out: its index, its name, and why.
-type LeftOut = (usize, String, Skipped);
+pub(super) type LeftOut = (usize, String, Skipped);
 
 fn parse(content: &[u8]) -> Result<(Vec<Key>, Vec<LeftOut>), JwksError> {
     // What is wrong with the JSON is not repeated: the message would quote a part of it, which may be a secret.

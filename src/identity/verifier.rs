@@ -101,17 +101,20 @@ impl Reload for Verifier {
 
 impl Current {
     fn read(sources: &KeyFiles) -> Result<Self, FileError> {
-        let mut keys = Vec::new();
+        let (mut keys, mut left_out) = (Vec::new(), Vec::new());
         for path in &sources.keys {
             keys.extend(key_file::read(path)?);
         }
         for path in &sources.jwks {
-            keys.extend(jwks::read(path)?);
+            let (usable, others) = jwks::read(path)?;
+            keys.extend(usable);
+            left_out.push((path, others));
         }
         if !(1..=KEYS_MAX).contains(&keys.len()) {
             let last = sources.jwks.last().or(sources.keys.last()).cloned().unwrap_or_default();
             return Err(FileError::new(&last, KeyCount(keys.len())));
         }
+        left_out.iter().for_each(|(path, others)| jwks::log(path, others));
         Ok(Self { keys, proved: Cache::new(TOKENS_REMEMBERED_MAX) })
     }
 

@@ -3,6 +3,8 @@
 pub mod client;
 pub mod domain;
 pub mod engine;
+pub mod files;
 pub mod grpc;
+pub mod identity;
 pub mod server;
 pub mod storage;

@@ -2,7 +2,10 @@
 
 mod connection;
 mod front;
+mod handshakes;
+mod tls;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +20,9 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use self::front::Front;
+pub use self::tls::{Tls, TlsFiles};
 use crate::engine::Engine;
+use crate::files::{self, Reload};
 use crate::grpc::admission::Admission;
 use crate::grpc::{Admin, Api, Authentication, Inventory};
 use crate::storage::BoxError;
@@ -40,12 +45,16 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How to serve.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ServerConfig {
     /// Where to listen; port 0 takes any free one.
     pub listen: SocketAddr,
     /// How callers prove who they are.
     pub authentication: Authentication,
+    /// How connections are encrypted, if they are.
+    pub tls: Option<Arc<Tls>>,
+    /// Whether something in front encrypts: then other machines may be served without TLS of our own.
+    pub tls_terminated_elsewhere: bool,
     /// See [`REQUESTS_IN_FLIGHT_MAX`].
     pub requests_in_flight_max: usize,
     /// See [`WATCHERS_MAX`].
@@ -62,6 +71,8 @@ impl ServerConfig {
         Self {
             listen,
             authentication,
+            tls: None,
+            tls_terminated_elsewhere: false,
             requests_in_flight_max: REQUESTS_IN_FLIGHT_MAX,
             watchers_max: WATCHERS_MAX,
             connections_max: CONNECTIONS_MAX,
@@ -78,6 +89,12 @@ pub enum ServeError {
         "{0} can be reached from other machines, but in development mode nobody proves who he is: listen on 127.0.0.1"
     )]
     NotLoopback(SocketAddr),
+    /// Tokens would be sent for everybody on the way to read.
+    #[error(
+        "{0} can be reached from other machines, and without TLS whoever is on the way reads the tokens: name a \
+         certificate, or say that something in front of the server encrypts"
+    )]
+    NotEncrypted(SocketAddr),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -107,9 +124,12 @@ impl Server {
     /// Where the address may not or cannot be listened on.
     pub async fn bind(config: ServerConfig, engine: Arc<Engine>) -> Result<Self, ServeError> {
         let address = config.listen;
+        let encrypted = config.tls.is_some() || config.tls_terminated_elsewhere;
         match config.authentication {
-            Authentication::Dev if !address.ip().is_loopback() => return Err(ServeError::NotLoopback(address)),
-            Authentication::Dev => {}
+            _ if address.ip().is_loopback() => {}
+            Authentication::Dev => return Err(ServeError::NotLoopback(address)),
+            Authentication::Tokens(_) if !encrypted => return Err(ServeError::NotEncrypted(address)),
+            Authentication::Tokens(_) => {}
         }
         let cannot = |source| ServeError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(cannot)?;
@@ -131,7 +151,7 @@ impl Server {
         let (stopping, stopped) = watch::channel(false);
         let watchers = Admission::new(self.config.watchers_max);
         let requests = Admission::new(self.config.requests_in_flight_max);
-        let api = Api::new(self.engine, self.config.authentication, stopped, watchers);
+        let api = Api::new(self.engine, stopped, watchers);
         let (health, health_service) = tonic_health::server::health_reporter();
         set_health(&health, ServingStatus::Serving).await;
 
@@ -139,7 +159,7 @@ impl Server {
             InventoryServiceServer::new(Inventory(api.clone())).max_decoding_message_size(REQUEST_BYTES_MAX);
         let admin = AdminServiceServer::new(Admin(api)).max_decoding_message_size(REQUEST_BYTES_MAX);
         let routes = with_reflection(Routes::new(health_service).add_service(admin))?.prepare();
-        let front = Front::new(inventory, routes, requests.clone());
+        let front = Front::new(inventory, routes, requests.clone(), self.config.authentication.clone());
 
         let draining = Notify::new();
         let begin_to_drain = async {
@@ -155,20 +175,36 @@ impl Server {
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .serve_with_incoming_shutdown(
                 front,
-                connection::incoming(self.listener, self.config.connections_max),
+                connection::incoming(self.listener, self.config.connections_max, self.config.tls.clone()),
                 begin_to_drain,
             );
         let drained_long_enough = async {
             draining.notified().await;
             tokio::time::sleep(self.config.drain_max).await;
         };
+        let keys = match self.config.authentication {
+            Authentication::Dev => None,
+            Authentication::Tokens(verifier) => Some(verifier as Arc<dyn Reload>),
+        };
+        let certificates = self.config.tls.map(|tls| tls as Arc<dyn Reload>);
+        let following =
+            async { tokio::join!(follow("keys of tokens", keys), follow("TLS certificates", certificates)) };
         tokio::select! {
+            (never, _) = following => match never {},
             served = serving => served.map_err(|error| ServeError::Stopped(error.into())),
             () = drained_long_enough => {
                 tracing::warn!(requests = requests.running(), "connections are cut that did not end in time");
                 Ok(())
             }
         }
+    }
+}
+
+/// Keeps something up to date with its files, if there is something.
+async fn follow(what: &'static str, each: Option<Arc<dyn Reload>>) -> Infallible {
+    match each {
+        Some(each) => files::follow(what, each).await,
+        None => std::future::pending().await,
     }
 }
 

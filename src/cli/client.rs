@@ -10,6 +10,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
+use super::credentials::Credentials;
 use super::failure::{Failure, innermost};
 use super::output::Output;
 
@@ -30,14 +31,16 @@ pub(crate) struct ServerArgs {
     /// The server's URL
     #[arg(long, global = true, value_name = "URL", env = "BOXOFFICE_SERVER", hide_env_values = true, default_value = SERVER_DEFAULT)]
     pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) credentials: Credentials,
 }
 
 /// What all commands of a buyer have in common.
 #[derive(clap::Args)]
 pub(crate) struct BuyerArgs {
-    /// Who buys
+    /// Who buys; may be left out where the token is the buyer's own
     #[arg(long, value_name = "NAME", env = "BOXOFFICE_OWNER", hide_env_values = true)]
-    pub(crate) owner: String,
+    pub(crate) owner: Option<String>,
     /// Answer for programs
     #[arg(long)]
     pub(crate) json: bool,
@@ -48,23 +51,23 @@ pub(crate) struct BuyerArgs {
 impl BuyerArgs {
     /// Connects.
     pub(crate) async fn open(&self) -> Result<Session, Failure> {
-        Session::open(&self.server.server, ("--owner", &self.owner), self.json).await
+        let owner = self.owner.as_deref().map(|owner| ("--owner", owner));
+        Session::open_as(&self.server, owner, self.json).await
     }
 
     /// The options that a printed command needs to reach the same server as the same buyer.
     pub(crate) fn to_options(&self) -> String {
-        let mut options = format!("--owner {}", super::output::shell_word(&self.owner));
-        if self.server.server != SERVER_DEFAULT {
-            options.push_str(&format!(" --server {}", super::output::shell_word(&self.server.server)));
-        }
-        options
+        let owner = self.owner.as_deref().map(|owner| format!("--owner {}", super::output::shell_word(owner)));
+        let server = (self.server.server != SERVER_DEFAULT)
+            .then(|| format!("--server {}", super::output::shell_word(&self.server.server)));
+        owner.into_iter().chain(server).chain(self.server.credentials.to_options()).collect::<Vec<_>>().join(" ")
     }
 }
 
 /// A connected caller, and how to answer him.
 pub(crate) struct Session {
     channel: Channel,
-    caller: MetadataValue<Ascii>,
+    stamp: Stamp,
     /// Where answers go.
     pub(crate) output: Output,
 }
@@ -72,16 +75,22 @@ pub(crate) struct Session {
 /// A channel that says who calls.
 pub(crate) type Stamped = InterceptedService<Channel, Stamp>;
 
-/// Puts the caller's name, and the time limit if there is one, on each call.
+/// Puts the caller's name, his token, and the time limit on each call, as far as there are any.
 #[derive(Clone)]
 pub(crate) struct Stamp {
-    caller: MetadataValue<Ascii>,
+    caller: Option<MetadataValue<Ascii>>,
+    token: Option<MetadataValue<Ascii>>,
     timeout: Option<Duration>,
 }
 
 impl Interceptor for Stamp {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert(CALLER_KEY, self.caller.clone());
+        if let Some(caller) = &self.caller {
+            request.metadata_mut().insert(CALLER_KEY, caller.clone());
+        }
+        if let Some(token) = &self.token {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
         if let Some(timeout) = self.timeout {
             request.set_timeout(timeout);
         }
@@ -90,29 +99,42 @@ impl Interceptor for Stamp {
 }
 
 impl Session {
+    /// Connects to `server` as an operator. `caller` is the option that named him, and the name: for a server that asks for
+    /// no token. Where there is one, it says who he is.
+    pub(crate) async fn open(server: &ServerArgs, caller: (&str, &str), json: bool) -> Result<Self, Failure> {
+        let caller = Some(caller).filter(|_| !server.credentials.has_token());
+        Self::open_as(server, caller, json).await
+    }
+
     /// Connects to `server`. `caller` is the option that named the caller, and the name.
-    pub(crate) async fn open(server: &str, caller: (&str, &str), json: bool) -> Result<Self, Failure> {
-        let (option, name) = caller;
-        // An empty header would be taken for none.
-        let caller = Some(name)
-            .filter(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()))
-            .and_then(|name| MetadataValue::try_from(name).ok())
-            .ok_or_else(|| Failure::Usage(format!("{option} must be printable ASCII characters without spaces")))?;
-        if !server.starts_with("http://") {
-            return Err(Failure::Usage(format!("--server must begin with http://, but it is {server:?}")));
+    async fn open_as(server: &ServerArgs, caller: Option<(&str, &str)>, json: bool) -> Result<Self, Failure> {
+        let token = server.credentials.token()?;
+        if caller.is_none() && token.is_none() {
+            return Err(Failure::Usage("who buys? Give --owner NAME, or a token".to_owned()));
         }
-        let endpoint = Endpoint::from_shared(server.to_owned())
-            .map_err(|_| Failure::Usage(format!("--server is not a URL: {server:?}")))?
+        let caller = caller.map(|(option, name)| caller_header(option, name)).transpose()?;
+        let url = server.server.as_str();
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(Failure::Usage(format!("--server must begin with http:// or https://, but it is {url:?}")));
+        }
+        let mut endpoint = Endpoint::from_shared(url.to_owned())
+            .map_err(|_| Failure::Usage(format!("--server is not a URL: {url:?}")))?
             .connect_timeout(CONNECT_TIMEOUT);
+        if url.starts_with("https://") {
+            let tls = server.credentials.tls()?;
+            endpoint = endpoint
+                .tls_config(tls)
+                .map_err(|error| Failure::Usage(format!("the certificates cannot be used: {}", innermost(&error))))?;
+        }
         let channel = endpoint.connect().await.map_err(|error| Failure::Unreachable {
-            message: format!("cannot reach the server at {server}: {}", innermost(&error)),
+            message: format!("cannot reach the server at {url}: {}", innermost(&error)),
             hint: Some("is it running? Start one with `boxoffice serve --dev`, or name one with --server".to_owned()),
         })?;
-        Ok(Self { channel, caller, output: Output { json } })
+        Ok(Self { channel, stamp: Stamp { caller, token, timeout: None }, output: Output { json } })
     }
 
     fn stamped(&self, timeout: Option<Duration>) -> Stamped {
-        InterceptedService::new(self.channel.clone(), Stamp { caller: self.caller.clone(), timeout })
+        InterceptedService::new(self.channel.clone(), Stamp { timeout, ..self.stamp.clone() })
     }
 
     /// The buyers' service.
@@ -134,4 +156,12 @@ impl Session {
     pub(crate) fn patient_admin(&self) -> AdminServiceClient<Stamped> {
         AdminServiceClient::new(self.stamped(None)).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
+}
+
+/// An empty header would be taken for none.
+fn caller_header(option: &str, name: &str) -> Result<MetadataValue<Ascii>, Failure> {
+    Some(name)
+        .filter(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()))
+        .and_then(|name| MetadataValue::try_from(name).ok())
+        .ok_or_else(|| Failure::Usage(format!("{option} must be printable ASCII characters without spaces")))
 }

@@ -8,6 +8,7 @@ mod client;
 mod completions;
 mod confirm;
 mod conflict;
+mod credentials;
 mod document;
 mod failure;
 mod migrate;
@@ -15,6 +16,7 @@ mod output;
 mod release;
 mod reservations;
 mod serve;
+mod token;
 mod values;
 mod verify;
 mod view;
@@ -54,6 +56,8 @@ enum Command {
     Serve(serve::Args),
     /// Bring the tables of a PostgreSQL database up to date; servers without a pooler do so by themselves when they start
     Migrate(migrate::Args),
+    /// Make tokens, which prove to servers who somebody is
+    Token(token::Args),
     /// Take units: hold them for a while, or buy them at once
     Buy(buy::Args),
     /// Sell what is held
@@ -78,6 +82,7 @@ impl Cli {
         let (json, result) = match self.command {
             Command::Serve(args) => (false, serve::run(args)),
             Command::Migrate(args) => (false, client_runtime(migrate::run(args))),
+            Command::Token(args) => (false, token::run(args)),
             Command::Buy(args) => (args.buyer.json, client_runtime(buy::run(args))),
             Command::Confirm(args) => (args.buyer.json, client_runtime(confirm::run(args))),
             Command::Release(args) => (args.buyer.json, client_runtime(release::run(args))),

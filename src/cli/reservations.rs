@@ -37,7 +37,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     }
     session.output.show(&views, || {
         if views.is_empty() {
-            format!("{} has none in {}.", args.buyer.owner, args.event)
+            format!("{} has none in {}.", args.buyer.owner.as_deref().unwrap_or("This buyer"), args.event)
         } else {
             reservation_table(&views)
         }

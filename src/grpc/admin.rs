@@ -4,6 +4,7 @@ use boxoffice_proto::v1;
 use boxoffice_proto::v1::admin_service_server::AdminService;
 use tonic::{Request, Response, Status, async_trait};
 
+use super::caller::Caller;
 use super::page::Token as _;
 use super::validate::{self, ListOf};
 use super::watch::Messages;
@@ -40,7 +41,7 @@ impl AdminService for Admin {
     type WatchChangesStream = Messages<v1::WatchChangesResponse>;
 
     async fn create_event(&self, request: Request<v1::CreateEventRequest>) -> Result<Response<v1::Event>, Status> {
-        let actor = self.0.authentication.admin(request.metadata())?;
+        let actor = Caller::of(&request)?.admin()?;
         let deadline = deadline::of(&request);
         let checked = validate::create_event(request.into_inner());
         let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
@@ -49,7 +50,7 @@ impl AdminService for Admin {
     }
 
     async fn update_event(&self, request: Request<v1::UpdateEventRequest>) -> Result<Response<v1::Event>, Status> {
-        let actor = self.0.authentication.admin(request.metadata())?;
+        let actor = Caller::of(&request)?.admin()?;
         let deadline = deadline::of(&request);
         let checked = validate::update_event(request.into_inner());
         let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
@@ -61,7 +62,7 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::CreateAllocationRequest>,
     ) -> Result<Response<v1::Allocation>, Status> {
-        let actor = self.0.authentication.admin(request.metadata())?;
+        let actor = Caller::of(&request)?.admin()?;
         let deadline = deadline::of(&request);
         let checked = validate::create_allocation(request.into_inner());
         let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
@@ -73,7 +74,7 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::UpdateAllocationRequest>,
     ) -> Result<Response<v1::Allocation>, Status> {
-        let actor = self.0.authentication.admin(request.metadata())?;
+        let actor = Caller::of(&request)?.admin()?;
         let deadline = deadline::of(&request);
         let checked = validate::update_allocation(request.into_inner());
         let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
@@ -85,7 +86,7 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::ApplyEventRequest>,
     ) -> Result<Response<v1::ApplyEventResponse>, Status> {
-        let actor = self.0.authentication.admin(request.metadata())?;
+        let actor = Caller::of(&request)?.admin()?;
         let deadline = deadline::of(&request);
         let validate_only = request.get_ref().validate_only;
         let checked = validate::apply_event(request.into_inner());
@@ -99,7 +100,7 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::TransferCapacityRequest>,
     ) -> Result<Response<v1::TransferCapacityResponse>, Status> {
-        let actor = self.0.authentication.admin(request.metadata())?;
+        let actor = Caller::of(&request)?.admin()?;
         let checked = validate::transfer_capacity(request.get_ref());
         let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
         let answer = self.0.run(&event, actor, action, deadline::of(&request)).await?;
@@ -114,7 +115,7 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::ForceReleaseReservationRequest>,
     ) -> Result<Response<v1::Reservation>, Status> {
-        let actor = self.0.authentication.admin(request.metadata())?;
+        let actor = Caller::of(&request)?.admin()?;
         let deadline = deadline::of(&request);
         let checked = validate::force_release(request.into_inner());
         let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
@@ -125,7 +126,7 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::AdminServiceListReservationsRequest>,
     ) -> Result<Response<v1::AdminServiceListReservationsResponse>, Status> {
-        self.0.authentication.admin(request.metadata())?;
+        Caller::of(&request)?.admin()?;
         let checked = validate::list_all_reservations(request.get_ref());
         let list = checked.map_err(|violations| errors::invalid(&violations))?;
         let (reservations, next_page_token) = match &list.of {
@@ -141,7 +142,7 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::ListChangesRequest>,
     ) -> Result<Response<v1::ListChangesResponse>, Status> {
-        self.0.authentication.admin(request.metadata())?;
+        Caller::of(&request)?.admin()?;
         let checked = validate::list_changes(request.get_ref());
         let page = checked.map_err(|violations| errors::invalid(&violations))?;
         // Read first: then "the newest" is not older than the page.
@@ -156,17 +157,18 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::WatchChangesRequest>,
     ) -> Result<Response<Self::WatchChangesStream>, Status> {
-        self.0.authentication.admin(request.metadata())?;
+        let caller = Caller::of(&request)?;
+        caller.admin()?;
         let checked = validate::watch_changes(request.get_ref());
         let (event, from) = checked.map_err(|violations| errors::invalid(&violations))?;
-        watch::changes(&self.0, event, from, deadline::of(&request)).await.map(Response::new)
+        watch::changes(&self.0, event, from, watch::Until::of(&request, caller)).await.map(Response::new)
     }
 
     async fn audit_event(
         &self,
         request: Request<v1::AuditEventRequest>,
     ) -> Result<Response<v1::AuditEventResponse>, Status> {
-        self.0.authentication.admin(request.metadata())?;
+        Caller::of(&request)?.admin()?;
         let checked = validate::audit_event(request.get_ref());
         let event = checked.map_err(|violations| errors::invalid(&violations))?;
         let report = self.0.engine.audit(&event).await.map_err(|error| errors::read_failed(&error))?;

@@ -1,61 +1,186 @@
-//! Who calls. The owner comes from authentication, never from a field of the request.
+//! Who calls, and what he may do. The owner comes from authentication, never from a field of the request.
 
-use tonic::Status;
-use tonic::metadata::MetadataMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use tonic::codegen::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use tonic::{Request, Status};
 
 use super::errors;
 use super::validate::Violations;
 use crate::domain::{Actor, OwnerId};
+use crate::identity::{Identity, Role, Verifier};
 
 /// The metadata key that names the owner.
 pub const OWNER_KEY: &str = "boxoffice-owner";
 /// The operator of a server in development, where nobody is named.
 const DEV_ADMIN: &str = "dev";
+/// What stands before the token (RFC 6750).
+const SCHEME: &str = "bearer";
 
 /// How callers prove who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Authentication {
     /// Not at all: everybody is who he says, and may do everything. For development, on loopback alone.
     Dev,
+    /// With a token in `authorization`.
+    Tokens(Arc<Verifier>),
+}
+
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dev => "Dev",
+            Self::Tokens(_) => "Tokens",
+        })
+    }
+}
+
+/// Who sent a request. It stands among the request's extensions; a request without one is served by no handler.
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// Anybody. He may have named an owner.
+    Dev(Option<OwnerId>),
+    /// Somebody with a valid token.
+    Known {
+        identity: Arc<Identity>,
+        /// The owner that he named.
+        named: Option<OwnerId>,
+        /// The end of his token.
+        valid_until: Option<Instant>,
+    },
 }
 
 impl Authentication {
-    /// The owner for whom a buyer's call is made.
-    pub(super) fn owner(self, metadata: &MetadataMap) -> Result<OwnerId, Status> {
-        match self {
-            Self::Dev => named(metadata)?.ok_or_else(|| {
-                errors::unauthenticated("no owner: send the metadata key boxoffice-owner with the name of the buyer")
-            }),
-        }
-    }
-
-    /// Whether the caller may name the owners of a batch.
-    pub(super) fn may_name_owners(self, _metadata: &MetadataMap) -> Result<(), Status> {
-        match self {
-            Self::Dev => Ok(()),
-        }
-    }
-
-    /// The operator who calls.
-    pub(super) fn admin(self, metadata: &MetadataMap) -> Result<Actor, Status> {
+    /// Finds out who sent a request, and takes the token out of its headers: whatever looks at them later, and perhaps
+    /// writes them to a log, has no token to write.
+    pub(crate) fn identify(&self, headers: &mut HeaderMap) -> Result<Caller, Status> {
         match self {
             Self::Dev => {
-                let name = match named(metadata)? {
-                    Some(name) => name,
-                    None => OwnerId::new(DEV_ADMIN).map_err(|_| errors::internal())?,
-                };
-                Ok(Actor::Admin(name))
+                headers.remove(AUTHORIZATION);
+                named(headers).map(Caller::Dev)
+            }
+            Self::Tokens(verifier) => {
+                let now = now();
+                let proved = token(headers).and_then(|token| {
+                    verifier.verify(token, now).map_err(|error| errors::unauthenticated(error.to_string()))
+                });
+                headers.remove(AUTHORIZATION);
+                let identity = proved?;
+                let named = named(headers)?;
+                if identity.role != Role::Gateway && named.as_ref().is_some_and(|named| *named != identity.subject) {
+                    return Err(errors::permission_denied("only a gateway may name another owner in boxoffice-owner"));
+                }
+                // A time too far away to be told is none.
+                let valid_until = Instant::now().checked_add(identity.valid_until.saturating_sub(now));
+                Ok(Caller::Known { identity, named, valid_until })
             }
         }
     }
 }
 
+impl Caller {
+    /// Who sent `request`.
+    pub(super) fn of<T>(request: &Request<T>) -> Result<&Self, Status> {
+        request.extensions().get().ok_or_else(|| {
+            tracing::error!("a request came to its handler without being authenticated");
+            errors::internal()
+        })
+    }
+
+    /// The owner for whom a buyer's call is made.
+    pub(super) fn owner(&self) -> Result<OwnerId, Status> {
+        match self {
+            Self::Dev(named) => named.clone().ok_or_else(|| {
+                errors::unauthenticated("no owner: send the metadata key boxoffice-owner with the name of the buyer")
+            }),
+            Self::Known { identity, named, .. } => match identity.role {
+                Role::Buyer => Ok(identity.subject.clone()),
+                Role::Gateway => named.clone().ok_or_else(|| wrong_owner("must name the buyer: a gateway is none")),
+                Role::Admin => Err(errors::permission_denied("an admin is not a buyer")),
+            },
+        }
+    }
+
+    /// Whether the caller may name the owners of a batch.
+    pub(super) fn may_name_owners(&self) -> Result<(), Status> {
+        match self {
+            Self::Dev(_) => Ok(()),
+            Self::Known { identity, .. } => match identity.role {
+                Role::Gateway => Ok(()),
+                Role::Buyer | Role::Admin => Err(errors::permission_denied("only a gateway may name owners")),
+            },
+        }
+    }
+
+    /// The operator who calls.
+    pub(super) fn admin(&self) -> Result<Actor, Status> {
+        match self {
+            Self::Dev(Some(name)) => Ok(Actor::Admin(name.clone())),
+            Self::Dev(None) => OwnerId::new(DEV_ADMIN).map(Actor::Admin).map_err(|_| errors::internal()),
+            Self::Known { identity, .. } => match identity.role {
+                Role::Admin => Ok(Actor::Admin(identity.subject.clone())),
+                Role::Buyer | Role::Gateway => Err(errors::permission_denied("only an admin may do this")),
+            },
+        }
+    }
+
+    /// When the caller's right to be answered ends.
+    pub(super) const fn valid_until(&self) -> Option<Instant> {
+        match self {
+            Self::Dev(_) => None,
+            Self::Known { valid_until, .. } => *valid_until,
+        }
+    }
+}
+
+/// The time by this server's clock, since the epoch.
+#[expect(clippy::disallowed_methods, reason = "tokens are checked before any database is asked, by the server's clock")]
+fn now() -> Duration {
+    // A clock before 1970 makes every token one of the future. None is then valid that says from when on it is.
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The token that was sent. Never a part of a message.
+fn token(headers: &HeaderMap) -> Result<&str, Status> {
+    let wrong = errors::unauthenticated;
+    let value = match only(headers.get_all(AUTHORIZATION).iter()) {
+        Ok(Some(value)) => value,
+        Ok(None) => return Err(wrong("no token: send the metadata key authorization with Bearer and a token")),
+        Err(Twice) => return Err(wrong("authorization must be sent once")),
+    };
+    let form = || wrong("authorization must be Bearer and a token");
+    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(form)?;
+    let token = token.trim_matches(' ');
+    if !scheme.eq_ignore_ascii_case(SCHEME) || token.is_empty() {
+        return Err(form());
+    }
+    Ok(token)
+}
+
 /// The owner that the metadata names, if any.
-fn named(metadata: &MetadataMap) -> Result<Option<OwnerId>, Status> {
-    let Some(value) = metadata.get(OWNER_KEY) else { return Ok(None) };
-    let wrong = |description| errors::invalid(&Violations::one("INVALID_OWNER", OWNER_KEY, description));
-    let text = value.to_str().map_err(|_| wrong("must be 1 to 128 printable ASCII characters without spaces"))?;
-    OwnerId::new(text).map(Some).map_err(|error| wrong(error.0))
+fn named(headers: &HeaderMap) -> Result<Option<OwnerId>, Status> {
+    let value = match only(headers.get_all(OWNER_KEY).iter()) {
+        Ok(Some(value)) => value,
+        Ok(None) => return Ok(None),
+        Err(Twice) => return Err(wrong_owner("must be sent once")),
+    };
+    let text = value.to_str().map_err(|_| wrong_owner("must be 1 to 128 printable ASCII characters without spaces"))?;
+    OwnerId::new(text).map(Some).map_err(|error| wrong_owner(error.0))
+}
+
+fn wrong_owner(description: &'static str) -> Status {
+    errors::invalid(&Violations::one("INVALID_OWNER", OWNER_KEY, description))
+}
+
+/// A header was sent more than once. Somebody before us might have checked another of its values than we would.
+struct Twice;
+
+fn only<'a>(mut values: impl Iterator<Item = &'a HeaderValue>) -> Result<Option<&'a HeaderValue>, Twice> {
+    let first = values.next();
+    if values.next().is_some() { Err(Twice) } else { Ok(first) }
 }
 
 #[cfg(test)]
@@ -65,35 +190,64 @@ mod tests {
 
     use super::*;
 
-    fn metadata(owner: Option<&'static [u8]>) -> MetadataMap {
-        let mut headers = tonic::codegen::http::HeaderMap::new();
-        if let Some(owner) = owner {
-            headers.insert(OWNER_KEY, owner.try_into().unwrap());
+    fn headers(owners: &[&'static [u8]]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for owner in owners {
+            headers.append(OWNER_KEY, HeaderValue::from_bytes(owner).unwrap());
         }
-        MetadataMap::from_headers(headers)
+        headers
+    }
+
+    fn dev(owners: &[&'static [u8]]) -> Result<Caller, Status> {
+        Authentication::Dev.identify(&mut headers(owners))
     }
 
     #[test]
     fn buyers_must_be_named() {
-        let auth = Authentication::Dev;
-        assert_eq!(auth.owner(&metadata(Some(b"ann"))).unwrap().as_str(), "ann");
-        let status = auth.owner(&metadata(None)).unwrap_err();
+        assert_eq!(dev(&[b"ann"]).unwrap().owner().unwrap().as_str(), "ann");
+        let status = dev(&[]).unwrap().owner().unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated);
         assert_eq!(status.get_details_error_info().unwrap().reason, "UNAUTHENTICATED");
         assert!(status.message().contains(OWNER_KEY));
-        let wrong: [&'static [u8]; 4] = [b"", b"ann b", b"\xff\xfe", &[b'a'; 129]];
-        for owner in wrong {
-            let status = auth.owner(&metadata(Some(owner))).unwrap_err();
-            assert_eq!(status.code(), Code::InvalidArgument, "{owner:?}");
+        let wrong: [&[&'static [u8]]; 5] = [&[b""], &[b"ann b"], &[b"\xff\xfe"], &[&[b'a'; 129]], &[b"ann", b"ann"]];
+        for owners in wrong {
+            let status = dev(owners).unwrap_err();
+            assert_eq!(status.code(), Code::InvalidArgument, "{owners:?}");
             assert_eq!(status.get_details_error_info().unwrap().reason, "INVALID_OWNER");
         }
     }
 
     #[test]
     fn operators_are_named_dev_unless_they_say_otherwise() {
-        let auth = Authentication::Dev;
-        assert_eq!(auth.admin(&metadata(None)).unwrap().to_string(), "admin:dev");
-        assert_eq!(auth.admin(&metadata(Some(b"eve"))).unwrap().to_string(), "admin:eve");
-        assert_eq!(auth.admin(&metadata(Some(b"e ve"))).unwrap_err().code(), Code::InvalidArgument);
+        assert_eq!(dev(&[]).unwrap().admin().unwrap().to_string(), "admin:dev");
+        assert_eq!(dev(&[b"eve"]).unwrap().admin().unwrap().to_string(), "admin:eve");
+    }
+
+    #[test]
+    fn a_token_is_sent_once_after_bearer_in_any_case() {
+        let told = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTHORIZATION, HeaderValue::from_static(value));
+            }
+            token(&headers).map(str::to_owned).map_err(|status| status.message().to_owned())
+        };
+        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {
+            assert_eq!(told(&[value]), Ok("a.b.c".to_owned()), "{value}");
+        }
+        for value in ["", "Bearer", "Bearer ", "Bearer  ", "a.b.c", "Basic a.b.c", "Bearera.b.c", " Bearer a.b.c"] {
+            assert!(told(&[value]).unwrap_err().contains("must be Bearer"), "{value:?}");
+        }
+        assert!(told(&[]).unwrap_err().contains("no token"));
+        assert!(told(&["Bearer a.b.c", "Bearer a.b.c"]).unwrap_err().contains("once"));
+    }
+
+    #[test]
+    fn no_token_is_left_in_the_headers() {
+        let mut headers = headers(&[b"ann"]);
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer secret"));
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer secret"));
+        Authentication::Dev.identify(&mut headers).unwrap();
+        assert!(!headers.contains_key(AUTHORIZATION));
     }
 }

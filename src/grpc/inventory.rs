@@ -6,6 +6,7 @@ use boxoffice_proto::v1::inventory_service_server::InventoryService;
 use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
+use super::caller::Caller;
 use super::page::Token as _;
 use super::validate::{self, Batch};
 use super::watch::Messages;
@@ -26,7 +27,7 @@ impl Inventory {
         request: Request<T>,
         validate: impl FnOnce(&T) -> Result<(crate::domain::EventId, Action), validate::Violations>,
     ) -> Result<Response<v1::Reservation>, Status> {
-        let owner = self.0.authentication.owner(request.metadata())?;
+        let owner = Caller::of(&request)?.owner()?;
         let (event, action) = validate(request.get_ref()).map_err(|violations| errors::invalid(&violations))?;
         let deadline = deadline::of(&request);
         let reservation = self.0.run_for_reservation(&event, Actor::Owner(owner), action, deadline).await?;
@@ -62,6 +63,7 @@ impl InventoryService for Inventory {
     type WatchEventStream = Messages<v1::WatchEventResponse>;
 
     async fn get_event(&self, request: Request<v1::GetEventRequest>) -> Result<Response<v1::Event>, Status> {
+        Caller::of(&request)?;
         let checked = validate::get_event(request.get_ref());
         let (event, consistency) = checked.map_err(|violations| errors::invalid(&violations))?;
         self.0.view(&event, consistency).await.map(Response::new)
@@ -71,6 +73,7 @@ impl InventoryService for Inventory {
         &self,
         request: Request<v1::ListEventsRequest>,
     ) -> Result<Response<v1::ListEventsResponse>, Status> {
+        Caller::of(&request)?;
         let checked = validate::list_events(request.get_ref());
         let (size, mut after) = checked.map_err(|violations| errors::invalid(&violations))?;
         let mut response = v1::ListEventsResponse::default();
@@ -107,9 +110,10 @@ impl InventoryService for Inventory {
         &self,
         request: Request<v1::WatchEventRequest>,
     ) -> Result<Response<Self::WatchEventStream>, Status> {
+        let caller = Caller::of(&request)?;
         let checked = validate::watch_event(request.get_ref());
         let (event, seen) = checked.map_err(|violations| errors::invalid(&violations))?;
-        watch::event(&self.0, event, seen, deadline::of(&request)).await.map(Response::new)
+        watch::event(&self.0, event, seen, watch::Until::of(&request, caller)).await.map(Response::new)
     }
 
     async fn create_reservation(
@@ -127,9 +131,9 @@ impl InventoryService for Inventory {
         request: Request<v1::BatchCreateReservationsRequest>,
     ) -> Result<Response<v1::BatchCreateReservationsResponse>, Status> {
         let caller = if request.get_ref().owners.is_empty() {
-            Some(self.0.authentication.owner(request.metadata())?)
+            Some(Caller::of(&request)?.owner()?)
         } else {
-            self.0.authentication.may_name_owners(request.metadata())?;
+            Caller::of(&request)?.may_name_owners()?;
             None
         };
         let deadline = deadline::of(&request);
@@ -156,7 +160,7 @@ impl InventoryService for Inventory {
         &self,
         request: Request<v1::GetReservationRequest>,
     ) -> Result<Response<v1::Reservation>, Status> {
-        let owner = self.0.authentication.owner(request.metadata())?;
+        let owner = Caller::of(&request)?.owner()?;
         let checked = validate::get_reservation(request.get_ref());
         let (event, id) = checked.map_err(|violations| errors::invalid(&violations))?;
         let store = self.0.engine.store();
@@ -172,7 +176,7 @@ impl InventoryService for Inventory {
         &self,
         request: Request<v1::ListReservationsRequest>,
     ) -> Result<Response<v1::ListReservationsResponse>, Status> {
-        let owner = self.0.authentication.owner(request.metadata())?;
+        let owner = Caller::of(&request)?.owner()?;
         let checked = validate::list_reservations(request.get_ref());
         let list = checked.map_err(|violations| errors::invalid(&violations))?;
         let page = super::owners_reservations(&self.0, &list.event, &owner, list.after, list.size).await?;

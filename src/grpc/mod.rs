@@ -5,7 +5,7 @@
 
 mod admin;
 pub(crate) mod admission;
-mod caller;
+pub(crate) mod caller;
 mod convert;
 pub(crate) mod deadline;
 mod details;
@@ -36,7 +36,6 @@ use crate::storage::Page;
 #[derive(Clone)]
 pub(crate) struct Api {
     engine: Arc<Engine>,
-    authentication: Authentication,
     /// Becomes true when the server stops.
     shutdown: signal::Receiver<bool>,
     /// Streams that are open.
@@ -45,13 +44,8 @@ pub(crate) struct Api {
 
 impl Api {
     /// Over `engine`.
-    pub(crate) fn new(
-        engine: Arc<Engine>,
-        authentication: Authentication,
-        shutdown: signal::Receiver<bool>,
-        watchers: Admission,
-    ) -> Self {
-        Self { engine, authentication, shutdown, watchers }
+    pub(crate) fn new(engine: Arc<Engine>, shutdown: signal::Receiver<bool>, watchers: Admission) -> Self {
+        Self { engine, shutdown, watchers }
     }
 
     async fn run(

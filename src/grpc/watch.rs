@@ -12,12 +12,14 @@ use futures::Stream;
 use futures::stream::unfold;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tonic::Status;
+use tonic::{Request, Status};
 
 use super::admission::Place;
-use super::{Api, convert, errors};
+use super::caller::Caller;
+use super::{Api, convert, deadline, errors};
 use crate::domain::{EventId, EventView, Seq};
 use crate::engine::Consistency;
+use crate::identity::TokenError;
 
 /// How often a stream looks for changes that other servers made. Together with the age of a cached view and the reading, a
 /// watcher sees them within 250 ms.
@@ -33,13 +35,45 @@ const CHANGES_MAX: usize = 256;
 /// What the services stream.
 pub(super) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
+/// When a stream ends, whatever its reader does.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Until {
+    /// The caller's own deadline.
+    deadline: Option<Instant>,
+    /// The end of the caller's token. A stream is one call, but it must not outlast what it was allowed by.
+    authorized: Option<Instant>,
+}
+
+impl Until {
+    pub(super) fn of<T>(request: &Request<T>, caller: &Caller) -> Self {
+        Self { deadline: deadline::of(request), authorized: caller.valid_until() }
+    }
+
+    /// Which of them has come.
+    fn check(self, now: Instant) -> Result<(), Status> {
+        let over = |end: Option<Instant>| end.is_some_and(|end| end <= now);
+        if over(self.authorized) {
+            return Err(errors::unauthenticated(TokenError::Expired.to_string()));
+        }
+        if over(self.deadline) {
+            return Err(errors::deadline_exceeded());
+        }
+        Ok(())
+    }
+
+    /// `at`, or an earlier end.
+    fn cap(self, at: Instant) -> Instant {
+        [self.deadline, self.authorized].into_iter().flatten().fold(at, Instant::min)
+    }
+}
+
 /// What both streams have in common: what they follow, and what ends them.
 struct Follower {
     api: Api,
     event: EventId,
     heard: watch::Receiver<Seq>,
     shutdown: watch::Receiver<bool>,
-    deadline: Option<Instant>,
+    until: Until,
     /// When it last looked, and how long it waits before it looks again.
     looked: Instant,
     pace: Duration,
@@ -48,13 +82,13 @@ struct Follower {
 
 impl Follower {
     /// Of an event that exists: the engine keeps an entry for each event that is followed.
-    fn new(api: &Api, event: EventId, place: Place, pace: Duration, deadline: Option<Instant>) -> Self {
+    fn new(api: &Api, event: EventId, place: Place, pace: Duration, until: Until) -> Self {
         Self {
             heard: api.engine.subscribe(&event),
             shutdown: api.shutdown.clone(),
             api: api.clone(),
             event,
-            deadline,
+            until,
             looked: Instant::now(),
             pace,
             _place: place,
@@ -64,7 +98,7 @@ impl Follower {
     /// Waits until there may be something newer than `seen`.
     async fn wait(&mut self, seen: Seq) -> Result<(), Status> {
         if *self.heard.borrow_and_update() <= seen {
-            let poll = tokio::time::sleep_until(self.until(Instant::now() + POLL));
+            let poll = tokio::time::sleep_until(self.until.cap(Instant::now() + POLL));
             tokio::select! {
                 () = stopped(&mut self.shutdown) => return Err(errors::shutting_down()),
                 // An error means that the engine tells no more of this event; then there are still the polls.
@@ -72,7 +106,7 @@ impl Follower {
                 () = poll => {}
             }
         }
-        let paced = tokio::time::sleep_until(self.until(self.looked + self.pace));
+        let paced = tokio::time::sleep_until(self.until.cap(self.looked + self.pace));
         tokio::select! {
             () = stopped(&mut self.shutdown) => return Err(errors::shutting_down()),
             () = paced => {}
@@ -86,14 +120,7 @@ impl Follower {
         if *self.shutdown.borrow() {
             return Err(errors::shutting_down());
         }
-        match self.deadline {
-            Some(deadline) if deadline <= Instant::now() => Err(errors::deadline_exceeded()),
-            _ => Ok(()),
-        }
-    }
-
-    fn until(&self, at: Instant) -> Instant {
-        self.deadline.map_or(at, |deadline| deadline.min(at))
+        self.until.check(Instant::now())
     }
 }
 
@@ -107,12 +134,12 @@ pub(super) async fn event(
     api: &Api,
     event: EventId,
     seen: Seq,
-    deadline: Option<Instant>,
+    until: Until,
 ) -> Result<Messages<v1::WatchEventResponse>, Status> {
     let place = api.watchers.enter().ok_or_else(errors::overloaded)?;
     // Asked once before the stream begins, so that a wrong name is answered as by any other call.
     view(api, &event).await?;
-    let follower = Follower::new(api, event, place, VIEW_PACE, deadline);
+    let follower = Follower::new(api, event, place, VIEW_PACE, until);
     Ok(Box::pin(unfold(Some((follower, seen)), |state| async {
         let (mut follower, seen) = state?;
         match newer_view(&mut follower, seen).await {
@@ -147,11 +174,11 @@ pub(super) async fn changes(
     api: &Api,
     event: EventId,
     next: Seq,
-    deadline: Option<Instant>,
+    until: Until,
 ) -> Result<Messages<v1::WatchChangesResponse>, Status> {
     let place = api.watchers.enter().ok_or_else(errors::overloaded)?;
     api.check_event_exists(&event).await?;
-    let follower = Follower::new(api, event, place, CHANGES_PACE, deadline);
+    let follower = Follower::new(api, event, place, CHANGES_PACE, until);
     Ok(Box::pin(unfold(Some((follower, next)), |state| async {
         let (mut follower, next) = state?;
         match next_changes(&mut follower, next).await {

@@ -1,4 +1,4 @@
-//! What every request passes first: admission and the caller's deadline.
+//! What every request passes first: admission, who the caller is, and his deadline.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -10,15 +10,17 @@ use boxoffice_proto::v1::inventory_service_server::InventoryServiceServer;
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
 use tonic::body::Body;
+use tonic::codegen::http::header::AUTHORIZATION;
 use tonic::codegen::http::{Request, Response};
 use tonic::codegen::{BoxFuture, Service};
 use tonic::service::Routes;
 
 use crate::grpc::admission::{Admission, Place};
 use crate::grpc::deadline::{self, Deadline};
-use crate::grpc::{Inventory, errors};
+use crate::grpc::{Authentication, Inventory, errors};
 
-/// Our own services, which admission counts. Health and reflection answer even when too much goes on.
+/// Our own services, which admission counts and which are for known callers alone. Health and reflection answer anybody,
+/// even when too much goes on.
 const OWN: &str = "/boxoffice.v1.";
 /// The hot service. It is called directly: the router would cost each of its requests two allocations more.
 const HOT: &str = "/boxoffice.v1.InventoryService/";
@@ -31,11 +33,17 @@ struct Services {
     inventory: InventoryServiceServer<Inventory>,
     routes: Routes,
     requests: Admission,
+    authentication: Authentication,
 }
 
 impl Front {
-    pub(super) fn new(inventory: InventoryServiceServer<Inventory>, routes: Routes, requests: Admission) -> Self {
-        Self(Arc::new(Services { inventory, routes, requests }))
+    pub(super) fn new(
+        inventory: InventoryServiceServer<Inventory>,
+        routes: Routes,
+        requests: Admission,
+        authentication: Authentication,
+    ) -> Self {
+        Self(Arc::new(Services { inventory, routes, requests, authentication }))
     }
 }
 
@@ -53,7 +61,16 @@ impl Service<Request<Body>> for Front {
         let (own, hot) = (path.starts_with(OWN), path.starts_with(HOT));
         let place = if own { self.0.requests.enter() } else { None };
         if own && place.is_none() {
-            return Answering { work: Work::Refused(Some(errors::overloaded())), deadline: None, _place: None };
+            return Answering::refused(errors::overloaded());
+        }
+        if own {
+            // Before the body is read: whoever may not call costs little, and a call that is added later is not forgotten.
+            match self.0.authentication.identify(request.headers_mut()) {
+                Ok(caller) => drop(request.extensions_mut().insert(caller)),
+                Err(status) => return Answering::refused(status),
+            }
+        } else {
+            request.headers_mut().remove(AUTHORIZATION);
         }
         // A timer costs something, so there is one only where the caller asks for it.
         let deadline = deadline::timeout(request.headers()).and_then(|timeout| Instant::now().checked_add(timeout));
@@ -83,6 +100,12 @@ enum Work {
     Direct(BoxFuture<Response<Body>, Infallible>),
     Routed(Pin<Box<<Routes as Service<Request<Body>>>::Future>>),
     Refused(Option<Status>),
+}
+
+impl Answering {
+    fn refused(status: Status) -> Self {
+        Self { work: Work::Refused(Some(status)), deadline: None, _place: None }
+    }
 }
 
 impl Future for Answering {

@@ -53,7 +53,7 @@ async fn every_call_refuses_bad_input_by_field() {
 }
 
 /// The calls of both services, from their descriptors: a new one must get a row.
-fn all_calls() -> BTreeSet<String> {
+pub(crate) fn all_calls() -> BTreeSet<String> {
     let files = FileDescriptorSet::decode(boxoffice_proto::FILE_DESCRIPTOR_SET).expect("descriptors").file;
     let services = files.into_iter().flat_map(|file| file.service);
     let calls = services.flat_map(|service| {

@@ -46,7 +46,7 @@ fn wrong_usage_exits_with_2_and_names_the_argument() {
         (&["confirm", "demo", "--owner", "alice", "--order-ref", "o-1"], "<RESERVATION>"),
         (&["confirm", reservation, "--owner", "alice"], "--order-ref"),
         (&["admin", "--actor", "", "list"], "--actor"),
-        (&["admin", "list", "--server", "https://127.0.0.1:1"], "--server"),
+        (&["admin", "list", "--server", "ftp://127.0.0.1:1"], "--server"),
         (&["admin", "create-event", "gala", "--allocation", "floor"], "--allocation"),
         (&["admin", "create-event", "gala", "--on-sale-at", "2027-03-01T20:00:00"], "--on-sale-at"),
         (&["admin", "set-capacity", "demo", "floor", "-1"], "'-1'"),

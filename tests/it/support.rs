@@ -60,14 +60,25 @@ impl Server {
     }
 
     fn launch_at(address: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_boxoffice"))
-            .args(["serve", "--dev", "--listen", address])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the binary starts");
+        let mut command = Self::command_at(address);
+        command.arg("--dev").args(arguments);
+        Self::spawn(command)
+    }
+
+    /// The command line of a server on a free port, to be completed and spawned.
+    pub(crate) fn command() -> Command {
+        Self::command_at("127.0.0.1:0")
+    }
+
+    fn command_at(address: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_boxoffice"));
+        command.args(["serve", "--listen", address]).stdin(Stdio::null());
+        command
+    }
+
+    /// Starts it, and waits until it says that it listens.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
         let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         let url = loop {
             let line = lines.next().expect("the server says where it listens before it ends").expect("stdout is text");
@@ -98,6 +109,7 @@ impl Server {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
+    /// Where it listens.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

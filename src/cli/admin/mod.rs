@@ -101,7 +101,7 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
         Command::Import(input) | Command::Apply(apply::Args { input, .. }) => input.read()?,
         _ => {}
     }
-    let session = Session::open(&args.server.server, ("--actor", &args.actor), args.json).await?;
+    let session = Session::open(&args.server, ("--actor", &args.actor), args.json).await?;
     let session = &session;
     match args.command {
         Command::CreateEvent(args) => create_event::run(args, session).await,

@@ -1,6 +1,7 @@
 //! `serve`: runs a server.
 
 mod demo;
+mod security;
 mod signals;
 pub(super) mod store;
 
@@ -26,6 +27,8 @@ pub(crate) struct Args {
     #[arg(long)]
     dev: bool,
     #[command(flatten)]
+    security: security::Args,
+    #[command(flatten)]
     store: store::Args,
     /// Where to listen; port 0: any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
@@ -49,7 +52,11 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 impl Args {
     fn check(&self) -> Result<(), Failure> {
         if !self.dev {
-            let message = "this version cannot check tokens yet: it serves only with --dev, for development";
+            return self.security.check(self.listen);
+        }
+        if self.security.is_given() {
+            let message =
+                "--dev checks no tokens and encrypts nothing: it cannot be used with options of --auth or --tls";
             return Err(Failure::Usage(message.to_owned()));
         }
         if !self.listen.ip().is_loopback() {
@@ -59,6 +66,14 @@ impl Args {
             )));
         }
         Ok(())
+    }
+
+    /// Where to listen, and for whom.
+    fn server_config(&self) -> Result<ServerConfig, Failure> {
+        if self.dev {
+            return Ok(ServerConfig::new(self.listen, Authentication::Dev));
+        }
+        self.security.server_config(self.listen)
     }
 }
 
@@ -78,20 +93,27 @@ fn start_logging() -> Result<(), Failure> {
 
 async fn serve(args: Args) -> Result<(), Failure> {
     let signals = Signals::listen()?;
+    // Before the database is touched: what is wrong with a key shows at once.
+    let server = args.server_config()?;
     let store = args.store.open().await?;
     let config = EngineConfig { sweep_interval: args.sweep_interval, ..EngineConfig::default() };
     let engine = Engine::start(store, config).await.map_err(|error| Failure::Failed(in_one_line(&error)))?;
-    let result = serve_until_told(&args, &engine, signals).await;
+    let result = serve_until_told(server, &engine, signals).await;
     engine.shutdown().await;
     result
 }
 
-async fn serve_until_told(args: &Args, engine: &Arc<Engine>, signals: Signals) -> Result<(), Failure> {
+async fn serve_until_told(config: ServerConfig, engine: &Arc<Engine>, signals: Signals) -> Result<(), Failure> {
     let failed = |error| Failure::Failed(in_one_line(&error));
-    let config = ServerConfig::new(args.listen, Authentication::Dev);
+    let (dev, scheme) = (matches!(config.authentication, Authentication::Dev), scheme(&config));
     let server = Server::bind(config, Arc::clone(engine)).await.map_err(failed)?;
-    let made_demo = demo::make_if_empty(engine).await?;
-    announce(server.local_addr(), made_demo);
+    let address = server.local_addr();
+    let hint = match dev {
+        true if demo::make_if_empty(engine).await? => demo::lines_to_copy(address),
+        true => demo::short_hint(address),
+        false => security::hint(scheme, address),
+    };
+    announce(scheme, address, &hint);
     server.serve(signals.stop()).await.map_err(failed)?;
     tracing::info!("stopped");
     Ok(())
@@ -111,11 +133,14 @@ pub(super) fn in_one_line(error: &dyn Error) -> String {
     line.replace('\n', " ")
 }
 
+const fn scheme(config: &ServerConfig) -> &'static str {
+    if config.tls.is_some() { "https" } else { "http" }
+}
+
 /// Programs read the first line. Whoever started the server may have stopped reading: that must not stop it.
-fn announce(address: SocketAddr, made_demo: bool) {
+fn announce(scheme: &str, address: SocketAddr, hint: &str) {
     let mut stdout = std::io::stdout().lock();
-    let hint = if made_demo { demo::lines_to_copy(address) } else { demo::short_hint(address) };
-    let _ = writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush());
+    let _ = writeln!(stdout, "listening on {scheme}://{address}").and_then(|()| stdout.flush());
     let _ = writeln!(stdout, "\n{hint}").and_then(|()| stdout.flush());
 }
 
@@ -144,5 +169,31 @@ mod tests {
         for address in ["0.0.0.0:50051", "192.168.0.1:1", "[::]:50051"] {
             assert!(matches!(check(&["--dev", "--listen", address]), Err(Failure::Usage(_))), "{address}");
         }
+    }
+
+    #[test]
+    fn development_and_security_exclude_each_other() {
+        let given: [&[&str]; 6] = [
+            &["--auth-key", "k"],
+            &["--auth-jwks", "k"],
+            &["--auth-audience", "a", "--auth-key", "k"],
+            &["--auth-issuer", "a", "--auth-key", "k"],
+            &["--tls-cert", "c", "--tls-key", "k"],
+            &["--tls-terminated-elsewhere"],
+        ];
+        for options in given {
+            assert!(matches!(check(&[&["--dev"], options].concat()), Err(Failure::Usage(_))), "{options:?}");
+        }
+    }
+
+    #[test]
+    fn other_machines_are_served_encrypted_or_not_at_all() {
+        let keyed = ["--auth-key", "k", "--listen", "0.0.0.0:1"];
+        assert!(matches!(check(&keyed), Err(Failure::Usage(message)) if message.contains("TLS")));
+        assert!(check(&["--auth-key", "k", "--listen", "127.0.0.1:1"]).is_ok());
+        assert!(check(&[&keyed[..], &["--tls-terminated-elsewhere"]].concat()).is_ok());
+        assert!(check(&[&keyed[..], &["--tls-cert", "c", "--tls-key", "k"]].concat()).is_ok());
+        let unkeyed = ["--tls-cert", "c", "--tls-key", "k"];
+        assert!(matches!(check(&unkeyed), Err(Failure::Usage(message)) if message.contains("--auth-key")));
     }
 }

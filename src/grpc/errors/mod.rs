@@ -85,9 +85,14 @@ pub(super) fn shutting_down() -> Status {
         .into_status()
 }
 
-/// The caller did not say who he is.
-pub(super) fn unauthenticated(message: &'static str) -> Status {
+/// The caller did not say, or did not prove, who he is.
+pub(super) fn unauthenticated(message: impl Into<String>) -> Status {
     Details::new(Code::Unauthenticated, "UNAUTHENTICATED", message, &[]).into_status()
+}
+
+/// The caller is known, and may not do this.
+pub(super) fn permission_denied(message: &'static str) -> Status {
+    Details::new(Code::PermissionDenied, "PERMISSION_DENIED", message, &[]).into_status()
 }
 
 /// There is no such event.

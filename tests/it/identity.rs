@@ -79,6 +79,8 @@ fn rows(Holds([live, given_back, confirmed, sold, forced]): &Holds) -> Vec<Row> 
     };
     let updated =
         v1::UpdateAllocationRequest { allocation: Some(update), update_mask: edited("capacity"), capacity_mode: 0 };
+    let another = v1::Event { name: "events/another".to_owned(), ..Default::default() };
+    let applied = v1::ApplyEventRequest { event: Some(another), ..Default::default() };
     let forced = v1::ForceReleaseReservationRequest { name: name(forced), reason: "because".to_owned() };
     let all = v1::AdminServiceListReservationsRequest { parent: sale(), ..Default::default() };
     let other = v1::CreateEventRequest { event_id: "other".to_owned(), event: Some(v1::Event::default()) };
@@ -107,6 +109,7 @@ fn rows(Holds([live, given_back, confirmed, sold, forced]): &Holds) -> Vec<Row> 
         row("AdminService/UpdateEvent", Admins, &edit),
         row("AdminService/CreateAllocation", Admins, &created),
         row("AdminService/UpdateAllocation", Admins, &updated),
+        row("AdminService/ApplyEvent", Admins, &applied),
         row("AdminService/TransferCapacity", Admins, &transfer),
         row("AdminService/ForceReleaseReservation", Admins, &forced),
         row("AdminService/ListReservations", Admins, &all),

@@ -3,5 +3,6 @@
 pub mod domain;
 pub mod engine;
 pub mod grpc;
+pub mod metrics;
 pub mod server;
 pub mod storage;

@@ -32,7 +32,8 @@ pub(super) fn incoming(listener: TcpListener, max: usize) -> impl Stream<Item = 
     })
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+/// The next connection. Failures are logged, and tried again.
+pub(super) async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {

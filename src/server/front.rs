@@ -8,15 +8,16 @@ use std::task::{Context, Poll};
 
 use boxoffice_proto::v1::inventory_service_server::InventoryServiceServer;
 use tokio::time::{Instant, Sleep};
-use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tonic::codegen::{BoxFuture, Service};
 use tonic::service::Routes;
+use tonic::{Code, Status};
 
 use crate::grpc::admission::{Admission, Place};
 use crate::grpc::deadline::{self, Deadline};
 use crate::grpc::{Inventory, errors};
+use crate::metrics::{self, Method, Metrics};
 
 /// Our own services, which admission counts. Health and reflection answer even when too much goes on.
 const OWN: &str = "/boxoffice.v1.";
@@ -31,11 +32,17 @@ struct Services {
     inventory: InventoryServiceServer<Inventory>,
     routes: Routes,
     requests: Admission,
+    metrics: Arc<Metrics>,
 }
 
 impl Front {
-    pub(super) fn new(inventory: InventoryServiceServer<Inventory>, routes: Routes, requests: Admission) -> Self {
-        Self(Arc::new(Services { inventory, routes, requests }))
+    pub(super) fn new(
+        inventory: InventoryServiceServer<Inventory>,
+        routes: Routes,
+        requests: Admission,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self(Arc::new(Services { inventory, routes, requests, metrics }))
     }
 }
 
@@ -50,10 +57,13 @@ impl Service<Request<Body>> for Front {
 
     fn call(&mut self, mut request: Request<Body>) -> Answering {
         let path = request.uri().path();
+        let call =
+            Call { services: Arc::clone(&self.0), method: Method::of_path(path), begun: Instant::now(), open: true };
         let (own, hot) = (path.starts_with(OWN), path.starts_with(HOT));
         let place = if own { self.0.requests.enter() } else { None };
         if own && place.is_none() {
-            return Answering { work: Work::Refused(Some(errors::overloaded())), deadline: None, _place: None };
+            self.0.metrics.refused(metrics::OVERLOADED);
+            return Answering { work: Work::Refused(Some(errors::overloaded())), deadline: None, call, _place: None };
         }
         // A timer costs something, so there is one only where the caller asks for it.
         let deadline = deadline::timeout(request.headers()).and_then(|timeout| Instant::now().checked_add(timeout));
@@ -66,7 +76,7 @@ impl Service<Request<Body>> for Front {
             Work::Routed(Box::pin(self.0.routes.clone().call(request)))
         };
         let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
-        Answering { work, deadline, _place: place }
+        Answering { work, deadline, call, _place: place }
     }
 }
 
@@ -76,6 +86,7 @@ pub(super) struct Answering {
     /// tonic answers an expired `grpc-timeout` with CANCELLED. It looks at this future before its own timer, which was set
     /// later than this one: so this answer wins.
     deadline: Option<Pin<Box<Sleep>>>,
+    call: Call,
     _place: Option<Place>,
 }
 
@@ -97,12 +108,55 @@ impl Future for Answering {
                 Poll::Ready(Ok(status.into_http()))
             }
         };
-        if answer.is_ready() {
+        if let Poll::Ready(Ok(response)) = &answer {
+            self.call.answered(response);
             return answer;
         }
-        match &mut self.deadline {
-            Some(deadline) => deadline.as_mut().poll(cx).map(|()| Ok(errors::deadline_exceeded().into_http())),
-            None => Poll::Pending,
+        let passed = self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready());
+        if !passed {
+            return Poll::Pending;
         }
+        self.call.services.metrics.refused(metrics::DEADLINE_EXCEEDED);
+        let response = errors::deadline_exceeded().into_http();
+        self.call.answered(&response);
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// A call, for the metrics.
+struct Call {
+    services: Arc<Services>,
+    method: Method,
+    begun: Instant,
+    /// Not counted yet.
+    open: bool,
+}
+
+impl Call {
+    fn answered(&mut self, response: &Response<Body>) {
+        self.count(code_of(response));
+    }
+
+    fn count(&mut self, code: Code) {
+        if std::mem::take(&mut self.open) {
+            self.services.metrics.answered(self.method, code as usize, self.begun.elapsed());
+        }
+    }
+}
+
+impl Drop for Call {
+    /// A caller who went away before the answer.
+    fn drop(&mut self) {
+        self.count(Code::Cancelled);
+    }
+}
+
+/// An answer without a message has its status in the header; with one, in what follows the message, and that is an answer
+/// that was given. (What a stream ends with later is not counted.)
+fn code_of(response: &Response<Body>) -> Code {
+    match response.headers().get(Status::GRPC_STATUS) {
+        Some(status) => Code::from_bytes(status.as_bytes()),
+        None if response.status().is_success() => Code::Ok,
+        None => Code::Unknown,
     }
 }

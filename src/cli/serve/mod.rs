@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// Where to listen; port 0: any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     listen: SocketAddr,
+    /// Where to serve /metrics and /healthz over plain HTTP, for monitoring; off unless given
+    #[arg(long, value_name = "ADDR")]
+    operations_listen: Option<SocketAddr>,
     /// How often to tidy up holds that have lapsed; 0s: only when their units are needed
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     sweep_interval: Duration,
@@ -88,10 +91,16 @@ async fn serve(args: Args) -> Result<(), Failure> {
 
 async fn serve_until_told(args: &Args, engine: &Arc<Engine>, signals: Signals) -> Result<(), Failure> {
     let failed = |error| Failure::Failed(in_one_line(&error));
-    let config = ServerConfig::new(args.listen, Authentication::Dev);
+    let config = ServerConfig {
+        operations_listen: args.operations_listen,
+        ..ServerConfig::new(args.listen, Authentication::Dev)
+    };
     let server = Server::bind(config, Arc::clone(engine)).await.map_err(failed)?;
     let made_demo = demo::make_if_empty(engine).await?;
     announce(server.local_addr(), made_demo);
+    if let Some(address) = server.operations_addr() {
+        tracing::info!("metrics and health are at http://{address}/metrics and /healthz");
+    }
     server.serve(signals.stop()).await.map_err(failed)?;
     tracing::info!("stopped");
     Ok(())

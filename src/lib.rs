@@ -4,5 +4,6 @@ pub mod domain;
 pub mod engine;
 pub mod grpc;
 pub mod metrics;
+pub mod request_id;
 pub mod server;
 pub mod storage;

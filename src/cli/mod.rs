@@ -16,7 +16,7 @@ mod view;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use failure::Failure;
 
@@ -61,6 +61,14 @@ enum Command {
 }
 
 impl Cli {
+    /// What was typed, with what the environment and a configuration file add to it. Exits where that is wrong usage.
+    pub(crate) fn read() -> Self {
+        let command = serve::config::with_environment(Self::command());
+        let line = serve::config::with_file(&command, std::env::args_os().collect());
+        let matches = line.and_then(|line| command.try_get_matches_from(line));
+        matches.and_then(|matches| Self::from_arg_matches(&matches)).unwrap_or_else(|error| error.exit())
+    }
+
     /// Runs the command, and tells on stderr what went wrong.
     pub(crate) fn run(self) -> ExitCode {
         let (json, result) = match self.command {
@@ -93,8 +101,6 @@ fn client_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(),
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -49,6 +49,11 @@ impl Method {
         Self(known.unwrap_or(INVENTORY_METHODS.len() + ADMIN_METHODS.len()))
     }
 
+    /// Whether its answer is a stream.
+    pub(crate) fn is_stream(self) -> bool {
+        self.names().1.starts_with("Watch")
+    }
+
     /// All, in the order of [`Self::index`].
     pub(super) fn all() -> impl Iterator<Item = Self> {
         (0..=INVENTORY_METHODS.len() + ADMIN_METHODS.len()).map(Self)
@@ -85,6 +90,8 @@ mod tests {
                 for method in &service.method {
                     let service = format!("{}.{}", file.package(), service.name());
                     let names = Method::of_path(&format!("/{service}/{}", method.name())).names();
+                    let known = Method::of_path(&format!("/{service}/{}", method.name()));
+                    assert_eq!(known.is_stream(), method.server_streaming());
                     assert_eq!(names, (service.as_str(), method.name()));
                     count += 1;
                 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use boxoffice_proto::v1::inventory_service_server::InventoryServiceServer;
+use hyper::body::{Body as HttpBody, Bytes, Frame};
 use tokio::time::{Instant, Sleep};
 use tonic::body::Body;
-use tonic::codegen::http::{Request, Response};
+use tonic::codegen::http::{HeaderValue, Request, Response};
 use tonic::codegen::{BoxFuture, Service};
 use tonic::service::Routes;
 use tonic::{Code, Status};
@@ -18,6 +19,7 @@ use crate::grpc::admission::{Admission, Place};
 use crate::grpc::deadline::{self, Deadline};
 use crate::grpc::{Inventory, errors};
 use crate::metrics::{self, Method, Metrics};
+use crate::request_id::{self, RequestId};
 
 /// Our own services, which admission counts. Health and reflection answer even when too much goes on.
 const OWN: &str = "/boxoffice.v1.";
@@ -60,10 +62,21 @@ impl Service<Request<Body>> for Front {
         let call =
             Call { services: Arc::clone(&self.0), method: Method::of_path(path), begun: Instant::now(), open: true };
         let (own, hot) = (path.starts_with(OWN), path.starts_with(HOT));
+        let sent = request.headers().get(request_id::KEY).cloned();
+        let taken = sent.as_ref().and_then(|value| RequestId::sent(value.as_bytes()));
+        let sent = sent.filter(|_| taken.is_some());
+        let id = taken.unwrap_or_else(RequestId::next);
         let place = if own { self.0.requests.enter() } else { None };
         if own && place.is_none() {
             self.0.metrics.refused(metrics::OVERLOADED);
-            return Answering { work: Work::Refused(Some(errors::overloaded())), deadline: None, call, _place: None };
+            return Answering {
+                work: Work::Refused(Some(errors::overloaded())),
+                deadline: None,
+                call,
+                id,
+                sent,
+                _place: None,
+            };
         }
         // A timer costs something, so there is one only where the caller asks for it.
         let deadline = deadline::timeout(request.headers()).and_then(|timeout| Instant::now().checked_add(timeout));
@@ -76,7 +89,7 @@ impl Service<Request<Body>> for Front {
             Work::Routed(Box::pin(self.0.routes.clone().call(request)))
         };
         let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
-        Answering { work, deadline, call, _place: place }
+        Answering { work, deadline, call, id, sent, _place: place }
     }
 }
 
@@ -87,6 +100,9 @@ pub(super) struct Answering {
     /// later than this one: so this answer wins.
     deadline: Option<Pin<Box<Sleep>>>,
     call: Call,
+    id: RequestId,
+    /// What the caller sent as the request's id; he gets it back.
+    sent: Option<HeaderValue>,
     _place: Option<Place>,
 }
 
@@ -100,26 +116,57 @@ impl Future for Answering {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = match &mut self.work {
+        let id = self.id;
+        let mut answer = request_id::scope(id, || match &mut self.work {
             Work::Direct(work) => work.as_mut().poll(cx),
             Work::Routed(work) => work.as_mut().poll(cx),
             Work::Refused(status) => {
                 let status = status.take().unwrap_or_else(errors::internal);
                 Poll::Ready(Ok(status.into_http()))
             }
-        };
-        if let Poll::Ready(Ok(response)) = &answer {
-            self.call.answered(response);
-            return answer;
+        });
+        if answer.is_pending() && self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+            self.call.services.metrics.refused(metrics::DEADLINE_EXCEEDED);
+            answer = Poll::Ready(Ok(errors::deadline_exceeded().into_http()));
         }
-        let passed = self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready());
-        if !passed {
-            return Poll::Pending;
+        answer.map_ok(|response| self.finish(response))
+    }
+}
+
+impl Answering {
+    /// Counts the answer, and gives it the request's id. One that we made is worth its bytes only where something went wrong
+    /// with us, so that the log may have a line of it: at a sell-out nearly every answer is a refusal, and those are cheap
+    /// because their headers are always the same.
+    fn finish(&mut self, mut response: Response<Body>) -> Response<Body> {
+        let code = code_of(&response);
+        self.call.count(code);
+        let ours = matches!(code, Code::Unknown | Code::Internal | Code::Unavailable | Code::DeadlineExceeded);
+        let made = || HeaderValue::try_from(self.id.to_string()).ok();
+        if let Some(mut value) = self.sent.take().or_else(|| ours.then(made).flatten()) {
+            // Compression does not remember it: it would push out what comes again and again.
+            value.set_sensitive(true);
+            response.headers_mut().insert(request_id::KEY, value);
         }
-        self.call.services.metrics.refused(metrics::DEADLINE_EXCEEDED);
-        let response = errors::deadline_exceeded().into_http();
-        self.call.answered(&response);
-        Poll::Ready(Ok(response))
+        if self.call.method.is_stream() && code == Code::Ok {
+            let id = self.id;
+            response = response.map(|body| Body::new(Scoped { id, body }));
+        }
+        response
+    }
+}
+
+/// The messages of a stream, each made in the name of its request.
+struct Scoped {
+    id: RequestId,
+    body: Body,
+}
+
+impl HttpBody for Scoped {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        request_id::scope(self.id, || Pin::new(&mut self.body).poll_frame(cx))
     }
 }
 
@@ -133,10 +180,6 @@ struct Call {
 }
 
 impl Call {
-    fn answered(&mut self, response: &Response<Body>) {
-        self.count(code_of(response));
-    }
-
     fn count(&mut self, code: Code) {
         if std::mem::take(&mut self.open) {
             self.services.metrics.answered(self.method, code as usize, self.begun.elapsed());

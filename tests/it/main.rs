@@ -13,6 +13,7 @@ mod failover;
 mod front;
 mod in_process;
 mod kills;
+mod logs;
 mod operations;
 mod pages;
 mod pooler;

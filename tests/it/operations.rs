@@ -37,7 +37,8 @@ impl Monitored {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream.write_all(request.as_bytes()).expect("it reads");
-        stream.shutdown(Shutdown::Write).expect("it can be told that this is all");
+        // This is all; the answer may have come already, and the connection be closed.
+        let _ = stream.shutdown(Shutdown::Write);
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");
         answer
@@ -145,9 +146,30 @@ fn nothing_but_metrics_and_health_is_served_and_only_to_those_who_read() {
         assert_eq!(monitored.get(path).0, 404, "{path}");
     }
     assert!(monitored.exchange("POST /metrics HTTP/1.1\r\nHost: here\r\n\r\n").starts_with("HTTP/1.1 405 "));
-    let large = format!("GET /metrics HTTP/1.1\r\nHost: here\r\nX-Large: {}\r\n\r\n", "x".repeat(20_000));
-    assert!(monitored.exchange(&large).starts_with("HTTP/1.1 431 "));
+    let many: String = (0..100).map(|n| format!("X-{n}: x\r\n")).collect();
+    assert!(monitored.exchange(&format!("GET /metrics HTTP/1.1\r\n{many}\r\n")).starts_with("HTTP/1.1 431 "));
     assert!(monitored.exchange("hello\r\n\r\n").starts_with("HTTP/1.1 400 "));
+}
+
+#[test]
+fn whoever_is_slow_to_ask_is_cut_off_and_keeps_nobody_waiting() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let monitored = Monitored::start(|more| Server::start_with(data.path(), more));
+    let slow: Vec<_> = (0..40)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&monitored.address).expect("it listens");
+            stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+            stream.write_all(b"GET /met").expect("it reads");
+            stream
+        })
+        .collect();
+    // More of them than there may be connections: this one waits until the first are cut off.
+    assert_eq!(monitored.get("/healthz").0, 200);
+    for mut stream in slow {
+        let mut answer = Vec::new();
+        let ended = stream.read_to_end(&mut answer);
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{ended:?}");
+    }
 }
 
 #[tokio::test]
@@ -185,4 +207,31 @@ async fn health_notices_that_the_database_file_is_gone() {
     assert!(line.contains("No such file"), "{line}");
     std::fs::rename(&away, &file).expect("it is there");
     monitored.wait_until_serving(true).await;
+}
+
+/// The names of metrics in a PromQL expression.
+fn names_in(expression: &str) -> impl Iterator<Item = &str> {
+    let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with("boxoffice_") || word.starts_with("process_"))
+}
+
+#[test]
+fn the_dashboard_shows_documented_metrics_and_all_of_them() {
+    let dashboard: serde_json::Value =
+        serde_json::from_str(include_str!("../../docs/dashboard.json")).expect("the dashboard is JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("targets"));
+    let expressions: Vec<_> = targets.map(|target| target["expr"].as_str().expect("an expression")).collect();
+    let mut shown = BTreeSet::new();
+    let documented = documented();
+    for name in expressions.iter().flat_map(|expression| names_in(expression)) {
+        let found = documented.iter().find(|(known, kind)| match kind.as_str() {
+            "histogram" => ["_bucket", "_sum", "_count"].iter().any(|part| name.strip_suffix(part) == Some(known)),
+            _ => name == known,
+        });
+        assert!(found.is_some(), "{name} is not documented");
+        shown.extend(found.map(|(known, _)| known));
+    }
+    let all: BTreeSet<_> = documented.iter().map(|(name, _)| name).collect();
+    assert_eq!(shown, all, "what is documented is shown");
 }

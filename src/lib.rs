@@ -6,5 +6,7 @@ pub mod engine;
 pub mod files;
 pub mod grpc;
 pub mod identity;
+pub mod metrics;
+pub mod request_id;
 pub mod server;
 pub mod storage;

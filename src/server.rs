@@ -3,6 +3,8 @@
 mod connection;
 mod front;
 mod handshakes;
+mod health;
+mod operations;
 mod tls;
 
 use std::convert::Infallible;
@@ -11,15 +13,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use boxoffice_proto::v1::admin_service_server::{AdminServiceServer, SERVICE_NAME as ADMIN};
-use boxoffice_proto::v1::inventory_service_server::{InventoryServiceServer, SERVICE_NAME as INVENTORY};
+use boxoffice_proto::v1::admin_service_server::AdminServiceServer;
+use boxoffice_proto::v1::inventory_service_server::InventoryServiceServer;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use tonic::service::Routes;
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 
 use self::front::Front;
+use self::health::Health;
+use self::operations::Operations;
 pub use self::tls::{Tls, TlsFiles};
 use crate::engine::Engine;
 use crate::files::{self, Reload};
@@ -49,6 +52,8 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct ServerConfig {
     /// Where to listen; port 0 takes any free one.
     pub listen: SocketAddr,
+    /// Where `/metrics` and `/healthz` are served over plain HTTP; `None`: nowhere.
+    pub operations_listen: Option<SocketAddr>,
     /// How callers prove who they are.
     pub authentication: Authentication,
     /// How connections are encrypted, if they are.
@@ -70,6 +75,7 @@ impl ServerConfig {
     pub const fn new(listen: SocketAddr, authentication: Authentication) -> Self {
         Self {
             listen,
+            operations_listen: None,
             authentication,
             tls: None,
             tls_terminated_elsewhere: false,
@@ -115,6 +121,7 @@ pub struct Server {
     engine: Arc<Engine>,
     listener: TcpListener,
     local_addr: SocketAddr,
+    operations: Option<TcpListener>,
 }
 
 impl Server {
@@ -131,15 +138,23 @@ impl Server {
             Authentication::Tokens(_) if !encrypted => return Err(ServeError::NotEncrypted(address)),
             Authentication::Tokens(_) => {}
         }
-        let cannot = |source| ServeError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(cannot)?;
-        let local_addr = listener.local_addr().map_err(cannot)?;
-        Ok(Self { config, engine, listener, local_addr })
+        let listener = listen(address).await?;
+        let local_addr = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
+        let operations = match config.operations_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        Ok(Self { config, engine, listener, local_addr, operations })
     }
 
     /// Where it listens.
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Where it serves `/metrics` and `/healthz`.
+    pub fn operations_addr(&self) -> Option<SocketAddr> {
+        self.operations.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// Serves until `shutdown`, then takes no more connections, ends the streams, and lets requests in flight finish for
@@ -149,23 +164,32 @@ impl Server {
     /// Where it stops of itself.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
         let (stopping, stopped) = watch::channel(false);
-        let watchers = Admission::new(self.config.watchers_max);
-        let requests = Admission::new(self.config.requests_in_flight_max);
+        let metrics = Arc::clone(self.engine.metrics());
+        let watchers = Admission::new(self.config.watchers_max, Arc::clone(&metrics.watchers));
+        let requests = Admission::new(self.config.requests_in_flight_max, Arc::clone(&metrics.requests_in_flight));
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        let health = Arc::new(Health::serving(reporter, Arc::clone(&self.engine)).await);
+        // They end with this function.
+        let mut background = JoinSet::new();
+        background.spawn(Arc::clone(&health).keep_checking());
+        if let Some(listener) = self.operations {
+            background.spawn(Arc::clone(&health).keep_totals());
+            let operations = Operations { health: Arc::clone(&health), metrics: Arc::clone(&metrics) };
+            background.spawn(operations.serve(listener));
+        }
         let api = Api::new(self.engine, stopped, watchers);
-        let (health, health_service) = tonic_health::server::health_reporter();
-        set_health(&health, ServingStatus::Serving).await;
 
         let inventory =
             InventoryServiceServer::new(Inventory(api.clone())).max_decoding_message_size(REQUEST_BYTES_MAX);
         let admin = AdminServiceServer::new(Admin(api)).max_decoding_message_size(REQUEST_BYTES_MAX);
         let routes = with_reflection(Routes::new(health_service).add_service(admin))?.prepare();
-        let front = Front::new(inventory, routes, requests.clone(), self.config.authentication.clone());
+        let front = Front::new(inventory, routes, requests.clone(), self.config.authentication.clone(), metrics);
 
         let draining = Notify::new();
         let begin_to_drain = async {
             shutdown.await;
             tracing::info!("shutting down");
-            set_health(&health, ServingStatus::NotServing).await;
+            health.end().await;
             stopping.send_replace(true);
             draining.notify_one();
         };
@@ -208,11 +232,8 @@ async fn follow(what: &'static str, each: Option<Arc<dyn Reload>>) -> Infallible
     }
 }
 
-async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    // The empty name stands for the server as a whole.
-    for service in ["", INVENTORY, ADMIN] {
-        health.set_service_status(service, status).await;
-    }
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
 }
 
 /// Adds reflection, of both versions that clients use.

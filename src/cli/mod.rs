@@ -23,7 +23,7 @@ mod view;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use failure::Failure;
 
@@ -77,6 +77,14 @@ enum Command {
 }
 
 impl Cli {
+    /// What was typed, with what the environment and a configuration file add to it. Exits where that is wrong usage.
+    pub(crate) fn read() -> Self {
+        let command = serve::config::with_environment(Self::command());
+        let line = serve::config::with_file(&command, std::env::args_os().collect());
+        let matches = line.and_then(|line| command.try_get_matches_from(line));
+        matches.and_then(|matches| Self::from_arg_matches(&matches)).unwrap_or_else(|error| error.exit())
+    }
+
     /// Runs the command, and tells on stderr what went wrong.
     pub(crate) fn run(self) -> ExitCode {
         let (json, result) = match self.command {

@@ -13,6 +13,7 @@ use super::feed::Feed;
 use super::lane::Job;
 use super::owner_usage::OwnerUsage;
 use crate::domain::{Changes, Command, EventId, Need, Outcome, Snapshot, Timestamp, Wanted, decide};
+use crate::metrics::Metrics;
 use crate::storage::{LaneConnection, Store, StoreError};
 
 /// How often a batch that failed without effect is run again before its commands are run one by one.
@@ -30,6 +31,7 @@ pub(super) struct Batcher {
     /// Nothing after a panic: the next transaction opens a new one.
     connection: Option<Box<dyn LaneConnection>>,
     feed: Arc<Feed>,
+    metrics: Arc<Metrics>,
     usage: OwnerUsage,
     events_per_batch_max: usize,
 }
@@ -54,9 +56,10 @@ impl Batcher {
         store: Arc<dyn Store>,
         connection: Box<dyn LaneConnection>,
         feed: Arc<Feed>,
+        metrics: Arc<Metrics>,
         events_per_batch_max: usize,
     ) -> Self {
-        Self { store, connection: Some(connection), feed, usage: OwnerUsage::default(), events_per_batch_max }
+        Self { store, connection: Some(connection), feed, metrics, usage: OwnerUsage::default(), events_per_batch_max }
     }
 
     /// Runs jobs and answers each.
@@ -156,7 +159,10 @@ impl Batcher {
         loop {
             let error = match AssertUnwindSafe(self.transact(groups)).catch_unwind().await {
                 Ok(Ok(outcomes)) => return Ok(outcomes),
-                Ok(Err(error)) => Failed::Store(error),
+                Ok(Err(error)) => {
+                    self.metrics.store_failed(&error);
+                    Failed::Store(error)
+                }
                 Err(_) => Failed::Panic,
             };
             self.usage.clear();
@@ -181,7 +187,9 @@ impl Batcher {
             None => self.store.open_lane().await?,
         };
         let connection = &mut **self.connection.insert(connection);
+        let begun = Instant::now();
         let loaded = connection.begin(&wanted).await?;
+        self.metrics.load_seconds.observe_duration(begun.elapsed());
         let mut outcomes = Vec::with_capacity(groups.len());
         let mut changes = Vec::with_capacity(groups.len());
         for (group, snapshot) in groups.iter().zip(loaded.snapshots) {
@@ -189,11 +197,14 @@ impl Batcher {
             outcomes.push(decided);
             changes.push(changed);
         }
+        let decided = Instant::now();
         connection.commit(&changes).await?;
+        self.metrics.commit_seconds.observe_duration(decided.elapsed());
         for changed in &changes {
             if let Some(event) = &changed.event {
                 self.usage.committed(&event.after.id, &changed.journal);
                 self.feed.publish(&event.after.id, event.after.last_seq);
+                changed.journal.iter().for_each(|entry| self.metrics.changed(entry.kind));
             }
         }
         Ok(outcomes)

@@ -16,6 +16,7 @@ use super::Failure;
 use super::batch::Batcher;
 use super::feed::Feed;
 use crate::domain::{Answer, Command, EventId};
+use crate::metrics::Metrics;
 use crate::storage::{Store, StoreError};
 
 /// Bounds of one lane.
@@ -48,17 +49,27 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) async fn open(store: Arc<dyn Store>, feed: Arc<Feed>, bounds: LaneBounds) -> Result<Self, StoreError> {
+    pub(super) async fn open(
+        store: Arc<dyn Store>,
+        feed: Arc<Feed>,
+        metrics: Arc<Metrics>,
+        bounds: LaneBounds,
+    ) -> Result<Self, StoreError> {
         let connection = store.open_lane().await?;
         let (queue, jobs) = mpsc::channel(bounds.queue_commands_max);
         let (stop, stopped) = watch::channel(false);
         let waiting = Arc::new(AtomicUsize::new(0));
-        let batcher = Batcher::new(store, connection, feed, bounds.events_per_batch_max);
+        let batcher = Batcher::new(store, connection, feed, Arc::clone(&metrics), bounds.events_per_batch_max);
         let waiting_too = Arc::clone(&waiting);
         let (commands_max, last) = (bounds.batch_commands_max, Last::default());
-        let end = LaneEnd { jobs, stopped, waiting: waiting_too, commands_max, last };
+        let end = LaneEnd { jobs, stopped, waiting: waiting_too, commands_max, last, metrics };
         let task = tokio::spawn(end.serve(batcher));
         Ok(Self { queue, waiting, waiting_max: bounds.queue_commands_max, stop, task: Mutex::new(Some(task)) })
+    }
+
+    /// Where it counts the commands that wait or are in a batch.
+    pub(super) fn waiting(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.waiting)
     }
 
     /// Runs commands of one event.
@@ -101,6 +112,7 @@ struct LaneEnd {
     waiting: Arc<AtomicUsize>,
     commands_max: usize,
     last: Last,
+    metrics: Arc<Metrics>,
 }
 
 /// What a lane knows of the batch before.
@@ -144,7 +156,10 @@ impl LaneEnd {
                 let begun = Instant::now();
                 batcher.run(batch).await;
                 let waiting = self.waiting.fetch_sub(commands, Ordering::Relaxed);
-                self.last = Last::new(begun.elapsed(), commands, waiting);
+                let took = begun.elapsed();
+                self.metrics.batch_commands.observe_count(commands);
+                self.metrics.batch_seconds.observe_duration(took);
+                self.last = Last::new(took, commands, waiting);
             }
             upkeep_due = true;
             // Where there is nothing else to do it goes on at once.

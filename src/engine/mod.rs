@@ -28,6 +28,7 @@ use self::sweeper::Sweeper;
 pub use self::verify::{DatabaseReport, EventReport, verify};
 use self::views::Views;
 use crate::domain::{Answer, Command, EventId, EventView, Refusal, Seq};
+use crate::metrics::Metrics;
 use crate::storage::{Store, StoreError};
 
 /// Bounds of the engine.
@@ -64,6 +65,20 @@ pub enum Failure {
     Internal,
 }
 
+impl Failure {
+    /// Its name, as programs and metrics know it.
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.reason(),
+            Self::Overloaded => crate::metrics::OVERLOADED,
+            Self::DeadlineExceeded => crate::metrics::DEADLINE_EXCEEDED,
+            Self::Unavailable => "STORE_UNAVAILABLE",
+            Self::ShuttingDown => "SHUTTING_DOWN",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
 /// How fresh a view must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consistency {
@@ -80,6 +95,7 @@ pub struct Engine {
     feed: Arc<Feed>,
     views: Views,
     sweeper: Sweeper,
+    metrics: Arc<Metrics>,
 }
 
 impl Engine {
@@ -89,6 +105,7 @@ impl Engine {
     /// Where the store cannot open its lanes.
     pub async fn start(store: Arc<dyn Store>, config: EngineConfig) -> Result<Arc<Self>, StoreError> {
         let feed = Arc::new(Feed::default());
+        let metrics = Arc::new(Metrics::default());
         let plan = store.lane_plan();
         let bounds = LaneBounds {
             queue_commands_max: config.lane_queue_commands_max,
@@ -97,20 +114,27 @@ impl Engine {
         };
         let mut lanes = Vec::with_capacity(plan.lanes);
         for _ in 0..plan.lanes {
-            lanes.push(Lane::open(Arc::clone(&store), Arc::clone(&feed), bounds).await?);
+            lanes.push(Lane::open(Arc::clone(&store), Arc::clone(&feed), Arc::clone(&metrics), bounds).await?);
         }
+        metrics.watch_queues(lanes.iter().map(Lane::waiting).collect());
         Ok(Arc::new_cyclic(|engine| Self {
             views: Views::new(Arc::clone(&store)),
             sweeper: Sweeper::start(engine.clone(), config.sweep_interval),
             store,
             lanes,
             feed,
+            metrics,
         }))
     }
 
     /// The store, for reads.
     pub fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    /// What it counts of itself.
+    pub const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// Runs one command. A command whose `deadline` has passed before its batch begins is not begun.
@@ -136,7 +160,11 @@ impl Engine {
             Some(lane) => lane.run(event, commands, deadline).await,
             None => Err(Failure::Internal),
         };
-        results.unwrap_or_else(|failure| vec![Err(failure); count])
+        let results = results.unwrap_or_else(|failure| vec![Err(failure); count]);
+        for failure in results.iter().filter_map(|result| result.as_ref().err()) {
+            self.metrics.refused(failure.reason());
+        }
+        results
     }
 
     /// All commands of an event go through the same lane.

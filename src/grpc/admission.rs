@@ -15,9 +15,9 @@ pub(crate) struct Admission {
 pub(crate) struct Place(Arc<AtomicUsize>);
 
 impl Admission {
-    /// At most `max` at once.
-    pub(crate) fn new(max: usize) -> Self {
-        Self { running: Arc::default(), max }
+    /// At most `max` at once, counted where others can read it.
+    pub(crate) const fn new(max: usize, running: Arc<AtomicUsize>) -> Self {
+        Self { running, max }
     }
 
     /// Takes a place, if there is one.
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn places_are_bounded_and_come_back() {
-        let admission = Admission::new(2);
+        let admission = Admission::new(2, Arc::default());
         let first = admission.enter().unwrap();
         let second = admission.enter().unwrap();
         assert!(admission.enter().is_none());

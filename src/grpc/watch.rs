@@ -194,6 +194,7 @@ async fn next_changes(follower: &mut Follower, from: Seq) -> Result<(Vec<v1::Cha
         follower.check()?;
         let (changes, next) = super::read_changes(&follower.api, &follower.event, from, CHANGES_MAX).await?;
         if !changes.is_empty() {
+            follower.api.engine.metrics().watch_lag.observe_count(changes.len());
             return Ok((changes, next));
         }
         follower.wait(from - 1).await?;

@@ -55,7 +55,7 @@ impl Incoming {
     /// The next one. None would mean that somebody closed the semaphore, which nobody does.
     async fn next(&mut self) -> Option<Connection> {
         let Some((tls, handshakes)) = &mut self.tls else {
-            let (stream, permit) = accept(&self.listener, &self.places).await?;
+            let (stream, permit) = admit(&self.listener, &self.places).await?;
             return Some(Connection { stream: Transport::Plain(stream), _permit: permit });
         };
         // Accepting goes on while hands are shaken: a slow client holds up nobody but himself.
@@ -64,7 +64,7 @@ impl Incoming {
                 (stream, permit) = handshakes.next() => {
                     return Some(Connection { stream: Transport::Tls(Box::new(stream)), _permit: permit });
                 }
-                accepted = accept(&self.listener, &self.places) => {
+                accepted = admit(&self.listener, &self.places) => {
                     let (stream, permit) = accepted?;
                     handshakes.begin(tls.acceptor(), stream, permit);
                 }
@@ -74,15 +74,20 @@ impl Incoming {
 }
 
 /// Waits for a place and for somebody to take it. Nothing is lost where the waiting is dropped.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+async fn admit(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let permit = Arc::clone(places).acquire_owned().await.ok()?;
+    Some((accept(listener).await, permit))
+}
+
+/// The next connection. Failures are logged, and tried again.
+pub(super) async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection keeps its delay");
                 }
-                return Some((stream, permit));
+                return stream;
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");

@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use boxoffice_proto::v1::inventory_service_server::InventoryServiceServer;
+use hyper::body::{Body as HttpBody, Bytes, Frame};
 use tokio::time::{Instant, Sleep};
-use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::header::AUTHORIZATION;
-use tonic::codegen::http::{Request, Response};
+use tonic::codegen::http::{HeaderValue, Request, Response};
 use tonic::codegen::{BoxFuture, Service};
 use tonic::service::Routes;
+use tonic::{Code, Status};
 
 use crate::grpc::admission::{Admission, Place};
 use crate::grpc::deadline::{self, Deadline};
 use crate::grpc::{Authentication, Inventory, errors};
+use crate::metrics::{self, Method, Metrics};
+use crate::request_id::{self, RequestId};
 
 /// Our own services, which admission counts and which are for known callers alone. Health and reflection answer anybody,
 /// even when too much goes on.
@@ -34,6 +37,7 @@ struct Services {
     routes: Routes,
     requests: Admission,
     authentication: Authentication,
+    metrics: Arc<Metrics>,
 }
 
 impl Front {
@@ -42,8 +46,9 @@ impl Front {
         routes: Routes,
         requests: Admission,
         authentication: Authentication,
+        metrics: Arc<Metrics>,
     ) -> Self {
-        Self(Arc::new(Services { inventory, routes, requests, authentication }))
+        Self(Arc::new(Services { inventory, routes, requests, authentication, metrics }))
     }
 }
 
@@ -58,16 +63,39 @@ impl Service<Request<Body>> for Front {
 
     fn call(&mut self, mut request: Request<Body>) -> Answering {
         let path = request.uri().path();
+        let call =
+            Call { services: Arc::clone(&self.0), method: Method::of_path(path), begun: Instant::now(), open: true };
         let (own, hot) = (path.starts_with(OWN), path.starts_with(HOT));
+        let sent = request.headers().get(request_id::KEY).cloned();
+        let taken = sent.as_ref().and_then(|value| RequestId::sent(value.as_bytes()));
+        let sent = sent.filter(|_| taken.is_some());
+        let id = taken.unwrap_or_else(RequestId::next);
         let place = if own { self.0.requests.enter() } else { None };
         if own && place.is_none() {
-            return Answering::refused(errors::overloaded());
+            self.0.metrics.refused(metrics::OVERLOADED);
+            return Answering {
+                work: Work::Refused(Some(errors::overloaded())),
+                deadline: None,
+                call,
+                id,
+                sent,
+                _place: None,
+            };
         }
         if own {
             // Before the body is read: whoever may not call costs little, and a call that is added later is not forgotten.
             match self.0.authentication.identify(request.headers_mut()) {
                 Ok(caller) => drop(request.extensions_mut().insert(caller)),
-                Err(status) => return Answering::refused(status),
+                Err(status) => {
+                    return Answering {
+                        work: Work::Refused(Some(status)),
+                        deadline: None,
+                        call,
+                        id,
+                        sent,
+                        _place: place,
+                    };
+                }
             }
         } else {
             request.headers_mut().remove(AUTHORIZATION);
@@ -83,7 +111,7 @@ impl Service<Request<Body>> for Front {
             Work::Routed(Box::pin(self.0.routes.clone().call(request)))
         };
         let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
-        Answering { work, deadline, _place: place }
+        Answering { work, deadline, call, id, sent, _place: place }
     }
 }
 
@@ -93,6 +121,10 @@ pub(super) struct Answering {
     /// tonic answers an expired `grpc-timeout` with CANCELLED. It looks at this future before its own timer, which was set
     /// later than this one: so this answer wins.
     deadline: Option<Pin<Box<Sleep>>>,
+    call: Call,
+    id: RequestId,
+    /// What the caller sent as the request's id; he gets it back.
+    sent: Option<HeaderValue>,
     _place: Option<Place>,
 }
 
@@ -102,30 +134,94 @@ enum Work {
     Refused(Option<Status>),
 }
 
-impl Answering {
-    fn refused(status: Status) -> Self {
-        Self { work: Work::Refused(Some(status)), deadline: None, _place: None }
-    }
-}
-
 impl Future for Answering {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = match &mut self.work {
+        let id = self.id;
+        let mut answer = request_id::scope(id, || match &mut self.work {
             Work::Direct(work) => work.as_mut().poll(cx),
             Work::Routed(work) => work.as_mut().poll(cx),
             Work::Refused(status) => {
                 let status = status.take().unwrap_or_else(errors::internal);
                 Poll::Ready(Ok(status.into_http()))
             }
-        };
-        if answer.is_ready() {
-            return answer;
+        });
+        if answer.is_pending() && self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+            self.call.services.metrics.refused(metrics::DEADLINE_EXCEEDED);
+            answer = Poll::Ready(Ok(errors::deadline_exceeded().into_http()));
         }
-        match &mut self.deadline {
-            Some(deadline) => deadline.as_mut().poll(cx).map(|()| Ok(errors::deadline_exceeded().into_http())),
-            None => Poll::Pending,
+        answer.map_ok(|response| self.finish(response))
+    }
+}
+
+impl Answering {
+    /// Counts the answer, and gives it the request's id. One that we made is worth its bytes only where something went wrong
+    /// with us, so that the log may have a line of it: at a sell-out nearly every answer is a refusal, and those are cheap
+    /// because their headers are always the same.
+    fn finish(&mut self, mut response: Response<Body>) -> Response<Body> {
+        let code = code_of(&response);
+        self.call.count(code);
+        let ours = matches!(code, Code::Unknown | Code::Internal | Code::Unavailable | Code::DeadlineExceeded);
+        let made = || HeaderValue::try_from(self.id.to_string()).ok();
+        if let Some(mut value) = self.sent.take().or_else(|| ours.then(made).flatten()) {
+            // Compression does not remember it: it would push out what comes again and again.
+            value.set_sensitive(true);
+            response.headers_mut().insert(request_id::KEY, value);
         }
+        if self.call.method.is_stream() && code == Code::Ok {
+            let id = self.id;
+            response = response.map(|body| Body::new(Scoped { id, body }));
+        }
+        response
+    }
+}
+
+/// The messages of a stream, each made in the name of its request.
+struct Scoped {
+    id: RequestId,
+    body: Body,
+}
+
+impl HttpBody for Scoped {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        request_id::scope(self.id, || Pin::new(&mut self.body).poll_frame(cx))
+    }
+}
+
+/// A call, for the metrics.
+struct Call {
+    services: Arc<Services>,
+    method: Method,
+    begun: Instant,
+    /// Not counted yet.
+    open: bool,
+}
+
+impl Call {
+    fn count(&mut self, code: Code) {
+        if std::mem::take(&mut self.open) {
+            self.services.metrics.answered(self.method, code as usize, self.begun.elapsed());
+        }
+    }
+}
+
+impl Drop for Call {
+    /// A caller who went away before the answer.
+    fn drop(&mut self) {
+        self.count(Code::Cancelled);
+    }
+}
+
+/// An answer without a message has its status in the header; with one, in what follows the message, and that is an answer
+/// that was given. (What a stream ends with later is not counted.)
+fn code_of(response: &Response<Body>) -> Code {
+    match response.headers().get(Status::GRPC_STATUS) {
+        Some(status) => Code::from_bytes(status.as_bytes()),
+        None if response.status().is_success() => Code::Ok,
+        None => Code::Unknown,
     }
 }

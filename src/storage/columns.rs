@@ -1,6 +1,6 @@
 //! Rows to values of the domain. The statements of both databases name the same columns in the same order.
 
-use super::{Result, StoreError, json};
+use super::{Result, StoreError, Totals, json};
 use crate::domain::{
     Actor, Allocation, AllocationId, Duration, Event, EventConfig, EventId, EventView, InvalidId, JournalEntry,
     JournalKind, OrderRef, OwnerId, OwnerUnits, Reservation, ReservationId, SalesState, State, Timestamp,
@@ -24,6 +24,11 @@ pub(super) struct Columns<'r> {
 }
 
 impl<'r> Columns<'r> {
+    /// See [`Totals`]; the columns are in the order of its fields.
+    pub(super) fn totals(&mut self) -> Result<Totals> {
+        Ok(Totals { capacity: self.int()?, held: self.int()?, sold: self.int()?, owner_index_lag: self.int()? })
+    }
+
     pub(super) const fn of(row: &'r dyn Cells) -> Self {
         Self { row, next: 0 }
     }

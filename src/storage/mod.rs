@@ -71,6 +71,19 @@ pub struct Loaded {
     pub snapshots: Vec<Snapshot>,
 }
 
+/// What a database holds in all, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Units of all allocations.
+    pub capacity: i64,
+    /// Units held, as stored: holds that have lapsed and are not tidied yet count.
+    pub held: i64,
+    /// Units sold.
+    pub sold: i64,
+    /// Changes of all events that the index of owners does not cover yet.
+    pub owner_index_lag: i64,
+}
+
 /// A page of something, and where the next begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T, K> {
@@ -126,6 +139,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// Journal entries of one event from `from` on, in order, at most `limit`.
     async fn journal(&self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>>;
+
+    /// Whether it answers: a look-up that costs next to nothing, and reaches the database.
+    async fn check(&self) -> Result<()> {
+        // An id that need not exist. It is always valid.
+        let event = EventId::new("health").map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        self.last_seq(&event).await.map(|_| ())
+    }
+
+    /// What it holds in all. Reads all events. (A made-up store of a test holds nothing.)
+    async fn totals(&self) -> Result<Totals> {
+        Ok(Totals::default())
+    }
 
     /// Events that have holds which expired at or before `now`, at most `limit`.
     async fn events_with_expired_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<EventId>>;

@@ -21,6 +21,8 @@ mod front;
 mod identity;
 mod in_process;
 mod kills;
+mod logs;
+mod operations;
 mod pages;
 mod pooler;
 mod promises;

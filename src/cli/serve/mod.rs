@@ -1,28 +1,33 @@
 //! `serve`: runs a server.
 
+pub(super) mod config;
 mod demo;
+mod logging;
 mod security;
 mod signals;
 pub(super) mod store;
 
 use std::error::Error;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use boxoffice::engine::{Engine, EngineConfig};
 use boxoffice::grpc::Authentication;
 use boxoffice::server::{Server, ServerConfig};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
 use super::failure::Failure;
+use logging::LogFormat;
 use signals::Signals;
 
 /// Options of `serve`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// Read options from a TOML file; the command line and the environment go before it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// For development: no tokens, whoever calls is who he says he is; loopback addresses only
     #[arg(long)]
     dev: bool,
@@ -33,6 +38,12 @@ pub(crate) struct Args {
     /// Where to listen; port 0: any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     listen: SocketAddr,
+    /// Where to serve /metrics and /healthz over plain HTTP, for monitoring; off unless given
+    #[arg(long, value_name = "ADDR")]
+    operations_listen: Option<SocketAddr>,
+    /// How lines of the log look; RUST_LOG says which there are
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
     /// How often to tidy up holds that have lapsed; 0s: only when their units are needed
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     sweep_interval: Duration,
@@ -41,7 +52,7 @@ pub(crate) struct Args {
 /// Runs it until it is told to stop.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     args.check()?;
-    start_logging()?;
+    logging::start(args.log_format)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -70,25 +81,12 @@ impl Args {
 
     /// Where to listen, and for whom.
     fn server_config(&self) -> Result<ServerConfig, Failure> {
-        if self.dev {
-            return Ok(ServerConfig::new(self.listen, Authentication::Dev));
-        }
-        self.security.server_config(self.listen)
+        let config = match self.dev {
+            true => ServerConfig::new(self.listen, Authentication::Dev),
+            false => self.security.server_config(self.listen)?,
+        };
+        Ok(ServerConfig { operations_listen: self.operations_listen, ..config })
     }
-}
-
-/// Logs go to stderr, as `RUST_LOG` says.
-fn start_logging() -> Result<(), Failure> {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .from_env()
-        .map_err(|error| Failure::Usage(format!("RUST_LOG: {error}")))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
-    Ok(())
 }
 
 async fn serve(args: Args) -> Result<(), Failure> {
@@ -114,6 +112,9 @@ async fn serve_until_told(config: ServerConfig, engine: &Arc<Engine>, signals: S
         false => security::hint(scheme, address),
     };
     announce(scheme, address, &hint);
+    if let Some(address) = server.operations_addr() {
+        tracing::info!("metrics and health are at http://{address}/metrics and /healthz");
+    }
     server.serve(signals.stop()).await.map_err(failed)?;
     tracing::info!("stopped");
     Ok(())

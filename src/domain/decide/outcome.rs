@@ -145,3 +145,65 @@ pub enum Refusal {
     /// With this edit the default ttl would be longer than the longest.
     TtlDefaultAboveMax,
 }
+
+impl Refusal {
+    /// Every [`Self::reason`], the most frequent first.
+    pub const REASONS: [&str; 25] = [
+        "SOLD_OUT",
+        "ALL_HELD",
+        "INSUFFICIENT_AVAILABILITY",
+        "OWNER_LIMIT_EXCEEDED",
+        "SALES_NOT_OPEN",
+        "RESERVATION_EXPIRED",
+        "EVENT_NOT_FOUND",
+        "ALLOCATION_NOT_FOUND",
+        "RESERVATION_NOT_FOUND",
+        "RESERVATION_ID_REUSED",
+        "INVALID_TTL",
+        "ALREADY_CONFIRMED",
+        "ALREADY_RELEASED",
+        "ALREADY_CANCELLED",
+        "NOT_CONFIRMED",
+        "INVALID_LINES",
+        "EVENT_EXISTS",
+        "ALLOCATION_EXISTS",
+        "TOO_MANY_ALLOCATIONS",
+        "CAPACITY_BELOW_COMMITTED",
+        "INVALID_QUANTITY",
+        "ETAG_MISMATCH",
+        "INVALID_SALES_STATE",
+        "INVALID_OFF_SALE_TIME",
+        "INVALID_DEFAULT_HOLD_TTL",
+    ];
+
+    /// Its name, as programs and metrics know it.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::EventNotFound => "EVENT_NOT_FOUND",
+            Self::AllocationNotFound(_) => "ALLOCATION_NOT_FOUND",
+            Self::ReservationNotFound => "RESERVATION_NOT_FOUND",
+            Self::ReservationIdReused => "RESERVATION_ID_REUSED",
+            Self::SalesNotOpen { .. } => "SALES_NOT_OPEN",
+            Self::TtlTooLong { .. } => "INVALID_TTL",
+            Self::AlreadyConfirmed => "ALREADY_CONFIRMED",
+            Self::AlreadyReleased => "ALREADY_RELEASED",
+            Self::AlreadyCancelled => "ALREADY_CANCELLED",
+            Self::ReservationExpired => "RESERVATION_EXPIRED",
+            Self::NotConfirmed => "NOT_CONFIRMED",
+            Self::OwnerLimitExceeded { .. } => "OWNER_LIMIT_EXCEEDED",
+            Self::SoldOut(_) => "SOLD_OUT",
+            Self::AllHeld { .. } => "ALL_HELD",
+            Self::InsufficientAvailability(_) => "INSUFFICIENT_AVAILABILITY",
+            Self::CancelUnknownAllocation(_) | Self::CancelTooMany { .. } => "INVALID_LINES",
+            Self::EventExists => "EVENT_EXISTS",
+            Self::AllocationExists => "ALLOCATION_EXISTS",
+            Self::TooManyAllocations => "TOO_MANY_ALLOCATIONS",
+            Self::CapacityBelowCommitted { .. } => "CAPACITY_BELOW_COMMITTED",
+            Self::CapacityTooLarge(_) => "INVALID_QUANTITY",
+            Self::EtagMismatch(_) => "ETAG_MISMATCH",
+            Self::SalesStateTransition { .. } => "INVALID_SALES_STATE",
+            Self::WindowReversed => "INVALID_OFF_SALE_TIME",
+            Self::TtlDefaultAboveMax => "INVALID_DEFAULT_HOLD_TTL",
+        }
+    }
+}

@@ -114,6 +114,8 @@ fn every_refusal_has_its_code_and_reason() {
             (code, reason, "boxoffice"),
             "{refusal:?}"
         );
+        assert_eq!(refusal.reason(), reason, "what metrics call it");
+        assert!(Refusal::REASONS.contains(&reason), "{reason} is counted");
         assert!(!status.message().is_empty());
         let quota = matches!(refusal, Refusal::OwnerLimitExceeded { .. });
         assert_eq!(details.quota_failure().is_some(), quota, "{refusal:?}");

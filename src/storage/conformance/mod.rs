@@ -56,7 +56,7 @@ macro_rules! conformance_tests {
                 allocations_of_loaded_reservations_come_along, expired_holds_come_earliest_first,
                 expired_holds_are_loaded_at_once_if_wanted, the_earliest_expiry_is_known, the_journal_is_read_in_a_lane;
             reads: a_view_leaves_out_expired_holds, events_come_in_pages, reservations_come_in_pages,
-                the_journal_comes_in_parts, single_things_are_found, events_with_expired_holds_are_found;
+                the_journal_comes_in_parts, single_things_are_found, totals_are_of_all_events, events_with_expired_holds_are_found;
             owners: an_owners_reservations_are_listed_at_every_moment, listing_survives_a_restart_within_a_run,
                 usage_counts_what_is_held_or_bought, owners_of_several_events_are_kept_apart;
             audit: an_audit_sees_one_state, an_audit_reads_everything_in_order;

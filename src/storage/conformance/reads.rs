@@ -1,6 +1,7 @@
 //! Reads outside of lanes.
 
 use super::*;
+use crate::storage::Totals;
 
 pub(in crate::storage) async fn a_view_leaves_out_expired_holds(backend: &mut impl Backend) {
     let mut lane = lane(backend).await;
@@ -35,6 +36,29 @@ pub(in crate::storage) async fn a_view_leaves_out_expired_holds(backend: &mut im
     assert_eq!(counts().await.0, [(0, 4), (0, 0)]);
     // An audit reads what is stored.
     assert_eq!(dump(backend, "e1").await.allocations[0].held, 3);
+}
+
+pub(in crate::storage) async fn totals_are_of_all_events(backend: &mut impl Backend) {
+    backend.store().check().await.unwrap();
+    assert_eq!(backend.store().totals().await.unwrap(), Totals::default());
+    let mut lane = lane(backend).await;
+    create(&mut *lane, "e1", &[("ga", 10), ("vip", 20)]).await;
+    create(&mut *lane, "e2", &[("ga", 30)]).await;
+    reserve(&mut *lane, "e2", |now| {
+        vec![
+            hold(v7(1), "ann", &[("ga", 2)], now, Duration::from_secs(1)),
+            Reservation { state: State::Confirmed, ..hold(v7(2), "ann", &[("ga", 4)], now, Duration::from_secs(1)) },
+        ]
+    })
+    .await;
+    let totals = backend.store().totals().await.unwrap();
+    let changes: i64 = [
+        backend.store().last_seq(&event_id("e1")).await.unwrap().unwrap(),
+        backend.store().last_seq(&event_id("e2")).await.unwrap().unwrap(),
+    ]
+    .iter()
+    .sum();
+    assert_eq!(totals, Totals { capacity: 60, held: 2, sold: 4, owner_index_lag: changes });
 }
 
 pub(in crate::storage) async fn events_come_in_pages(backend: &mut impl Backend) {

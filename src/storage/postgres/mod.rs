@@ -36,7 +36,9 @@ use self::owner_index::{OWNER_RUN_ENTRIES, OwnerIndexer};
 use self::queries::Statement;
 use self::script::{Mode, Script};
 use super::columns::{Columns, event_views};
-use super::{AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, WholeStore, limit_and_one, page};
+use super::{
+    AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, Totals, WholeStore, limit_and_one, page,
+};
 use crate::domain::{Changes, EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp};
 
 /// Events in one batch: a transaction holds all their rows, so other servers wait for the slowest of them.
@@ -292,6 +294,11 @@ impl Store for PostgresStore {
     async fn last_seq(&self, event: &EventId) -> Result<Option<Seq>> {
         let rows = self.rows(queries::LAST_SEQ, &[Arg::Text(event.as_str())]).await?;
         rows.first().map(|row| Columns::of(row).int()).transpose()
+    }
+
+    async fn totals(&self) -> Result<Totals> {
+        let rows = self.rows(queries::TOTALS, &[]).await?;
+        rows.first().map(|row| Columns::of(row).totals()).transpose().map(Option::unwrap_or_default)
     }
 
     async fn reservation(&self, event: &EventId, id: &ReservationId) -> Result<Option<Reservation>> {

@@ -68,6 +68,7 @@ statements! {
     RESERVATIONS = "reservations";
     RESERVATIONS_OF = "reservations_of";
     JOURNAL = "journal";
+    TOTALS = "totals";
     EVENTS_WITH_EXPIRED_HOLDS = "events_with_expired_holds";
     AUDIT_EVENT = "audit_event";
     AUDIT_RESERVATION_COUNT = "audit_reservation_count";

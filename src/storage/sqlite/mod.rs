@@ -33,7 +33,9 @@ pub use self::open::OpenError;
 use self::script::Query;
 use super::clock::{Clock, system_clock};
 use super::columns::{Columns, event_views};
-use super::{AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, WholeStore, limit_and_one, page};
+use super::{
+    AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, Totals, WholeStore, limit_and_one, page,
+};
 use crate::domain::{EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp};
 
 /// Connections that read, audits aside.
@@ -171,6 +173,18 @@ impl Store for SqliteStore {
     async fn last_seq(&self, event: &EventId) -> Result<Option<Seq>> {
         let row = self.row(sqlx::query(queries::LAST_SEQ).bind(event.as_str().to_owned())).await?;
         row.map(|row| Columns::of(&row).int()).transpose()
+    }
+
+    /// SQLite may answer from its cache when the file is gone.
+    async fn check(&self) -> Result<()> {
+        let away = |error: std::io::Error| StoreError::Unavailable(Box::new(error));
+        tokio::fs::metadata(&self.shared.files.database).await.map_err(away)?;
+        self.row(sqlx::query(queries::LAST_SEQ).bind("health")).await.map(|_| ())
+    }
+
+    async fn totals(&self) -> Result<Totals> {
+        let row = self.row(sqlx::query(queries::TOTALS)).await?;
+        row.map(|row| Columns::of(&row).totals()).transpose().map(Option::unwrap_or_default)
     }
 
     async fn reservation(&self, event: &EventId, id: &ReservationId) -> Result<Option<Reservation>> {

@@ -58,6 +58,7 @@ pub(super) const RESERVATION: &str = sql!("reservation");
 pub(super) const RESERVATIONS: &str = sql!("reservations");
 pub(super) const RESERVATIONS_OF: &str = sql!("reservations_of");
 pub(super) const JOURNAL: &str = sql!("journal");
+pub(super) const TOTALS: &str = sql!("totals");
 pub(super) const EVENTS_WITH_EXPIRED_HOLDS: &str = sql!("events_with_expired_holds");
 pub(super) const AUDIT_EVENT: &str = sql!("audit_event");
 pub(super) const AUDIT_RESERVATION_COUNT: &str = sql!("audit_reservation_count");

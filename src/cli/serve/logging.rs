@@ -1,0 +1,96 @@
+//! The server's log: to stderr, as `RUST_LOG` says, each line of a request with the request's id.
+
+use std::fmt;
+use std::io::IsTerminal as _;
+
+use boxoffice::request_id;
+use clap::ValueEnum;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::{Format, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::Failure;
+
+/// How lines of the log look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people
+    Text,
+    /// For programs: one JSON object a line
+    Json,
+}
+
+/// Starts it.
+pub(super) fn start(format: LogFormat) -> Result<(), Failure> {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .from_env()
+        .map_err(|error| Failure::Usage(format!("RUST_LOG: {error}")))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => {
+            let ansi = std::io::stderr().is_terminal();
+            let inner = Format::default().with_ansi(ansi);
+            builder.with_ansi(ansi).event_format(WithRequestId { inner, write: after_text }).init();
+        }
+        LogFormat::Json => {
+            let inner = Format::default().json().flatten_event(true);
+            builder.json().event_format(WithRequestId { inner, write: into_json }).init();
+        }
+    }
+    Ok(())
+}
+
+/// Adds the id to what another format writes.
+struct WithRequestId<F> {
+    inner: F,
+    write: fn(&str, &str, &mut Writer<'_>) -> fmt::Result,
+}
+
+impl<S, N, F> FormatEvent<S, N> for WithRequestId<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let Some(id) = request_id::current() else { return self.inner.format_event(ctx, writer, event) };
+        let mut line = String::new();
+        self.inner.format_event(ctx, Writer::new(&mut line), event)?;
+        (self.write)(&line, &id.to_string(), &mut writer)
+    }
+}
+
+fn after_text(line: &str, id: &str, writer: &mut Writer<'_>) -> fmt::Result {
+    writeln!(writer, "{} request_id={id}", line.trim_end_matches('\n'))
+}
+
+/// An id has no characters that JSON would escape.
+fn into_json(line: &str, id: &str, writer: &mut Writer<'_>) -> fmt::Result {
+    match line.strip_prefix('{') {
+        Some(rest) => write!(writer, "{{\"request_id\":\"{id}\",{rest}"),
+        None => writer.write_str(line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: fn(&str, &str, &mut Writer<'_>) -> fmt::Result, line: &str) -> String {
+        let mut out = String::new();
+        write(line, "r1", &mut Writer::new(&mut out)).unwrap();
+        out
+    }
+
+    #[test]
+    fn lines_end_or_begin_with_the_id() {
+        assert_eq!(written(after_text, "WARN a read failed\n"), "WARN a read failed request_id=r1\n");
+        let json = written(into_json, "{\"level\":\"WARN\"}\n");
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value, serde_json::json!({ "request_id": "r1", "level": "WARN" }));
+    }
+}

@@ -1,0 +1,106 @@
+//! The methods that are counted one by one.
+
+use boxoffice_proto::v1::admin_service_server::SERVICE_NAME as ADMIN;
+use boxoffice_proto::v1::inventory_service_server::SERVICE_NAME as INVENTORY;
+
+/// Buyers' methods, the hottest first, since they are looked for in this order.
+const INVENTORY_METHODS: [&str; 11] = [
+    "CreateReservation",
+    "ConfirmReservation",
+    "BatchCreateReservations",
+    "GetEvent",
+    "ReleaseReservation",
+    "ExtendReservation",
+    "GetReservation",
+    "ListReservations",
+    "CancelReservation",
+    "WatchEvent",
+    "ListEvents",
+];
+const ADMIN_METHODS: [&str; 10] = [
+    "CreateEvent",
+    "UpdateEvent",
+    "CreateAllocation",
+    "UpdateAllocation",
+    "TransferCapacity",
+    "ForceReleaseReservation",
+    "ListReservations",
+    "ListChanges",
+    "WatchChanges",
+    "AuditEvent",
+];
+/// Health, reflection, and what does not exist.
+const OTHER: &str = "other";
+
+/// A method of the API, or "other": callers may send any path, and must not thereby make more series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Method(usize);
+
+impl Method {
+    /// The method that a path names.
+    pub(crate) fn of_path(path: &str) -> Self {
+        let place = |methods: &[&str], name: &str| methods.iter().position(|method| *method == name);
+        let known =
+            path.strip_prefix('/').and_then(|path| path.split_once('/')).and_then(|(service, name)| match service {
+                INVENTORY => place(&INVENTORY_METHODS, name),
+                ADMIN => place(&ADMIN_METHODS, name).map(|place| INVENTORY_METHODS.len() + place),
+                _ => None,
+            });
+        Self(known.unwrap_or(INVENTORY_METHODS.len() + ADMIN_METHODS.len()))
+    }
+
+    /// Whether its answer is a stream.
+    pub(crate) fn is_stream(self) -> bool {
+        self.names().1.starts_with("Watch")
+    }
+
+    /// All, in the order of [`Self::index`].
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        (0..=INVENTORY_METHODS.len() + ADMIN_METHODS.len()).map(Self)
+    }
+
+    pub(super) const fn index(self) -> usize {
+        self.0
+    }
+
+    /// The names of its service and of itself.
+    pub(crate) fn names(self) -> (&'static str, &'static str) {
+        if let Some(name) = INVENTORY_METHODS.get(self.0) {
+            return (INVENTORY, name);
+        }
+        match ADMIN_METHODS.get(self.0 - INVENTORY_METHODS.len()) {
+            Some(name) => (ADMIN, name),
+            None => (OTHER, OTHER),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    #[test]
+    fn every_method_of_the_api_is_known_and_no_other() {
+        let set = prost_types::FileDescriptorSet::decode(boxoffice_proto::FILE_DESCRIPTOR_SET).unwrap();
+        let mut count = 0;
+        for file in &set.file {
+            for service in &file.service {
+                for method in &service.method {
+                    let service = format!("{}.{}", file.package(), service.name());
+                    let names = Method::of_path(&format!("/{service}/{}", method.name())).names();
+                    let known = Method::of_path(&format!("/{service}/{}", method.name()));
+                    assert_eq!(known.is_stream(), method.server_streaming());
+                    assert_eq!(names, (service.as_str(), method.name()));
+                    count += 1;
+                }
+            }
+        }
+        assert_eq!(count + 1, Method::all().count(), "and the other");
+        for path in ["", "/", "/grpc.health.v1.Health/Check", "/boxoffice.v1.InventoryService/Buy", "CreateReservation"]
+        {
+            assert_eq!(Method::of_path(path).names(), (OTHER, OTHER), "{path}");
+        }
+    }
+}

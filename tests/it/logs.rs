@@ -1,0 +1,97 @@
+//! What a request leaves in the log, and how a server is configured without flags.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, Stdio};
+
+use boxoffice_proto::v1;
+use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
+use private_cluster::{Cluster, Options};
+use serde_json::Value;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+const KEY: &str = "x-request-id";
+
+/// A server that is configured by a file and the environment alone, and whose log is read.
+struct Logged {
+    child: Child,
+    url: String,
+}
+
+impl Logged {
+    fn start(file: &str, database_url: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("boxoffice.toml");
+        std::fs::write(&path, file).expect("the file is written");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_boxoffice"))
+            .arg("serve")
+            .env("BOXOFFICE_CONFIG", &path)
+            .env("BOXOFFICE_DATABASE_URL", database_url)
+            .env("BOXOFFICE_DEV", "1")
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let first = lines.next().expect("it says where it listens").expect("text");
+        std::thread::spawn(move || lines.for_each(drop));
+        let url = first.strip_prefix("listening on ").expect("it says where it listens").to_owned();
+        Self { child, url }
+    }
+
+    /// Ends it, and returns what it logged.
+    fn log(mut self) -> Vec<Value> {
+        self.child.kill().expect("it runs");
+        let mut text = String::new();
+        self.child.stderr.take().expect("stderr is piped").read_to_string(&mut text).expect("text");
+        self.child.wait().expect("it can be waited for");
+        text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+    }
+}
+
+/// Asks for an event that there is not, with a request id.
+async fn ask(client: &mut InventoryServiceClient<Channel>, id: Option<&'static str>) -> Status {
+    let mut request = Request::new(v1::GetEventRequest {
+        name: "events/sale".to_owned(),
+        consistency: v1::Consistency::Strong.into(),
+    });
+    if let Some(id) = id {
+        request.metadata_mut().insert(KEY, AsciiMetadataValue::from_static(id));
+    }
+    client.get_event(request).await.expect_err("there is no event")
+}
+
+fn returned(status: &Status) -> Option<String> {
+    status.metadata().get(KEY).map(|id| id.to_str().expect("ASCII").to_owned())
+}
+
+#[tokio::test]
+async fn a_request_is_named_in_the_log_and_its_caller_told_the_name() {
+    let cluster = Cluster::start(&Options::default()).expect("a database server");
+    let database = private_cluster::fresh_database(&cluster).expect("a database");
+    let file = "listen = \"127.0.0.1:0\"\nlog-format = \"json\"\ndatabase-timeout = \"1s\"\nsweep-interval = \"0s\"\n";
+    let server = Logged::start(file, &database);
+    let channel = Endpoint::from_shared(server.url.clone()).expect("a valid url").connect_lazy();
+    let mut client = InventoryServiceClient::new(channel);
+
+    let refused = ask(&mut client, Some("web-7")).await;
+    assert_eq!((refused.code(), returned(&refused)), (tonic::Code::NotFound, Some("web-7".to_owned())));
+    assert_eq!(returned(&ask(&mut client, None).await), None, "a refusal is not in the log");
+
+    cluster.kill().expect("it runs");
+    let sent = ask(&mut client, Some("web-8")).await;
+    assert_eq!((sent.code(), returned(&sent)), (tonic::Code::Unavailable, Some("web-8".to_owned())));
+    let made = returned(&ask(&mut client, None).await).expect("the server names it");
+    let replaced = returned(&ask(&mut client, Some("what is \"this\"?")).await).expect("the server names it");
+    assert!(made != replaced && !replaced.contains(' '), "{made} {replaced}");
+
+    let log = server.log();
+    for id in ["web-8", &made, &replaced] {
+        let lines: Vec<_> = log.iter().filter(|line| line["request_id"] == id).collect();
+        assert!(lines.iter().any(|line| line["message"] == "a read failed"), "{id}: {log:#?}");
+    }
+    assert!(log.iter().all(|line| line["request_id"] != "web-7"));
+}

@@ -17,11 +17,12 @@ const INVENTORY_METHODS: [&str; 11] = [
     "WatchEvent",
     "ListEvents",
 ];
-const ADMIN_METHODS: [&str; 10] = [
+const ADMIN_METHODS: [&str; 11] = [
     "CreateEvent",
     "UpdateEvent",
     "CreateAllocation",
     "UpdateAllocation",
+    "ApplyEvent",
     "TransferCapacity",
     "ForceReleaseReservation",
     "ListReservations",

@@ -56,8 +56,11 @@ use super::evidence::Evidence;
 use super::findings::{Findings, Key};
 use super::ledger::Ledger;
 
-/// Enough for an honest history of ten million calls, and spent in a minute or less.
-const BUDGET: Budget = Budget { steps: 200_000_000, dead_ends: 4_000_000 };
+/// What may be spent on a history: several times what an honest one needs (at most some 200 steps for each operation were
+/// seen, where thousands wait for units), and little enough that a false one does not hold up the verdict for long.
+fn budget(history: &History) -> Budget {
+    Budget { steps: 4_000_000 + 1_000 * history.operations.len() as u64, dead_ends: 4_000_000 }
+}
 
 /// What is illegal, and where it shows.
 #[derive(Debug)]
@@ -94,7 +97,7 @@ enum Proof {
 pub(super) fn check(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
     let history = translate::history(evidence);
     let excerpt = Excerpt { evidence, ledger, history: &history };
-    match prove(&history, BUDGET) {
+    match prove(&history, budget(&history)) {
         Proof::Linearizable { .. } => {}
         Proof::Unknown { steps, stuck } => {
             let text = format!(

@@ -131,7 +131,7 @@ pub struct LoadArgs {
     #[arg(long, value_name = "N", value_parser = positive)]
     pub seconds: Option<f64>,
     /// Buyers at work at the same time, at most
-    #[arg(long, value_name = "N", alias = "concurrency", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub in_flight: Option<u32>,
     /// Connections that they share
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]

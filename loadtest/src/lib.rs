@@ -5,6 +5,7 @@
 //! that against the journal, the counters and the reservations; [`report`] tells the outcome.
 
 pub mod audit;
+mod back_off;
 mod bar;
 pub mod bench;
 pub mod cli;

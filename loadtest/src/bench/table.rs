@@ -2,6 +2,7 @@
 
 use super::stage::{Measured, What};
 use crate::report::{Latency, Measurement, latency_histogram};
+use crate::server::cores;
 
 /// One measurement over all its turns, not judged yet. `empty_rate` is what it is compared with.
 pub fn measurement(what: What, in_flight: usize, turns: &[Measured], empty_rate: Option<f64>) -> Measurement {
@@ -30,12 +31,6 @@ pub fn measurement(what: What, in_flight: usize, turns: &[Measured], empty_rate:
         generator_headroom: seconds_each.map(|seconds| cores() / seconds / rate),
         targets: Vec::new(),
     }
-}
-
-/// Cores of the machine.
-fn cores() -> f64 {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    f64::from(u32::try_from(cores).unwrap_or(u32::MAX))
 }
 
 /// The middle value; of an even number, the mean of the two in the middle. 0 of none.

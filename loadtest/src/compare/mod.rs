@@ -5,7 +5,6 @@
 //! store is killed in mid-sale. A by-hand way whose answer is lost is asked again as a new purchase, because it has no
 //! idempotency key. When everything is quiet, what buyers were told is held against what the store shows.
 
-mod back_off;
 mod contest;
 mod judge;
 mod sale;

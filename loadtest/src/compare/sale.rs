@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::back_off::BackOff;
 use super::way::{Client, Sale, Told, Try, Way};
+use crate::back_off::BackOff;
 use crate::clock::time_ordered_id;
 use crate::report::latency_histogram;
 

@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::habits::Habits;
 use super::wire;
+use crate::back_off::BackOff;
 use crate::client::Inventory;
 use crate::clock::{Micros, now};
 use crate::event::SaleEvent;
@@ -21,9 +22,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const GIVE_UP_AFTER_MAX: Duration = Duration::from_millis(3);
 /// Attempts until a buyer gives up: with the back-off below, more than the longest restart of a server.
 const ATTEMPTS_MAX: u32 = 120;
-/// The first back-off; it doubles up to the longest, and half of it is random.
-const BACK_OFF_MIN: Duration = Duration::from_millis(10);
-const BACK_OFF_MAX: Duration = Duration::from_millis(500);
+const RETRY: BackOff = BackOff { first: Duration::from_millis(10), longest: Duration::from_millis(500) };
 
 /// One task's way to the servers.
 pub(super) struct Caller {
@@ -92,7 +91,7 @@ impl Caller {
     /// Asks again until there is an answer.
     async fn insist(&mut self, event: usize, ask: &Ask) -> Option<Told> {
         for attempt in 1..ATTEMPTS_MAX {
-            self.back_off(attempt).await;
+            sleep(RETRY.pause(attempt, &mut self.random)).await;
             let call = self.attempt(event, ask, attempt, None).await;
             let told = call.told.clone();
             self.calls.push(call);
@@ -117,11 +116,6 @@ impl Caller {
         let share = self.random.random_range(0.0..1.0);
         let patience = if gives_up { GIVE_UP_AFTER_MAX.mul_f64(share) } else { ATTEMPT_TIMEOUT };
         send(client, Arc::clone(&self.events), event, ask.clone(), patience, due)
-    }
-
-    async fn back_off(&mut self, attempt: u32) {
-        let longest = BACK_OFF_MIN.saturating_mul(1 << attempt.min(10)).min(BACK_OFF_MAX);
-        sleep(longest.mul_f64(self.random.random_range(0.5..=1.0))).await;
     }
 }
 

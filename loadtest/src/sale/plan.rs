@@ -28,9 +28,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Sale, Self::Storm, Self::Mixed, Self::Limits, Self::Expiry, Self::Duplicates];
-
     /// The name on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {

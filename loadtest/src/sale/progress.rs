@@ -72,7 +72,7 @@ impl Load for Progress {
             return 1.0;
         }
         // The last one served is not the end yet: what is owed then still comes.
-        f64::from(self.served.load(Ordering::Relaxed)) / f64::from(self.buyers.max(1)).max(1.0) * 0.999
+        f64::from(self.served.load(Ordering::Relaxed)) / f64::from(self.buyers.max(1)) * 0.999
     }
 
     fn struck(&self, _mark: &FaultMark) {

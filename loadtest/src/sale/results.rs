@@ -9,7 +9,6 @@ use super::plan::Plan;
 use super::round::Round;
 use crate::audit;
 use crate::audit::findings::Violation;
-use crate::faults::Fault;
 use crate::history::{Call, Told};
 use crate::report::course::{Course, FaultMark};
 use crate::report::{AuditCounts, Latency, Measurement, Report, latency_histogram};
@@ -153,8 +152,6 @@ impl Results {
                 format!("{count} times, {:.1} s in all", Duration::from_micros(micros.unsigned_abs()).as_secs_f64());
             facts.push((fault, json!(text)));
         }
-        let kills = self.faults.iter().filter(|mark| mark.fault == Fault::KillServer.as_str()).count();
-        facts.push(("kills", json!(kills)));
         if self.operator_calls > 0 {
             facts.push(("operator_calls", json!(self.operator_calls)));
         }

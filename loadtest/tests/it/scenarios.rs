@@ -8,7 +8,7 @@ use loadtest::report::Report;
 use crate::fake::{Bug, start};
 
 /// Small sales, so that all run in seconds.
-const SALE: &str = "sale --tickets 600 --buyers 1500 --seconds 2 --hold-seconds 1 --concurrency 64 --drain-seconds 3";
+const SALE: &str = "sale --tickets 600 --buyers 1500 --seconds 2 --hold-seconds 1 --in-flight 64 --drain-seconds 3";
 
 async fn run(url: &str, line: &str) -> Report {
     let words = format!("loadtest {line} --target {url}");

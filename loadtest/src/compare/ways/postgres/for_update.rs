@@ -2,13 +2,10 @@
 
 use sqlx::Connection as _;
 
-use super::{Recipe, Session};
+use super::{Recipe, Session, TAKE_ONE};
 use crate::compare::way::{Told, Try};
 
 const LOCK: &str = "SELECT sold < capacity FROM allocation WHERE id = $1 FOR UPDATE";
-/// Both writes in one statement: the row is locked for one round trip less.
-const TAKE: &str = "WITH taken AS (UPDATE allocation SET sold = sold + 1 WHERE id = $1 RETURNING id) \
-                    INSERT INTO purchase (allocation_id, buyer) SELECT id, $2 FROM taken";
 
 pub(in crate::compare) struct ForUpdate;
 
@@ -20,7 +17,7 @@ impl Recipe for ForUpdate {
             transaction.rollback().await?;
             return Ok(Told::SoldOut);
         }
-        sqlx::query(TAKE).bind(sale).bind(attempt.number).execute(&mut *transaction).await?;
+        sqlx::query(TAKE_ONE).bind(sale).bind(attempt.number).execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(Told::Sold)
     }

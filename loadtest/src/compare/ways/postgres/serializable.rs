@@ -1,22 +1,13 @@
 //! Read and write as if one were alone, and try again where PostgreSQL finds that one was not.
 
-use std::time::Duration;
-
 use sqlx::Connection as _;
 use tokio::time::sleep;
 
-use super::{Recipe, Session, is_conflict};
-use crate::compare::back_off::BackOff;
+use super::{RETRIES_MAX, RETRY, Recipe, Session, TAKE_ONE, is_conflict};
 use crate::compare::way::{Told, Try};
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE";
 const READ: &str = "SELECT sold < capacity FROM allocation WHERE id = $1";
-const TAKE: &str = "WITH taken AS (UPDATE allocation SET sold = sold + 1 WHERE id = $1 RETURNING id) \
-                    INSERT INTO purchase (allocation_id, buyer) SELECT id, $2 FROM taken";
-
-/// Then the buyer hears of the conflict, and begins anew.
-const RETRIES_MAX: u32 = 1_000;
-const RETRY: BackOff = BackOff { first: Duration::from_millis(1), longest: Duration::from_millis(64) };
 
 pub(in crate::compare) struct Serializable;
 
@@ -42,7 +33,7 @@ async fn transaction(session: &mut Session, attempt: Try) -> sqlx::Result<Told> 
         transaction.rollback().await?;
         return Ok(Told::SoldOut);
     }
-    sqlx::query(TAKE).bind(sale).bind(attempt.number).execute(&mut *transaction).await?;
+    sqlx::query(TAKE_ONE).bind(sale).bind(attempt.number).execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(Told::Sold)
 }

@@ -1,11 +1,8 @@
 //! Optimistic: read with a version, write where the version is still the same, and try again where it is not.
 
-use std::time::Duration;
-
 use tokio::time::sleep;
 
-use super::{Recipe, Session};
-use crate::compare::back_off::BackOff;
+use super::{RETRIES_MAX, RETRY, Recipe, Session};
 use crate::compare::way::{Told, Try};
 
 const READ: &str = "SELECT sold < capacity, version FROM allocation WHERE id = $1";
@@ -13,10 +10,6 @@ const READ: &str = "SELECT sold < capacity, version FROM allocation WHERE id = $
 const TAKE: &str = "WITH taken AS (UPDATE allocation SET sold = sold + 1, version = version + 1 \
                     WHERE id = $1 AND version = $3 RETURNING id) \
                     INSERT INTO purchase (allocation_id, buyer) SELECT id, $2 FROM taken";
-
-/// Then the buyer hears of the conflict, and begins anew.
-const RETRIES_MAX: u32 = 1_000;
-const RETRY: BackOff = BackOff { first: Duration::from_millis(1), longest: Duration::from_millis(64) };
 
 pub(in crate::compare) struct VersionColumn;
 

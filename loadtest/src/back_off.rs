@@ -7,11 +7,11 @@ use rand::rngs::SmallRng;
 
 /// Pauses that double from try to try, and of which any part may be taken, by chance: so those who wait do not meet again.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct BackOff {
+pub(crate) struct BackOff {
     /// The longest pause after the first try.
-    pub(super) first: Duration,
+    pub(crate) first: Duration,
     /// The longest pause after any.
-    pub(super) longest: Duration,
+    pub(crate) longest: Duration,
 }
 
 /// Pauses double so often at most; by then all have reached their longest.
@@ -19,7 +19,7 @@ const DOUBLINGS_MAX: u32 = 16;
 
 impl BackOff {
     /// The pause after so many tries.
-    pub(super) fn pause(self, tried: u32, random: &mut SmallRng) -> Duration {
+    pub(crate) fn pause(self, tried: u32, random: &mut SmallRng) -> Duration {
         let most = self.first.saturating_mul(1 << tried.min(DOUBLINGS_MAX)).min(self.longest);
         most.mul_f64(random.random_range(0.0..=1.0))
     }

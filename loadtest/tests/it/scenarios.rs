@@ -123,3 +123,24 @@ async fn a_server_that_takes_duplicates_for_new_requests_is_caught() {
     let report = run(&start(Some(Bug::GrantsRetriesAnew)).await, DUPLICATES).await;
     assert!(!report.passed && report.audit.duplicated > 0, "{:#?}", report.audit);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn duplicates_are_sent_several_times_and_some_are_given_up() {
+    let report = run(&start(None).await, DUPLICATES).await;
+    assert!(report.passed, "{:#?}", report.violations);
+    let fact =
+        |name| report.facts.iter().find(|(fact, _)| *fact == name).and_then(|(_, value)| value.as_u64()).unwrap();
+    // Of whom most are refused at once: with single requests it is less than two for each.
+    assert!(fact("calls") >= 3 * fact("buyers"), "{:?}", report.facts);
+    assert!(report.audit.unknown > 0, "an answer that nobody waited for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_a_place_waits_in_the_latency_too() {
+    // All come within 20 ms, and one after the other is served, who thinks for a while.
+    let line = "sale --tickets 500 --buyers 40 --rate 2000 --in-flight 1 --hold-seconds 1";
+    let report = run(&start(None).await, line).await;
+    assert!(report.passed, "{:#?}", report.violations);
+    assert!(report.facts.iter().any(|(fact, _)| *fact == "buyers_who_found_all_places_taken"), "{:?}", report.facts);
+    assert!(report.measurements[0].latency_us.max >= 1_000_000, "{:?}", report.measurements);
+}

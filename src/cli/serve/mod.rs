@@ -163,8 +163,8 @@ mod tests {
         let given: [&[&str]; 6] = [
             &["--auth-key", "k"],
             &["--auth-jwks", "k"],
-            &["--auth-audience", "a", "--auth-key", "k"],
-            &["--auth-issuer", "a", "--auth-key", "k"],
+            &["--auth-audience", "a"],
+            &["--auth-issuer", "a"],
             &["--tls-cert", "c", "--tls-key", "k"],
             &["--tls-terminated-elsewhere"],
         ];

@@ -1,7 +1,6 @@
 //! Files that are read again when they change: keys and certificates are replaced while the server runs.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -10,11 +9,12 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::MissedTickBehavior;
 
+use crate::causes::in_one_line;
 use crate::storage::BoxError;
 
 /// How often the files are looked at.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Most bytes of one file of keys or certificates.
+/// Most bytes of one file of keys, certificates or options: a wrong one, such as a database, is not read to its end.
 pub const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Why a file could not be used.
@@ -121,36 +121,21 @@ pub async fn follow(what: &'static str, each: Arc<dyn Reload>) -> Infallible {
         let (again, each) = (failure.is_some(), Arc::clone(&each));
         // A slow file system must not hold up requests.
         let look = move || (each.files().changed() || again).then(|| each.reload());
-        match tokio::task::spawn_blocking(look).await {
-            Ok(None) => {}
+        let error = match tokio::task::spawn_blocking(look).await {
+            Ok(None) => continue,
             Ok(Some(Ok(()))) => {
                 failure = None;
                 tracing::info!(what, "read again, and in use");
+                continue;
             }
-            Ok(Some(Err(error))) => {
-                let error = InOneLine(&error).to_string();
-                if failure.as_ref() != Some(&error) {
-                    tracing::error!(what, error, "the new files cannot be used; the old ones stay in use");
-                }
-                failure = Some(error);
-            }
-            Err(error) => tracing::error!(what, %error, "the files could not be looked at"),
+            Ok(Some(Err(error))) => in_one_line(&error),
+            // The change has been seen, and would not be seen again.
+            Err(_) => "the reading of them panicked".to_owned(),
+        };
+        if failure.as_ref() != Some(&error) {
+            tracing::error!(what, error, "the new files cannot be used; the old ones stay in use");
         }
-    }
-}
-
-/// An error with its causes.
-struct InOneLine<'a>(&'a dyn std::error::Error);
-
-impl fmt::Display for InOneLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        failure = Some(error);
     }
 }
 
@@ -178,6 +163,6 @@ mod tests {
     #[test]
     fn a_file_without_an_end_is_not_read_to_its_end() {
         let error = read(Path::new("/dev/zero")).unwrap_err();
-        assert_eq!(InOneLine(&error).to_string(), "/dev/zero: is larger than 1 MiB");
+        assert_eq!(in_one_line(&error), "/dev/zero: is larger than 1 MiB");
     }
 }

@@ -1,5 +1,6 @@
 //! Boxoffice: a ticket-inventory service that cannot oversell. See `ARCHITECTURE.md`.
 
+pub mod causes;
 pub mod client;
 pub mod domain;
 pub mod engine;

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use boxoffice::causes::in_one_line;
+use boxoffice::files;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use super::failure::Failure;
 use super::output::shell_word;
-use super::serve::in_one_line;
 
 /// Holds a token, for where a file is inconvenient.
 const TOKEN_VARIABLE: &str = "BOXOFFICE_TOKEN";
@@ -81,7 +82,6 @@ impl Credentials {
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {
-    let content =
-        boxoffice::files::read(path).map_err(|error| Failure::Usage(format!("cannot read {}", in_one_line(&error))))?;
+    let content = files::read(path).map_err(|error| Failure::Usage(format!("cannot read {}", in_one_line(&error))))?;
     String::from_utf8(content).map_err(|_| Failure::Usage(format!("{} is not text", path.display())))
 }

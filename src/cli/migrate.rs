@@ -1,7 +1,8 @@
 //! `migrate`: brings the tables of a PostgreSQL database up to date.
 
+use boxoffice::causes::in_one_line;
+
 use super::failure::Failure;
-use super::serve::in_one_line;
 
 /// Options of `migrate`.
 #[derive(clap::Args)]

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use boxoffice::causes::in_one_line;
 use boxoffice::domain::OwnerId;
 use boxoffice::identity::{Minted, Minter, Role};
 use clap::Subcommand;
 
 use super::failure::Failure;
-use super::serve::in_one_line;
 
 /// Options of `token`.
 #[derive(clap::Args)]

@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use boxoffice::causes::in_one_line;
 use boxoffice::domain::{Difference, Subject};
 use boxoffice::engine::{AuditProgress, DatabaseReport, verify};
 use boxoffice::storage::WholeStore;
@@ -13,7 +14,6 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::output::{Output, table};
-use super::serve::in_one_line;
 
 /// How long PostgreSQL may take for one statement: counting the reservations of a large event takes long.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(600);

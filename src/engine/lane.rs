@@ -226,3 +226,17 @@ impl LaneEnd {
         self.jobs.recv().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_waits_for_callers_only_where_the_last_one_waited_and_never_for_long() {
+        let linger = |took, commands| Last::new(took, commands, 0).linger;
+        assert_eq!(linger(Duration::from_millis(10), 1), Duration::from_millis(5));
+        assert_eq!(linger(Duration::from_secs(10), 1), LINGER_MAX);
+        assert_eq!(linger(Duration::from_millis(2), 1), Duration::ZERO);
+        assert_eq!(linger(Duration::from_millis(10), 1_000), Duration::ZERO);
+    }
+}

@@ -94,7 +94,8 @@ impl Reload for Verifier {
 
     fn reload(&self) -> Result<(), FileError> {
         let new = Arc::new(Current::read(&self.sources)?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        // What was is dropped after the lock is given back: to forget many tokens takes longer than requests should wait.
+        let _old = std::mem::replace(&mut *self.current.write().unwrap_or_else(PoisonError::into_inner), new);
         Ok(())
     }
 }

@@ -62,56 +62,54 @@ impl Service<Request<Body>> for Front {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Answering {
-        let path = request.uri().path();
-        let call =
-            Call { services: Arc::clone(&self.0), method: Method::of_path(path), begun: Instant::now(), open: true };
-        let (own, hot) = (path.starts_with(OWN), path.starts_with(HOT));
+        let method = Method::of_path(request.uri().path());
+        let call = Call { services: Arc::clone(&self.0), method, begun: Instant::now(), open: true };
         let sent = request.headers().get(request_id::KEY).cloned();
         let taken = sent.as_ref().and_then(|value| RequestId::sent(value.as_bytes()));
         let sent = sent.filter(|_| taken.is_some());
         let id = taken.unwrap_or_else(RequestId::next);
-        let place = if own { self.0.requests.enter() } else { None };
-        if own && place.is_none() {
-            self.0.metrics.refused(metrics::OVERLOADED);
-            return Answering {
-                work: Work::Refused(Some(errors::overloaded())),
-                deadline: None,
-                call,
-                id,
-                sent,
-                _place: None,
-            };
-        }
-        if own {
-            // Before the body is read: whoever may not call costs little, and a call that is added later is not forgotten.
-            match self.0.authentication.identify(request.headers_mut()) {
-                Ok(caller) => drop(request.extensions_mut().insert(caller)),
-                Err(status) => {
-                    return Answering {
-                        work: Work::Refused(Some(status)),
-                        deadline: None,
-                        call,
-                        id,
-                        sent,
-                        _place: place,
-                    };
-                }
+        let (work, deadline, place) = match self.0.admit(&mut request) {
+            Ok(place) => {
+                let (work, deadline) = self.0.begin(request);
+                (work, deadline, place)
             }
-        } else {
+            // A place is given back at once: a refusal is as good as answered.
+            Err(status) => (Work::Refused(Some(status)), None, None),
+        };
+        Answering { work, deadline, call, id, sent, _place: place }
+    }
+}
+
+impl Services {
+    /// Takes a place for a call of our own services, and puts into it who makes it. Before the body is read: whoever may not
+    /// call costs little, and a call that is added later is not forgotten.
+    fn admit(&self, request: &mut Request<Body>) -> Result<Option<Place>, Status> {
+        if !request.uri().path().starts_with(OWN) {
             request.headers_mut().remove(AUTHORIZATION);
+            return Ok(None);
         }
+        let Some(place) = self.requests.enter() else {
+            self.metrics.refused(metrics::OVERLOADED);
+            return Err(errors::overloaded());
+        };
+        let caller = self.authentication.identify(request.headers_mut())?;
+        request.extensions_mut().insert(caller);
+        Ok(Some(place))
+    }
+
+    /// Begins to answer a request that was admitted.
+    fn begin(&self, mut request: Request<Body>) -> (Work, Option<Pin<Box<Sleep>>>) {
         // A timer costs something, so there is one only where the caller asks for it.
         let deadline = deadline::timeout(request.headers()).and_then(|timeout| Instant::now().checked_add(timeout));
         if let Some(deadline) = deadline {
             request.extensions_mut().insert(Deadline(deadline));
         }
-        let work = if hot {
-            Work::Direct(self.0.inventory.clone().call(request))
+        let work = if request.uri().path().starts_with(HOT) {
+            Work::Direct(self.inventory.clone().call(request))
         } else {
-            Work::Routed(Box::pin(self.0.routes.clone().call(request)))
+            Work::Routed(Box::pin(self.routes.clone().call(request)))
         };
-        let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
-        Answering { work, deadline, call, id, sent, _place: place }
+        (work, deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline))))
     }
 }
 

@@ -4,10 +4,9 @@
 //! its key in the file by itself.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use boxoffice::files;
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -19,8 +18,6 @@ const SERVE: &str = "serve";
 const CONFIG: &str = "config";
 /// What the environment's variables begin with.
 const PREFIX: &str = "BOXOFFICE_";
-/// Most bytes of a file: a wrong one, such as a database, is not read to its end.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Gives each option of `serve` its variable of the environment.
 pub(crate) fn with_environment(command: Command) -> Command {
@@ -64,13 +61,13 @@ pub(crate) fn with_file(command: &Command, line: Vec<OsString>) -> Result<Vec<Os
 }
 
 fn read(path: &Path) -> Result<toml::Table, String> {
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!("it is larger than {FILE_BYTES_MAX} bytes"));
-    }
-    text.parse().map_err(|error: toml::de::Error| error.to_string())
+    let content = files::read(path).map_err(|error| error.source.to_string())?;
+    let text = String::from_utf8(content).map_err(|_| "it is not text".to_owned())?;
+    // The whole of the message would quote the line, which may hold the password of the database.
+    text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        format!("line {}: {}", before.matches('\n').count() + 1, error.message())
+    })
 }
 
 /// The table as words of a command line.

@@ -55,7 +55,12 @@ fn what_is_wrong_in_a_file_is_named() {
     assert!(wrong("dev = \"yes\"").contains("`dev` must be true or false"));
     assert!(wrong("listen = { a = 1 }").contains("`listen` must be a text"));
     assert!(wrong("listen = \"nowhere\"").contains("--listen"));
-    assert!(wrong("listen = ").contains("boxoffice.toml"));
+    for url in
+        ["\"postgres://boxoffice:pa55word@db/x", "postgres://boxoffice:pa55word@db/x", "pa55word", "\"\\pa55word\""]
+    {
+        let cut = wrong(&format!("dev = true\ndatabase-url = {url}\nlisten = \"127.0.0.1:1\"\n"));
+        assert!(cut.contains("boxoffice.toml: line 2: ") && !cut.contains("pa55word"), "{cut}");
+    }
     let line = ["boxoffice", "serve", "--config", "/nowhere/at/all"].map(OsString::from).to_vec();
     assert!(with_file(&command(), line).unwrap_err().to_string().contains("/nowhere/at/all"));
 }

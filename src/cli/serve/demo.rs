@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
+use boxoffice::causes::in_one_line;
 use boxoffice::domain::{
     Action, Actor, AllocationId, Command, EventConfig, EventId, HOLD_TTL_DEFAULT, HOLD_TTL_LIFETIME_DEFAULT, OwnerId,
     Refusal, SalesState,
 };
 use boxoffice::engine::{Engine, Failure as Failed};
 
-use super::{Failure, in_one_line};
+use super::Failure;
 use crate::cli::client::SERVER_DEFAULT;
 use crate::cli::output::program;
 

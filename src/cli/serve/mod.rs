@@ -7,13 +7,13 @@ mod security;
 mod signals;
 pub(super) mod store;
 
-use std::error::Error;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use boxoffice::causes::in_one_line;
 use boxoffice::engine::{Engine, EngineConfig};
 use boxoffice::grpc::Authentication;
 use boxoffice::server::{Server, ServerConfig};
@@ -120,20 +120,6 @@ async fn serve_until_told(config: ServerConfig, engine: &Arc<Engine>, signals: S
     Ok(())
 }
 
-/// An error with its causes. A cause that the line has told already is not repeated.
-pub(super) fn in_one_line(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !line.contains(&text) {
-            line.push_str(&format!(": {text}"));
-        }
-        cause = error.source();
-    }
-    line.replace('\n', " ")
-}
-
 const fn scheme(config: &ServerConfig) -> &'static str {
     if config.tls.is_some() { "https" } else { "http" }
 }
@@ -177,8 +163,8 @@ mod tests {
         let given: [&[&str]; 6] = [
             &["--auth-key", "k"],
             &["--auth-jwks", "k"],
-            &["--auth-audience", "a", "--auth-key", "k"],
-            &["--auth-issuer", "a", "--auth-key", "k"],
+            &["--auth-audience", "a"],
+            &["--auth-issuer", "a"],
             &["--tls-cert", "c", "--tls-key", "k"],
             &["--tls-terminated-elsewhere"],
         ];

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use boxoffice::causes::in_one_line;
 use boxoffice::grpc::Authentication;
 use boxoffice::identity::{Expected, KeyFiles, Verifier};
 use boxoffice::server::{ServerConfig, Tls, TlsFiles};
 
-use super::{Failure, in_one_line};
+use super::Failure;
 use crate::cli::output::program;
 
 /// Options of `serve`. `docs/security.md` tells of them.

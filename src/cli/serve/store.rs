@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use boxoffice::causes::in_one_line;
 use boxoffice::storage::Store;
 use boxoffice::storage::postgres::{PostgresConfig, PostgresStore};
 use boxoffice::storage::sqlite::SqliteStore;
 
-use super::in_one_line;
 use crate::cli::failure::Failure;
 
 /// Options of the store.

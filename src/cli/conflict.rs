@@ -51,7 +51,8 @@ pub(crate) fn refused_edit(status: Status, yours: Vec<(&'static str, Value)>) ->
             .map(|(field, yours)| Contested { field, yours, theirs: current.get(field).cloned().unwrap_or_default() })
             .collect();
         let etag = current.get("etag").and_then(Value::as_str).unwrap_or_default();
-        refused.hint = Some(format!("to do it all the same: {}", command_with_etag(std::env::args(), etag)));
+        let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+        refused.hint = Some(format!("to do it all the same: {}", command_with_etag(arguments, etag)));
         refused.conflict = Some(Conflict { fields, current });
     }
     failure

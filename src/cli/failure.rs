@@ -12,7 +12,7 @@ use super::conflict::Conflict;
 use super::document::Conflicts;
 
 /// The reason of the API that says that somebody else was faster.
-const ETAG_MISMATCH: &str = "ETAG_MISMATCH";
+pub(crate) const ETAG_MISMATCH: &str = "ETAG_MISMATCH";
 
 /// Why a command was not done.
 #[derive(Debug)]

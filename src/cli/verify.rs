@@ -13,7 +13,8 @@ use boxoffice::storage::sqlite::{OpenError, SqliteStore};
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::output::{Output, table};
+use super::output::Output;
+use super::view::{DifferenceView, difference_table};
 
 /// How long PostgreSQL may take for one statement: counting the reservations of a large event takes long.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(600);
@@ -132,26 +133,16 @@ struct ReportView {
     differences: Vec<DifferenceView>,
 }
 
-#[derive(Serialize)]
-struct DifferenceView {
-    resource: String,
-    field: &'static str,
-    journal: String,
-    stored: String,
-}
-
-impl DifferenceView {
-    fn of(event: &str, difference: &Difference) -> Self {
-        Self {
-            resource: match &difference.subject {
-                Subject::Event => format!("events/{event}"),
-                Subject::Allocation(id) => format!("events/{event}/allocations/{id}"),
-                Subject::Reservation(id) => format!("events/{event}/reservations/{id}"),
-            },
-            field: difference.field,
-            journal: difference.journal.clone(),
-            stored: difference.stored.clone(),
-        }
+fn difference_view(event: &str, difference: &Difference) -> DifferenceView {
+    DifferenceView {
+        resource: match &difference.subject {
+            Subject::Event => format!("events/{event}"),
+            Subject::Allocation(id) => format!("events/{event}/allocations/{id}"),
+            Subject::Reservation(id) => format!("events/{event}/reservations/{id}"),
+        },
+        field: difference.field.to_owned(),
+        journal: difference.journal.clone(),
+        stored: difference.stored.clone(),
     }
 }
 
@@ -159,7 +150,7 @@ impl From<&DatabaseReport> for ReportView {
     fn from(report: &DatabaseReport) -> Self {
         let differing = report.differing.iter();
         let differences = differing
-            .flat_map(|one| one.report.differences.iter().map(|difference| DifferenceView::of(&one.event, difference)));
+            .flat_map(|one| one.report.differences.iter().map(|difference| difference_view(&one.event, difference)));
         Self {
             agrees: report.agrees(),
             schema_version: report.schema_version,
@@ -187,10 +178,7 @@ impl ReportView {
             text.push_str(&format!("\ndamaged: {}", super::output::printable(line)));
         }
         if !self.differences.is_empty() {
-            let rows = self.differences.iter();
-            let rows = rows
-                .map(|one| vec![one.resource.clone(), one.field.to_owned(), one.journal.clone(), one.stored.clone()]);
-            text.push_str(&format!("\n{}", table(&["resource", "field", "journal says", "stored is"], &[], rows)));
+            text.push_str(&format!("\n{}", difference_table(&self.differences)));
         }
         text
     }

@@ -213,10 +213,11 @@ impl Client {
         send: impl AsyncFn(Inventory, Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, Error> {
         let Shared { config, caller, .. } = &*self.shared;
-        let deadline = Instant::now() + config.deadline;
+        let begun = Instant::now();
+        let left = || config.deadline.saturating_sub(begun.elapsed());
         let mut attempts = 0;
         loop {
-            let limit = config.attempt_timeout.min(deadline.saturating_duration_since(Instant::now()));
+            let limit = config.attempt_timeout.min(left());
             let (turn, server) = self.shared.next_server();
             // The server is told the limit, and drops what it has not begun by then.
             let mut request = Request::new(message.clone());
@@ -230,7 +231,7 @@ impl Client {
             };
             self.shared.move_on_from(turn);
             let pause = config.pause(attempts, failed.asked_for, (config.chance)());
-            if attempts >= config.attempts_max || Instant::now() + pause >= deadline {
+            if attempts >= config.attempts_max || pause >= left() {
                 return Err(Error::Unanswered { name, attempts, last: Box::new(failed.status) });
             }
             sleep(pause).await;

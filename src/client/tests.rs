@@ -85,3 +85,11 @@ async fn servers_that_cannot_be_are_refused() {
     assert!(matches!(Client::connect(&none, Caller::default(), Config::default()), Err(Error::Unusable(_))));
     assert!(matches!(Client::connect(&["::"], Caller::default(), Config::default()), Err(Error::Unusable(_))));
 }
+
+#[tokio::test]
+async fn a_call_may_have_all_the_time_there_is() {
+    let config = Config { deadline: Duration::MAX, attempts_max: 1, ..Config::default() };
+    let client = Client::connect(&["http://127.0.0.1:1"], Caller::default(), config).unwrap();
+    let error = client.get_reservation("events/sale/reservations/none").await.expect_err("nobody is there");
+    assert!(matches!(error, Error::Unanswered { attempts: 1, .. }), "{error:?}");
+}

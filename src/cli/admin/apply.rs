@@ -2,14 +2,12 @@
 
 use boxoffice_proto::v1::{ApplyEventRequest, ApplyEventResponse, CapacityMode, Event};
 use serde::Serialize;
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
 
 use super::read_event;
 use crate::cli::ask;
 use crate::cli::client::Session;
 use crate::cli::document::{Change, Document, Format, Plan, Source};
-use crate::cli::failure::Failure;
+use crate::cli::failure::{ETAG_MISMATCH, Failure};
 use crate::cli::output::{print_line, program, shell_word};
 use crate::cli::values;
 use crate::cli::view::EventView;
@@ -48,10 +46,14 @@ pub(crate) struct Input {
 impl Input {
     /// Reads the file. What is wrong with it is found out without a server.
     pub(super) fn read(&mut self) -> Result<(), Failure> {
+        self.read = Some(self.document()?);
+        Ok(())
+    }
+
+    fn document(&self) -> Result<(Source, Document), Failure> {
         let source = Source::read(&self.file, self.format)?;
         let document = source.document()?;
-        self.read = Some((source, document));
-        Ok(())
+        Ok((source, document))
     }
 }
 
@@ -61,6 +63,8 @@ struct Outcome {
     event: String,
     applied: bool,
     changes: Vec<Change>,
+    /// As it is now; a dry run has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<EventView>,
 }
 
@@ -84,10 +88,10 @@ struct Apply {
 
 impl Apply {
     async fn run(mut self, session: &Session) -> Result<(), Failure> {
-        if self.input.read.is_none() {
-            self.input.read()?;
-        }
-        let Some((source, document)) = self.input.read.take() else { return Ok(()) };
+        let (source, document) = match self.input.read.take() {
+            Some(read) => read,
+            None => self.input.document()?,
+        };
         let current = read_event_if_any(session, document.name()).await?;
         let mut plan = Plan::new(&document, current.as_ref(), self.overwrite)?;
         plan.request.capacity_mode = self.mode.into();
@@ -106,22 +110,16 @@ impl Apply {
         }
         // The rules are the server's: it says whether it would do all of it.
         let validated = ApplyEventRequest { validate_only: true, ..plan.request.clone() };
-        if let Err(status) = send(session, validated).await {
-            return Err(refused(session, &source, &document, &plan, status).await);
-        }
+        send(session, &source, &document, &validated).await?;
         if self.input.dry_run {
-            session.output.show(&Outcome::without_state(&document, &plan), || plan.as_table())?;
+            let table = plan.as_table();
+            session.output.show(&Outcome::of(&document, plan, None, false), || table)?;
             return Err(Failure::WouldChange);
         }
         self.make_sure(&document, &plan, session)?;
-        match send(session, plan.request.clone()).await {
-            Ok(answer) => {
-                let text = format!("Done: {}, as one step.", count(plan.changes.len()));
-                let outcome = Outcome::of(&document, plan, answer.event, true);
-                session.output.show(&outcome, || text)
-            }
-            Err(status) => Err(refused(session, &source, &document, &plan, status).await),
-        }
+        let answer = send(session, &source, &document, &plan.request).await?;
+        let text = format!("Done: {}, as one step.", count(plan.changes.len()));
+        session.output.show(&Outcome::of(&document, plan, answer.event, true), || text)
     }
 
     /// Shows what will be done, and asks where somebody can be asked.
@@ -147,24 +145,22 @@ impl Outcome {
     fn of(document: &Document, plan: Plan, state: Option<Event>, applied: bool) -> Self {
         Self { event: document.name(), applied, changes: plan.changes, state: state.map(EventView::from) }
     }
-
-    fn without_state<'a>(document: &Document, plan: &'a Plan) -> impl Serialize + use<'a> {
-        #[derive(Serialize)]
-        struct DryRun<'a> {
-            event: String,
-            applied: bool,
-            changes: &'a [Change],
-        }
-        DryRun { event: document.name(), applied: false, changes: &plan.changes }
-    }
 }
 
 fn count(changes: usize) -> String {
     if changes == 1 { "1 change".to_owned() } else { format!("{changes} changes") }
 }
 
-async fn send(session: &Session, request: ApplyEventRequest) -> Result<ApplyEventResponse, Status> {
-    session.admin().apply_event(request).await.map(tonic::Response::into_inner)
+async fn send(
+    session: &Session,
+    source: &Source,
+    document: &Document,
+    request: &ApplyEventRequest,
+) -> Result<ApplyEventResponse, Failure> {
+    match session.admin().apply_event(request.clone()).await {
+        Ok(answer) => Ok(answer.into_inner()),
+        Err(status) => Err(refused(session, source, document, request, status.into()).await),
+    }
 }
 
 async fn read_event_if_any(session: &Session, name: String) -> Result<Option<Event>, Failure> {
@@ -176,22 +172,27 @@ async fn read_event_if_any(session: &Session, name: String) -> Result<Option<Eve
 }
 
 /// Why it was not done. Where somebody else was faster, the state is read again, to be shown beside the file.
-async fn refused(session: &Session, source: &Source, document: &Document, plan: &Plan, status: Status) -> Failure {
-    let mismatch = status.code() == Code::Aborted
-        && status.get_error_details().error_info().is_some_and(|info| info.reason == "ETAG_MISMATCH");
+async fn refused(
+    session: &Session,
+    source: &Source,
+    document: &Document,
+    sent: &ApplyEventRequest,
+    failure: Failure,
+) -> Failure {
+    let mismatch = matches!(&failure, Failure::Refused(refused) if refused.reason == ETAG_MISMATCH);
     if mismatch && let Ok(Some(now)) = read_event_if_any(session, document.name()).await {
         // As if the file had been written when the difference was shown.
         let mut read = document.clone();
-        read.event.etag = plan.request.event.as_ref().map(|event| event.etag.clone());
-        for (part, sent) in read.allocations.iter_mut().zip(&plan.request.allocations) {
+        read.event.etag = sent.event.as_ref().map(|event| event.etag.clone());
+        for (part, sent) in read.allocations.iter_mut().zip(&sent.allocations) {
             part.etag = Some(sent.etag.clone());
         }
         if let Ok(plan) = Plan::new(&read, Some(&now), false) {
             return conflict(source, document, plan);
         }
     }
-    let failure = Failure::from(status);
-    if failure.leaves_effect_unknown() {
+    // What was only validated has no effect, answered or not.
+    if failure.leaves_effect_unknown() && !sent.validate_only {
         return failure.with_hint(|| "it may have been done, wholly or not at all: repeating it is safe".to_owned());
     }
     failure.with_hint(|| "nothing was changed".to_owned())

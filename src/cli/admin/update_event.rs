@@ -1,7 +1,7 @@
 //! `admin update-event`: any fields of an event, in one edit.
 
 use boxoffice_proto::v1::{Event, UpdateEventRequest};
-use prost_types::{Duration, FieldMask, Timestamp};
+use prost_types::{Duration, FieldMask};
 use serde_json::json;
 
 use crate::cli::client::Session;
@@ -44,7 +44,6 @@ pub(crate) struct Args {
 pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let mut event = Event { name: args.event, etag: args.etag.unwrap_or_default(), ..Default::default() };
     let mut paths = Vec::new();
-    let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
     if let Some(name) = args.name {
         event.display_name = name;
         paths.push("display_name");
@@ -69,16 +68,13 @@ pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
         event.limit_per_owner = limit;
         paths.push("limit_per_owner");
     }
-    let view = EventView::from(event.clone());
-    let yours = paths.iter().map(|path| match *path {
-        "display_name" => ("display_name", json!(view.display_name)),
-        "on_sale_time" => ("on_sale_time", json!(time(event.on_sale_time))),
-        "off_sale_time" => ("off_sale_time", json!(time(event.off_sale_time))),
-        "default_hold_ttl" => ("default_hold_ttl_seconds", json!(view.default_hold_ttl_seconds)),
-        "max_hold_ttl" => ("max_hold_ttl_seconds", json!(view.max_hold_ttl_seconds)),
-        _ => ("limit_per_owner", json!(view.limit_per_owner)),
+    let view = json!(EventView::from(event.clone()));
+    let shown = paths.iter().map(|path| match *path {
+        "default_hold_ttl" => "default_hold_ttl_seconds",
+        "max_hold_ttl" => "max_hold_ttl_seconds",
+        same => same,
     });
-    let yours = yours.chain([("etag", json!(event.etag))]).collect();
+    let yours = shown.chain(["etag"]).map(|field| (field, view.get(field).cloned().unwrap_or_default())).collect();
     let update_mask = Some(FieldMask { paths: paths.into_iter().map(str::to_owned).collect() });
     let request = UpdateEventRequest { event: Some(event), update_mask };
     let answer = session.admin().update_event(request).await.map_err(|status| refused_edit(status, yours))?;

@@ -135,6 +135,13 @@ pub(crate) struct DifferenceView {
     pub(crate) stored: String,
 }
 
+/// Differences, one a row, for people.
+pub(crate) fn difference_table(differences: &[DifferenceView]) -> String {
+    let row =
+        |one: &DifferenceView| vec![one.resource.clone(), one.field.clone(), one.journal.clone(), one.stored.clone()];
+    table(&["resource", "field", "journal says", "stored is"], &[], differences.iter().map(row))
+}
+
 impl From<v1::AuditEventResponse> for AuditView {
     fn from(audit: v1::AuditEventResponse) -> Self {
         let differences: Vec<_> = audit
@@ -168,11 +175,7 @@ impl AuditView {
         if self.agrees {
             return format!("Everything agrees: {extent}.");
         }
-        let rows = self
-            .differences
-            .iter()
-            .map(|one| vec![one.resource.clone(), one.field.clone(), one.journal.clone(), one.stored.clone()]);
-        let differences = table(&["resource", "field", "journal says", "stored is"], &[], rows);
+        let differences = difference_table(&self.differences);
         format!("{extent}: {} differences\n{differences}", self.difference_count)
     }
 }

@@ -5,7 +5,7 @@ mod change;
 mod event;
 mod reservation;
 
-pub(crate) use change::{AuditView, ChangeView, change_table};
+pub(crate) use change::{AuditView, ChangeView, DifferenceView, change_table, difference_table};
 pub(crate) use event::{AllocationView, EventView, allocation_table, event_table};
 pub(crate) use reservation::{ReservationView, reservation_table};
 

@@ -87,50 +87,55 @@ impl AuditCounts {
     pub fn add(&mut self, other: &Self) {
         self.capacity += other.capacity;
         self.sold += other.sold;
-        self.oversold += other.oversold;
-        self.lost += other.lost;
-        self.duplicated += other.duplicated;
-        self.leaked += other.leaked;
-        self.stranded += other.stranded;
-        self.false_sold_out += other.false_sold_out;
         self.unknown += other.unknown;
-        self.limit_passed += other.limit_passed;
-        self.journal += other.journal;
-        self.mismatched += other.mismatched;
-        self.disclosed += other.disclosed;
-        self.wrong_answer += other.wrong_answer;
-        self.not_linearizable += other.not_linearizable;
-        self.unproven += other.unproven;
+        for (key, count) in other.violations() {
+            *self.of_mut(key) += count;
+        }
+    }
+
+    /// Units or cases of each kind of violation, in the order of the contract.
+    fn violations(&self) -> [(Key, u64); Key::ALL.len()] {
+        let mut counts = self.clone();
+        Key::ALL.map(|key| (key, *counts.of_mut(key)))
     }
 
     /// Whether there is no violation of any kind.
     pub fn is_clean(&self) -> bool {
-        let Self { capacity, sold, unknown, .. } = *self;
-        *self == Self { capacity, sold, unknown, ..Self::default() }
+        self.violations().iter().all(|(_, count)| *count == 0)
+    }
+
+    /// Where violations of one kind are counted.
+    fn of_mut(&mut self, key: Key) -> &mut u64 {
+        match key {
+            Key::Oversold => &mut self.oversold,
+            Key::Lost => &mut self.lost,
+            Key::Duplicated => &mut self.duplicated,
+            Key::Leaked => &mut self.leaked,
+            Key::Stranded => &mut self.stranded,
+            Key::FalseSoldOut => &mut self.false_sold_out,
+            Key::LimitPassed => &mut self.limit_passed,
+            Key::Journal => &mut self.journal,
+            Key::Mismatched => &mut self.mismatched,
+            Key::Disclosed => &mut self.disclosed,
+            Key::WrongAnswer => &mut self.wrong_answer,
+            Key::NotLinearizable => &mut self.not_linearizable,
+            Key::Unproven => &mut self.unproven,
+        }
     }
 }
 
 impl From<&Verdict> for AuditCounts {
     fn from(verdict: &Verdict) -> Self {
-        let count = |key| verdict.findings.count(key);
-        Self {
+        let mut counts = Self {
             capacity: verdict.capacity.into(),
             sold: verdict.sold.into(),
-            oversold: count(Key::Oversold),
-            lost: count(Key::Lost),
-            duplicated: count(Key::Duplicated),
-            leaked: count(Key::Leaked),
-            stranded: count(Key::Stranded),
-            false_sold_out: count(Key::FalseSoldOut),
             unknown: verdict.unknown,
-            limit_passed: count(Key::LimitPassed),
-            journal: count(Key::Journal),
-            mismatched: count(Key::Mismatched),
-            disclosed: count(Key::Disclosed),
-            wrong_answer: count(Key::WrongAnswer),
-            not_linearizable: count(Key::NotLinearizable),
-            unproven: count(Key::Unproven),
+            ..Self::default()
+        };
+        for key in Key::ALL {
+            *counts.of_mut(key) = verdict.findings.count(key);
         }
+        counts
     }
 }
 
@@ -245,5 +250,27 @@ impl Report {
             files::write(path, &html::page(self, common, run))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::findings::Findings;
+
+    #[test]
+    fn each_kind_of_violation_is_counted_under_its_own_name() {
+        let mut findings = Findings::default();
+        for (key, count) in Key::ALL.into_iter().zip(1..) {
+            findings.add(key, count, String::new(), Vec::new());
+        }
+        let mut counts = AuditCounts::from(&Verdict { capacity: 50, sold: 40, unknown: 30, findings });
+        counts.add(&counts.clone());
+        let Value::Object(told) = serde_json::to_value(&counts).unwrap() else { panic!("not an object") };
+        let mut expected =
+            Map::from_iter([("capacity", 100), ("sold", 80), ("unknown", 60)].map(|(n, c)| (n.to_owned(), json!(c))));
+        expected.extend(Key::ALL.into_iter().zip(1..).map(|(key, count)| (key.as_str().to_owned(), json!(2 * count))));
+        assert_eq!(told, expected);
+        assert!(!counts.is_clean() && AuditCounts { sold: 1, ..AuditCounts::default() }.is_clean());
     }
 }

@@ -6,13 +6,13 @@ use tabled::settings::object::{Columns, Object as _, Rows};
 use tabled::settings::{Alignment, Style};
 
 use super::baseline::Baseline;
-use super::{AuditCounts, Measurement, Report, percentiles};
+use super::{AuditCounts, Measurement, Report, percentiles, words};
 
 /// Prints the tables, what went wrong, and the verdict.
 pub(super) fn print(report: &Report) {
     let mut facts = Builder::default();
     for (name, value) in &report.facts {
-        facts.push_record([name.replace('_', " "), plain(value)]);
+        facts.push_record([words::name(name), plain(value)]);
     }
     for (name, value) in audit_rows(&report.audit) {
         facts.push_record([name, value]);
@@ -50,28 +50,10 @@ fn render(builder: Builder, figures_from: Option<usize>) -> String {
 }
 
 fn audit_rows(audit: &AuditCounts) -> Vec<(String, String)> {
-    let Ok(Value::Object(counts)) = serde_json::to_value(audit) else { return Vec::new() };
-    // The object lists its keys by name; the order of the contract reads better.
-    let order = [
-        "capacity",
-        "sold",
-        "oversold",
-        "lost",
-        "duplicated",
-        "leaked",
-        "stranded",
-        "false_sold_out",
-        "limit_passed",
-        "journal",
-        "mismatched",
-        "disclosed",
-        "wrong_answer",
-        "not_linearizable",
-        "unproven",
-        "unknown",
-    ];
-    let row = |name: &&str| counts.get(*name).map(|value| (name.replace('_', " "), plain(value)));
-    order.iter().filter_map(row).collect()
+    let units = [("capacity", audit.capacity.to_string()), ("sold", audit.sold.to_string())];
+    let violations = audit.violations().map(|(key, count)| (key.as_str(), count.to_string()));
+    let rows = units.into_iter().chain(violations).chain([("unknown", audit.unknown.to_string())]);
+    rows.map(|(name, value)| (words::name(name), value)).collect()
 }
 
 fn measurements(measurements: &[Measurement]) -> Builder {

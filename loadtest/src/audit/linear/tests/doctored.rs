@@ -5,7 +5,7 @@ use boxoffice_proto::v1::reservation::State;
 use crate::audit::evidence::{Evidence, Kind};
 use crate::audit::findings::{EVIDENCE_LINES_MAX, Key};
 use crate::audit::judge;
-use crate::audit::tests::{
+use crate::audit::tests::fixture::{
     buy, call, confirm, entry, evidence, honest, honest_calls, honest_journal, id, ms, reserve, sold, units, view,
     with_call,
 };

@@ -1,0 +1,100 @@
+//! The calls of operators and auditors.
+
+use boxoffice_proto::v1::admin_service_server::AdminService;
+use boxoffice_proto::v1::change::Kind;
+use boxoffice_proto::v1::*;
+use tonic::codegen::BoxStream;
+use tonic::{Request, Response, Status};
+
+use super::Fake;
+
+#[tonic::async_trait]
+impl AdminService for Fake {
+    async fn create_event(&self, request: Request<CreateEventRequest>) -> Result<Response<Event>, Status> {
+        let request = request.into_inner();
+        let name = format!("events/{}", request.event_id);
+        let answer = self.on(&name, |event| {
+            event.event = Event { name: name.clone(), ..request.event.unwrap() };
+            event.write(Kind::EventCreated, None, 0, 0, 0);
+            event.event.clone()
+        });
+        Ok(Response::new(answer))
+    }
+
+    async fn create_allocation(
+        &self,
+        request: Request<CreateAllocationRequest>,
+    ) -> Result<Response<Allocation>, Status> {
+        let request = request.into_inner();
+        let capacity = request.allocation.unwrap().capacity;
+        let answer = self.on(&request.parent, |event| {
+            event.allocation.name = format!("{}/allocations/{}", request.parent, request.allocation_id);
+            event.write(Kind::AllocationCreated, None, capacity, 0, 0);
+            event.allocation.clone()
+        });
+        Ok(Response::new(answer))
+    }
+
+    async fn list_reservations(
+        &self,
+        request: Request<AdminServiceListReservationsRequest>,
+    ) -> Result<Response<AdminServiceListReservationsResponse>, Status> {
+        let AdminServiceListReservationsRequest { parent, page_token, page_size, .. } = request.into_inner();
+        let mut reservations: Vec<_> =
+            self.on(&parent, |event| event.reservations.values().map(|(r, _)| r.clone()).collect());
+        reservations.sort_by(|a, b| a.name.cmp(&b.name));
+        reservations.retain(|r| r.name > page_token);
+        reservations.truncate(usize::try_from(page_size).unwrap());
+        let next_page_token = reservations.last().map(|r| r.name.clone()).unwrap_or_default();
+        Ok(Response::new(AdminServiceListReservationsResponse { reservations, next_page_token }))
+    }
+
+    async fn list_changes(
+        &self,
+        request: Request<ListChangesRequest>,
+    ) -> Result<Response<ListChangesResponse>, Status> {
+        let ListChangesRequest { parent, from_seq, page_size } = request.into_inner();
+        let answer = self.on(&parent, |event| {
+            let from = usize::try_from(from_seq.max(1) - 1).unwrap();
+            let rest = event.journal.get(from..).unwrap_or_default();
+            let changes: Vec<_> = rest.iter().take(usize::try_from(page_size).unwrap()).cloned().collect();
+            let more = rest.len() > changes.len();
+            let next = changes.last().filter(|_| more).map_or(0, |change| change.seq + 1);
+            ListChangesResponse { changes, next_from_seq: next }
+        });
+        Ok(Response::new(answer))
+    }
+
+    async fn audit_event(&self, _: Request<AuditEventRequest>) -> Result<Response<AuditEventResponse>, Status> {
+        Ok(Response::new(AuditEventResponse::default()))
+    }
+
+    type WatchChangesStream = BoxStream<WatchChangesResponse>;
+    async fn update_event(&self, _: Request<UpdateEventRequest>) -> Result<Response<Event>, Status> {
+        Err(Status::unimplemented("not used"))
+    }
+    async fn update_allocation(&self, _: Request<UpdateAllocationRequest>) -> Result<Response<Allocation>, Status> {
+        Err(Status::unimplemented("not used"))
+    }
+    async fn apply_event(&self, _: Request<ApplyEventRequest>) -> Result<Response<ApplyEventResponse>, Status> {
+        Err(Status::unimplemented("not used"))
+    }
+    async fn transfer_capacity(
+        &self,
+        _: Request<TransferCapacityRequest>,
+    ) -> Result<Response<TransferCapacityResponse>, Status> {
+        Err(Status::unimplemented("not used"))
+    }
+    async fn force_release_reservation(
+        &self,
+        _: Request<ForceReleaseReservationRequest>,
+    ) -> Result<Response<Reservation>, Status> {
+        Err(Status::unimplemented("not used"))
+    }
+    async fn watch_changes(
+        &self,
+        _: Request<WatchChangesRequest>,
+    ) -> Result<Response<Self::WatchChangesStream>, Status> {
+        Err(Status::unimplemented("not used"))
+    }
+}

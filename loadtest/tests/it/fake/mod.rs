@@ -1,0 +1,122 @@
+//! A fake of the server, in memory: one lock, no durability, and on request one bug.
+
+mod admin;
+mod event;
+mod inventory;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use boxoffice_proto::v1::admin_service_server::AdminServiceServer;
+use boxoffice_proto::v1::inventory_service_server::InventoryServiceServer;
+use boxoffice_proto::v1::{CreateReservationRequest, Reservation};
+use loadtest::clock::{Micros, now};
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Code, Response, Status};
+
+use event::{FakeEvent, event_name, not_found, precondition, refusal};
+
+/// What may be wrong with the fake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// Looks whether enough is there, lets others in, and then takes it without looking again.
+    ChecksBeforeItActs,
+    /// Says that it has confirmed, and does nothing; not always.
+    ForgetsConfirmations,
+    /// Once sold out, says so for a second without looking.
+    RemembersSoldOut,
+    /// Expired holds keep their units.
+    NeverReclaims,
+    /// Does not compare owners.
+    ShowsEverybody,
+    /// Takes each retry for a new request; not always.
+    GrantsRetriesAnew,
+}
+
+/// How long [`Bug::RemembersSoldOut`] remembers.
+const MEMORY: Micros = 1_000_000;
+
+/// Serves until the runtime ends; answers where.
+pub(crate) async fn start(bug: Option<Bug>) -> String {
+    let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", incoming.local_addr().unwrap());
+    let fake = Fake { bug, events: Arc::default() };
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_service_status("", tonic_health::ServingStatus::Serving).await;
+    let server = Server::builder()
+        .add_service(health_service)
+        .add_service(InventoryServiceServer::new(fake.clone()))
+        .add_service(AdminServiceServer::new(fake));
+    tokio::spawn(server.serve_with_incoming(incoming));
+    url
+}
+
+#[derive(Clone)]
+struct Fake {
+    bug: Option<Bug>,
+    events: Arc<Mutex<HashMap<String, FakeEvent>>>,
+}
+
+impl Fake {
+    fn on<T>(&self, name: &str, act: impl FnOnce(&mut FakeEvent) -> T) -> T {
+        let mut events = self.events.lock().unwrap();
+        let event = events.entry(event_name(name)).or_default();
+        if self.bug != Some(Bug::NeverReclaims) {
+            event.reclaim();
+        }
+        act(event)
+    }
+
+    /// Acts on a reservation of the caller's.
+    fn on_own<T>(
+        &self,
+        name: &str,
+        owner: &str,
+        act: impl FnOnce(&mut FakeEvent, Reservation) -> Result<T, Status>,
+    ) -> Result<Response<T>, Status> {
+        let act = |event: &mut FakeEvent| {
+            let (reservation, _) = event.reservations.get(name).ok_or_else(not_found)?;
+            if reservation.owner != owner && self.bug != Some(Bug::ShowsEverybody) {
+                return Err(not_found());
+            }
+            let reservation = reservation.clone();
+            act(event, reservation)
+        };
+        self.on(name, act).map(Response::new)
+    }
+
+    async fn reserve(&self, owner: &str, request: CreateReservationRequest) -> Result<Reservation, Status> {
+        let parent = request.parent.clone();
+        let name = format!("{parent}/reservations/{}", request.reservation_id);
+        let checked = self.on(&parent, |event| {
+            event.chances += 1;
+            let anew = self.bug == Some(Bug::GrantsRetriesAnew) && event.chances % 2 == 0;
+            if let Some((reservation, first)) = event.reservations.get(&name).filter(|_| !anew) {
+                let same = reservation.owner == owner && *first == request;
+                return Err(if same {
+                    Ok(reservation.clone())
+                } else {
+                    Err(refusal(Code::AlreadyExists, "RESERVATION_ID_REUSED"))
+                });
+            }
+            if self.bug == Some(Bug::RemembersSoldOut) && now() < event.sold_out_at + MEMORY {
+                return Err(Err(precondition("SOLD_OUT")));
+            }
+            match event.grant(owner, &request) {
+                Ok(granted) if self.bug == Some(Bug::ChecksBeforeItActs) => Ok(granted),
+                Ok(granted) => Err(Ok(event.create(owner, request.clone(), granted))),
+                Err(status) => {
+                    event.sold_out_at = if event.available() == 0 { now() } else { event.sold_out_at };
+                    Err(Err(status))
+                }
+            }
+        });
+        let granted = match checked {
+            Ok(granted) => granted,
+            Err(answer) => return answer,
+        };
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        Ok(self.on(&parent, |event| event.create(owner, request, granted)))
+    }
+}

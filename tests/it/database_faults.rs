@@ -263,7 +263,9 @@ async fn a_deadlock_with_another_program_is_resolved_without_the_caller_noticing
     let url = fresh_database(shared()).expect("a database");
     // The server's transaction notices the deadlock first, and so is the one that is rolled back.
     shared().psql("postgres", &format!("ALTER DATABASE {} SET deadlock_timeout = '50ms'", name_of(&url))).expect("set");
-    let server = serve(&url).await;
+    // Its own patience must not end first, on a slow machine.
+    let server = Server::start_on_waiting(&url, PATIENCE, &[]);
+    create_event(&server, v1::Event::default(), &[("floor", PLENTY)]).await;
     let mut other = session(&url).await;
     run(&mut other, "SET deadlock_timeout = '30s'; BEGIN; SELECT 1 FROM allocations FOR UPDATE").await;
     let mut client = server.inventory();

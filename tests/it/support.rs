@@ -23,7 +23,6 @@ pub(crate) type Admin = AdminServiceClient<Channel>;
 
 /// How long servers wait for a PostgreSQL database: short, so that tests of a database that is away are.
 pub(crate) const DATABASE_TIMEOUT: Duration = Duration::from_secs(1);
-const DATABASE_TIMEOUT_TEXT: &str = "1s";
 
 /// A server process. Killed with SIGKILL when dropped.
 pub(crate) struct Server {
@@ -44,7 +43,13 @@ impl Server {
 
     /// Starts a server on a PostgreSQL database, which waits for it at most [`DATABASE_TIMEOUT`] at a time.
     pub(crate) fn start_on(url: &str, more: &[&str]) -> Self {
-        let store = ["--database-url", url, "--database-timeout", DATABASE_TIMEOUT_TEXT];
+        Self::start_on_waiting(url, DATABASE_TIMEOUT, more)
+    }
+
+    /// Starts a server on a PostgreSQL database, which waits for it at most so long at a time.
+    pub(crate) fn start_on_waiting(url: &str, database_timeout: Duration, more: &[&str]) -> Self {
+        let timeout = format!("{}ms", database_timeout.as_millis());
+        let store = ["--database-url", url, "--database-timeout", &timeout];
         let small = ["--database-lanes", "2", "--database-readers", "3", "--sweep-interval", "0s"];
         Self::launch(&[&store[..], &small, more].concat())
     }

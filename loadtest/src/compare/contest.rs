@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::judge::{Faults, judge};
-use super::sale::{Outcome, Progress, connect, hold};
+use super::sale::{Outcome, Progress, connect, hold, ledger};
 use super::stores::Victim;
 use super::way::{Sale, Way};
 
@@ -76,7 +76,6 @@ pub(super) async fn run<W: Way>(way: W, size: Size, victim: &mut Victim<'_>) -> 
 }
 
 async fn look<W: Way>(way: &W, sale: Sale, outcome: Outcome) -> Result<Held> {
-    let ledger = way.ledger(sale).await.context("what was sold cannot be read")?;
-    let faults = judge(sale.capacity, &outcome.sold, &ledger);
+    let faults = judge(sale.capacity, &outcome.sold, &ledger(way, sale).await?);
     Ok(Held { outcome, faults })
 }

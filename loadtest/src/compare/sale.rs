@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::way::{Client, Sale, Told, Try, Way};
+use super::way::{Client, Ledger, Sale, Told, Try, Way};
 use crate::back_off::BackOff;
 use crate::clock::time_ordered_id;
 use crate::report::latency_histogram;
@@ -121,6 +121,23 @@ pub(super) async fn hold<W: Way>(
     progress.over.store(true, Ordering::Relaxed);
     outcome.seconds = (last_sold - begun).as_secs_f64();
     Ok((outcome, clients))
+}
+
+/// Reads what a sale came to: with the patience of a buyer, for a kill leaves dead connections, which are found out one by one.
+///
+/// # Errors
+/// Where it cannot be read for long.
+pub(super) async fn ledger<W: Way>(way: &W, sale: Sale) -> Result<Ledger> {
+    let (begun, mut random) = (Instant::now(), SmallRng::seed_from_u64(0));
+    let mut tried = 0;
+    loop {
+        let read = timeout(TRY_WAIT_MAX, way.ledger(sale)).await.context("no answer in time").flatten();
+        if read.is_ok() || begun.elapsed() > PATIENCE {
+            return read.context("what was sold cannot be read");
+        }
+        sleep(RETRY.pause(tried, &mut random)).await;
+        tried += 1;
+    }
 }
 
 /// Where one buyer after the other is served.

@@ -82,8 +82,17 @@ async fn those_who_never_begin_to_speak_lose_their_connection() {
 #[tokio::test]
 async fn those_who_greet_byte_by_byte_lose_their_connection() {
     let server = impatient().await;
-    let slowly = PREFACE.iter().copied().take(20).collect::<Vec<_>>();
-    occupy(&server, |stream| trickle(stream, Vec::new(), slowly.clone())).await;
+    occupy(&server, |mut stream| async move {
+        // Nothing of it is wrong, and its last bytes never come.
+        for byte in &PREFACE[..20] {
+            if stream.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(TRICKLE).await;
+        }
+        hung_up(&mut stream).await;
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The gRPC server: listens, admits, serves, drains.
 
+mod arrival;
 mod connection;
 mod front;
 mod handshakes;
@@ -43,9 +44,28 @@ pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long requests in flight may take at shutdown.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 
-/// How often a silent connection is asked whether it is still there, and how long it may take to say so.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long clients may take. Honest ones need milliseconds; whoever takes longer only keeps a place from others.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For the first bytes of HTTP/2 on a new connection. (A TLS handshake before them has its own time.)
+    pub greeting: Duration,
+    /// For a request to arrive wholly.
+    pub request: Duration,
+    /// How often a connection is asked whether somebody is still there.
+    pub keepalive_interval: Duration,
+    /// How long the answer to that may take. It also ends those who stop in the middle of a frame, and those who read no more.
+    pub keepalive_timeout: Duration,
+}
+
+impl Patience {
+    /// What servers have.
+    pub const USUAL: Self = Self {
+        greeting: Duration::from_secs(10),
+        request: Duration::from_secs(20),
+        keepalive_interval: Duration::from_secs(30),
+        keepalive_timeout: Duration::from_secs(20),
+    };
+}
 
 /// How to serve.
 #[derive(Clone)]
@@ -68,6 +88,8 @@ pub struct ServerConfig {
     pub connections_max: usize,
     /// See [`DRAIN_MAX`].
     pub drain_max: Duration,
+    /// How long clients may take.
+    pub patience: Patience,
 }
 
 impl ServerConfig {
@@ -83,6 +105,7 @@ impl ServerConfig {
             watchers_max: WATCHERS_MAX,
             connections_max: CONNECTIONS_MAX,
             drain_max: DRAIN_MAX,
+            patience: Patience::USUAL,
         }
     }
 }
@@ -183,7 +206,9 @@ impl Server {
             InventoryServiceServer::new(Inventory(api.clone())).max_decoding_message_size(REQUEST_BYTES_MAX);
         let admin = AdminServiceServer::new(Admin(api)).max_decoding_message_size(REQUEST_BYTES_MAX);
         let routes = with_reflection(Routes::new(health_service).add_service(admin))?.prepare();
-        let front = Front::new(inventory, routes, requests.clone(), self.config.authentication.clone(), metrics);
+        let patience = self.config.patience;
+        let authentication = self.config.authentication.clone();
+        let front = Front::new(inventory, routes, requests.clone(), authentication, metrics, patience.request);
 
         let draining = Notify::new();
         let begin_to_drain = async {
@@ -195,11 +220,16 @@ impl Server {
         };
         let serving = tonic::transport::Server::builder()
             .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .http2_keepalive_interval(Some(patience.keepalive_interval))
+            .http2_keepalive_timeout(Some(patience.keepalive_timeout))
             .serve_with_incoming_shutdown(
                 front,
-                connection::incoming(self.listener, self.config.connections_max, self.config.tls.clone()),
+                connection::incoming(
+                    self.listener,
+                    self.config.connections_max,
+                    self.config.tls.clone(),
+                    patience.greeting,
+                ),
                 begin_to_drain,
             );
         let drained_long_enough = async {

@@ -2,6 +2,8 @@
 //!
 //! The `.proto` files beside this crate are the documentation of the API.
 
+pub mod codec;
+
 /// Messages, clients and server traits of the package `boxoffice.v1`.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod v1 {

@@ -10,6 +10,8 @@ mod convert;
 pub(crate) mod deadline;
 mod details;
 pub(crate) mod errors;
+#[cfg(test)]
+mod hostile;
 mod inventory;
 mod page;
 mod validate;

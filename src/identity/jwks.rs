@@ -39,7 +39,7 @@ struct Jwk {
 
 /// Why a file is not one of keys.
 #[derive(Debug, thiserror::Error)]
-enum JwksError {
+pub(super) enum JwksError {
     #[error("it is not a JWK set: an object with a list \"keys\" is wanted")]
     Form,
     #[error("none of its {0} keys can be used")]
@@ -81,7 +81,8 @@ pub(super) fn log(path: &Path, left_out: &[LeftOut]) {
 /// A key that was left out: its index, its name, and why.
 pub(super) type LeftOut = (usize, String, Skipped);
 
-fn parse(content: &[u8]) -> Result<(Vec<Key>, Vec<LeftOut>), JwksError> {
+/// What a file holds.
+pub(super) fn parse(content: &[u8]) -> Result<(Vec<Key>, Vec<LeftOut>), JwksError> {
     // What is wrong with the JSON is not repeated: the message would quote a part of it, which may be a secret.
     let set: Set = serde_json::from_slice(content).map_err(|_| JwksError::Form)?;
     let count = set.keys.len();

@@ -16,7 +16,7 @@ const PEM: &[u8] = b"-----BEGIN ";
 
 /// Why a file is not one of keys.
 #[derive(Debug, thiserror::Error)]
-enum KeyFileError {
+pub(super) enum KeyFileError {
     #[error("it holds a private key: give the server the public one (openssl pkey -in FILE -pubout)")]
     Private,
     #[error("it has no section PUBLIC KEY")]
@@ -35,7 +35,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<Key>, FileError> {
     parse(&content).map_err(|error| FileError::new(path, error))
 }
 
-fn parse(content: &[u8]) -> Result<Vec<Key>, KeyFileError> {
+/// What a file holds.
+pub(super) fn parse(content: &[u8]) -> Result<Vec<Key>, KeyFileError> {
     if content.windows(PEM.len()).any(|window| window == PEM) {
         return public_keys(content);
     }

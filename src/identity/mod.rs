@@ -7,6 +7,8 @@
 
 mod claims;
 mod der;
+#[cfg(test)]
+mod hostile;
 mod jwks;
 mod key;
 mod key_file;

@@ -1,5 +1,6 @@
 //! Connections, up to a bound.
 
+use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use futures::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
@@ -19,10 +21,21 @@ use super::tls::Tls;
 /// How long to wait after a failed accept: the usual cause, too many open files, does not go away at once.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
+/// Bytes with which a client of HTTP/2 begins (RFC 9113, section 3.4). From then on it is asked whether it is still there.
+const GREETING_BYTES: usize = 24;
+
 /// A connection, which counts until it is dropped.
 pub(super) struct Connection {
     stream: Transport,
+    /// Until the client has said its first word: hyper would wait for that for ever.
+    greeting: Option<Greeting>,
     _permit: OwnedSemaphorePermit,
+}
+
+/// The first word of a client, and until when it must have been said.
+struct Greeting {
+    missing_bytes: usize,
+    over: Pin<Box<Sleep>>,
 }
 
 enum Transport {
@@ -35,16 +48,19 @@ struct Incoming {
     listener: TcpListener,
     places: Arc<Semaphore>,
     tls: Option<(Arc<Tls>, Handshakes)>,
+    greeting_max: Duration,
 }
 
-/// Connections as they come, at most `max` at a time: more wait in the system's queue.
+/// Connections as they come, at most `max` at a time: more wait in the system's queue. One whose client has not begun to speak
+/// within `greeting_max` fails.
 pub(super) fn incoming(
     listener: TcpListener,
     max: usize,
     tls: Option<Arc<Tls>>,
+    greeting_max: Duration,
 ) -> impl Stream<Item = io::Result<Connection>> + Send {
     let tls = tls.map(|tls| (tls, Handshakes::new(max)));
-    let incoming = Incoming { listener, places: Arc::new(Semaphore::new(max)), tls };
+    let incoming = Incoming { listener, places: Arc::new(Semaphore::new(max)), tls, greeting_max };
     futures::stream::unfold(incoming, |mut incoming| async {
         let connection = incoming.next().await?;
         Some((Ok(connection), incoming))
@@ -56,13 +72,13 @@ impl Incoming {
     async fn next(&mut self) -> Option<Connection> {
         let Some((tls, handshakes)) = &mut self.tls else {
             let (stream, permit) = admit(&self.listener, &self.places).await?;
-            return Some(Connection { stream: Transport::Plain(stream), _permit: permit });
+            return Some(Connection::new(Transport::Plain(stream), permit, self.greeting_max));
         };
         // Accepting goes on while hands are shaken: a slow client holds up nobody but himself.
         loop {
             tokio::select! {
                 (stream, permit) = handshakes.next() => {
-                    return Some(Connection { stream: Transport::Tls(Box::new(stream)), _permit: permit });
+                    return Some(Connection::new(Transport::Tls(Box::new(stream)), permit, self.greeting_max));
                 }
                 accepted = admit(&self.listener, &self.places) => {
                     let (stream, permit) = accepted?;
@@ -97,6 +113,25 @@ pub(super) async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
+impl Connection {
+    fn new(stream: Transport, permit: OwnedSemaphorePermit, greeting_max: Duration) -> Self {
+        let over = Box::pin(tokio::time::sleep(greeting_max));
+        Self { stream, greeting: Some(Greeting { missing_bytes: GREETING_BYTES, over }), _permit: permit }
+    }
+
+    /// Fails once the time for a greeting is over that is not complete. To be asked after each read.
+    fn poll_greeting(&mut self, read_bytes: Option<usize>, cx: &mut Context<'_>) -> Result<(), io::Error> {
+        let Some(greeting) = &mut self.greeting else { return Ok(()) };
+        greeting.missing_bytes = greeting.missing_bytes.saturating_sub(read_bytes.unwrap_or_default());
+        if greeting.missing_bytes == 0 {
+            self.greeting = None;
+        } else if read_bytes.is_none() && greeting.over.as_mut().poll(cx).is_ready() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client did not begin to speak HTTP/2 in time"));
+        }
+        Ok(())
+    }
+}
+
 impl Connected for Connection {
     /// Nothing needs the addresses, and what stands here is put into every request.
     type ConnectInfo = ();
@@ -106,10 +141,16 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        let before = buffer.filled().len();
+        let read = match &mut self.stream {
             Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        };
+        if self.greeting.is_some() {
+            let read_bytes = read.is_ready().then(|| buffer.filled().len() - before);
+            self.poll_greeting(read_bytes, cx)?;
         }
+        read
     }
 }
 

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use boxoffice_proto::v1::inventory_service_server::InventoryServiceServer;
 use hyper::body::{Body as HttpBody, Bytes, Frame};
@@ -16,6 +17,7 @@ use tonic::codegen::{BoxFuture, Service};
 use tonic::service::Routes;
 use tonic::{Code, Status};
 
+use super::arrival::Arriving;
 use crate::grpc::admission::{Admission, Place};
 use crate::grpc::deadline::{self, Deadline};
 use crate::grpc::{Authentication, Inventory, errors};
@@ -38,6 +40,8 @@ struct Services {
     requests: Admission,
     authentication: Authentication,
     metrics: Arc<Metrics>,
+    /// How long a request may take to arrive.
+    arrival_max: Duration,
 }
 
 impl Front {
@@ -47,8 +51,9 @@ impl Front {
         requests: Admission,
         authentication: Authentication,
         metrics: Arc<Metrics>,
+        arrival_max: Duration,
     ) -> Self {
-        Self(Arc::new(Services { inventory, routes, requests, authentication, metrics }))
+        Self(Arc::new(Services { inventory, routes, requests, authentication, metrics, arrival_max }))
     }
 }
 
@@ -104,10 +109,11 @@ impl Services {
         if let Some(deadline) = deadline {
             request.extensions_mut().insert(Deadline(deadline));
         }
+        let request = request.map(|body| Arriving::new(body, self.arrival_max));
         let work = if request.uri().path().starts_with(HOT) {
             Work::Direct(self.inventory.clone().call(request))
         } else {
-            Work::Routed(Box::pin(self.routes.clone().call(request)))
+            Work::Routed(Box::pin(self.routes.clone().call(request.map(Body::new))))
         };
         (work, deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline))))
     }

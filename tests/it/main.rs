@@ -18,6 +18,7 @@ mod disk_full;
 mod edits;
 mod failover;
 mod front;
+mod hostile;
 mod identity;
 mod in_process;
 mod kills;

@@ -3,6 +3,8 @@
 //! A file tells of one event. What it does not name is left as it is, or takes its default where the event is new.
 
 mod csv;
+#[cfg(test)]
+mod hostile;
 mod plan;
 mod toml;
 

@@ -96,3 +96,20 @@ fn the_documentation_has_every_option() {
     let table = table();
     assert!(page.contains(&table), "docs/configuration.md must have this table:\n\n{table}");
 }
+
+#[test]
+fn hostile_files_are_options_or_refused() {
+    let lines =
+        ["dev = true", "listen = \"127.0.0.1:1\"", "database-lanes = 7", "auth-key = [\"a\", \"b\"]", "config = \"x\""];
+    hostile_bytes::Attack::on("config.toml").at_most(100).run(
+        |rng| {
+            let count = rng.below(5);
+            let line = |rng: &mut hostile_bytes::Rng| format!("{}\n", rng.text(&lines));
+            (0..count).map(|_| line(rng)).collect::<String>().into_bytes()
+        },
+        |bytes| match matches(&String::from_utf8_lossy(bytes), &[]) {
+            Ok(_) => "options".to_owned(),
+            Err(error) => error.lines().next().unwrap_or_default().chars().rev().take(40).collect(),
+        },
+    );
+}

@@ -1,5 +1,6 @@
 //! The server's log: to stderr, as `RUST_LOG` says, each line of a request with the request's id.
 
+use std::env::VarError;
 use std::fmt;
 use std::io::IsTerminal as _;
 
@@ -23,12 +24,19 @@ pub(super) enum LogFormat {
     Json,
 }
 
+/// What is logged unless `RUST_LOG` says otherwise. Of each handshake that is none, rustls writes a line: with them, whoever can
+/// reach the server could fill its log.
+const USUAL: &str = "info,rustls=error";
+
 /// Starts it.
 pub(super) fn start(format: LogFormat) -> Result<(), Failure> {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .from_env()
-        .map_err(|error| Failure::Usage(format!("RUST_LOG: {error}")))?;
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
+    let wrong = |error: &dyn fmt::Display| Failure::Usage(format!("RUST_LOG: {error}"));
+    let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
+        Err(VarError::NotPresent) => filter.parse(USUAL).map_err(|error| wrong(&error))?,
+        Err(error) => return Err(wrong(&error)),
+        Ok(directives) => filter.parse(directives).map_err(|error| wrong(&error))?,
+    };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => {

@@ -78,6 +78,12 @@ pub(crate) fn deadline_exceeded() -> Status {
     Details::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, &[]).into_status()
 }
 
+/// The request did not arrive in time. It was not looked at.
+pub(crate) fn unfinished() -> Status {
+    let message = "the request did not arrive in time; nothing was done";
+    Details::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, &[]).into_status()
+}
+
 /// The server stops.
 pub(super) fn shutting_down() -> Status {
     Details::new(Code::Unavailable, "SHUTTING_DOWN", "the server is shutting down; try again", &[])

@@ -4,6 +4,8 @@
 
 mod admin;
 mod fields;
+#[cfg(test)]
+mod hostile;
 mod inventory;
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,7 @@ mod pooler;
 mod promises;
 mod proxy;
 mod reads;
+mod recorded;
 mod rolling;
 mod rush;
 mod scale_out;

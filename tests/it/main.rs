@@ -39,4 +39,5 @@ mod support;
 mod terminal;
 mod tls;
 mod tokens;
+mod traces;
 mod verify;

@@ -47,6 +47,11 @@ impl Guarded {
         adapt(&mut command);
         Self { server: Server::spawn(command), _data: data }
     }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) fn stop(self) {
+        self.server.stop();
+    }
 }
 
 /// The public key of RSA as a JWK set.

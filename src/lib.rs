@@ -11,3 +11,4 @@ pub mod metrics;
 pub mod request_id;
 pub mod server;
 pub mod storage;
+pub mod traces;

@@ -30,6 +30,7 @@ use crate::files::{self, Reload};
 use crate::grpc::admission::Admission;
 use crate::grpc::{Admin, Api, Authentication, Inventory};
 use crate::storage::BoxError;
+use crate::traces::Sampling;
 
 /// Most requests in flight over the whole server; more are refused with `OVERLOADED`.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 20_000;
@@ -80,6 +81,8 @@ pub struct ServerConfig {
     pub tls: Option<Arc<Tls>>,
     /// Whether something in front encrypts: then other machines may be served without TLS of our own.
     pub tls_terminated_elsewhere: bool,
+    /// Which requests are traced; `None`: none.
+    pub traces: Option<Sampling>,
     /// See [`REQUESTS_IN_FLIGHT_MAX`].
     pub requests_in_flight_max: usize,
     /// See [`WATCHERS_MAX`].
@@ -101,6 +104,7 @@ impl ServerConfig {
             authentication,
             tls: None,
             tls_terminated_elsewhere: false,
+            traces: None,
             requests_in_flight_max: REQUESTS_IN_FLIGHT_MAX,
             watchers_max: WATCHERS_MAX,
             connections_max: CONNECTIONS_MAX,
@@ -206,9 +210,9 @@ impl Server {
             InventoryServiceServer::new(Inventory(api.clone())).max_decoding_message_size(REQUEST_BYTES_MAX);
         let admin = AdminServiceServer::new(Admin(api)).max_decoding_message_size(REQUEST_BYTES_MAX);
         let routes = with_reflection(Routes::new(health_service).add_service(admin))?.prepare();
-        let patience = self.config.patience;
         let authentication = self.config.authentication.clone();
-        let front = Front::new(inventory, routes, requests.clone(), authentication, metrics, patience.request);
+        let (patience, traces) = (self.config.patience, self.config.traces);
+        let front = Front::new(inventory, routes, requests.clone(), authentication, metrics, patience.request, traces);
 
         let draining = Notify::new();
         let begin_to_drain = async {

@@ -1,5 +1,6 @@
 //! `buy`: takes units.
 
+use boxoffice::client::Config;
 use boxoffice_proto::v1::reservation::Line;
 use boxoffice_proto::v1::{CreateReservationRequest, Reservation, ReservationMode};
 use uuid::Uuid;
@@ -40,7 +41,8 @@ pub(crate) struct Args {
 /// Runs it.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let session = args.buyer.open().await?;
-    let id = args.id.unwrap_or_else(new_id).to_string();
+    // The client would choose one, too, but it must be known for the advice below.
+    let id = args.id.unwrap_or_else(Config::default().new_id).to_string();
     let mode = if args.up_to { ReservationMode::UpTo } else { ReservationMode::AllOrNothing };
     let line = Line {
         allocation: values::allocation_of(&args.event, &args.allocation),
@@ -55,14 +57,14 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         replaces: String::new(),
         order_ref: args.order_ref.unwrap_or_default(),
     };
-    let answer = session.inventory().create_reservation(request).await.map_err(|status| {
-        let failure = Failure::from(status);
+    let answer = session.buyer()?.create_reservation(request).await.map_err(|error| {
+        let failure = Failure::from(error);
         if !failure.leaves_effect_unknown() {
             return failure;
         }
         failure.with_hint(|| format!("it may have been done: repeat it with --id {id}, and nothing happens twice"))
     })?;
-    let view = ReservationView::from(answer.into_inner());
+    let view = ReservationView::from(answer);
     session.output.show(&view, || format!("{}{}", view.as_text(), next_steps(&view, &args.buyer)))
 }
 
@@ -75,12 +77,6 @@ fn next_steps(view: &ReservationView, buyer: &BuyerArgs) -> String {
     format!(
         "\nSell it, or give it back:\n  {program} confirm {name} {options} --order-ref order-1\n  {program} release {name} {options}"
     )
-}
-
-/// The client chooses the id, and this program is a client. Version 7 is stored in time order.
-#[expect(clippy::disallowed_methods, reason = "the command line is where a person's id comes from")]
-fn new_id() -> Uuid {
-    Uuid::now_v7()
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use boxoffice::client::{Caller, Client, Config};
 use boxoffice_proto::v1::admin_service_client::AdminServiceClient;
 use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
-use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
@@ -22,8 +22,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer: a page of events may have a thousand allocations each.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// Says on whose behalf a call is made.
-const CALLER_KEY: &str = "boxoffice-owner";
 
 /// What all clients have in common.
 #[derive(clap::Args)]
@@ -75,22 +73,16 @@ pub(crate) struct Session {
 /// A channel that says who calls.
 pub(crate) type Stamped = InterceptedService<Channel, Stamp>;
 
-/// Puts the caller's name, his token, and the time limit on each call, as far as there are any.
+/// Puts the caller and the time limit, if there is one, on each call.
 #[derive(Clone)]
 pub(crate) struct Stamp {
-    caller: Option<MetadataValue<Ascii>>,
-    token: Option<MetadataValue<Ascii>>,
+    caller: Caller,
     timeout: Option<Duration>,
 }
 
 impl Interceptor for Stamp {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(caller) = &self.caller {
-            request.metadata_mut().insert(CALLER_KEY, caller.clone());
-        }
-        if let Some(token) = &self.token {
-            request.metadata_mut().insert("authorization", token.clone());
-        }
+        self.caller.stamp(request.metadata_mut());
         if let Some(timeout) = self.timeout {
             request.set_timeout(timeout);
         }
@@ -108,11 +100,17 @@ impl Session {
 
     /// Connects to `server`. `caller` is the option that named the caller, and the name.
     async fn open_as(server: &ServerArgs, caller: Option<(&str, &str)>, json: bool) -> Result<Self, Failure> {
-        let token = server.credentials.token()?;
-        if caller.is_none() && token.is_none() {
+        let bearer = server.credentials.bearer()?;
+        if caller.is_none() && bearer.is_none() {
             return Err(Failure::Usage("who buys? Give --owner NAME, or a token".to_owned()));
         }
-        let caller = caller.map(|(option, name)| caller_header(option, name)).transpose()?;
+        let bearer = bearer.unwrap_or_default();
+        let caller = match caller {
+            None => bearer,
+            Some((option, name)) => bearer
+                .on_behalf_of(name)
+                .map_err(|_| Failure::Usage(format!("{option} must be printable ASCII characters without spaces")))?,
+        };
         let url = server.server.as_str();
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err(Failure::Usage(format!("--server must begin with http:// or https://, but it is {url:?}")));
@@ -130,11 +128,17 @@ impl Session {
             message: format!("cannot reach the server at {url}: {}", innermost(&error)),
             hint: Some("is it running? Start one with `boxoffice serve --dev`, or name one with --server".to_owned()),
         })?;
-        Ok(Self { channel, stamp: Stamp { caller, token, timeout: None }, output: Output { json } })
+        Ok(Self { channel, stamp: Stamp { caller, timeout: None }, output: Output { json } })
     }
 
     fn stamped(&self, timeout: Option<Duration>) -> Stamped {
         InterceptedService::new(self.channel.clone(), Stamp { timeout, ..self.stamp.clone() })
+    }
+
+    /// A buyer who asks again, with the same ids, where he gets no answer.
+    pub(crate) fn buyer(&self) -> Result<Client, Failure> {
+        let config = Config { deadline: ANSWER_TIMEOUT, ..Config::default() };
+        Ok(Client::over(vec![self.channel.clone()], self.stamp.caller.clone(), config)?)
     }
 
     /// The buyers' service.
@@ -156,12 +160,4 @@ impl Session {
     pub(crate) fn patient_admin(&self) -> AdminServiceClient<Stamped> {
         AdminServiceClient::new(self.stamped(None)).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
-}
-
-/// An empty header would be taken for none.
-fn caller_header(option: &str, name: &str) -> Result<MetadataValue<Ascii>, Failure> {
-    Some(name)
-        .filter(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()))
-        .and_then(|name| MetadataValue::try_from(name).ok())
-        .ok_or_else(|| Failure::Usage(format!("{option} must be printable ASCII characters without spaces")))
 }

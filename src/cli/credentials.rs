@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use boxoffice::causes::in_one_line;
+use boxoffice::client::Caller;
 use boxoffice::files;
-use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use super::failure::Failure;
@@ -36,8 +36,8 @@ impl Credentials {
         self.token_file.is_some() || std::env::var_os(TOKEN_VARIABLE).is_some_and(|token| !token.is_empty())
     }
 
-    /// The header that sends the token, if there is one. It is marked as sensitive, so that no log shows it.
-    pub(super) fn token(&self) -> Result<Option<MetadataValue<Ascii>>, Failure> {
+    /// The bearer of the token, if there is one.
+    pub(super) fn bearer(&self) -> Result<Option<Caller>, Failure> {
         let (text, place) = match &self.token_file {
             Some(path) => (read_text(path)?, path.display().to_string()),
             None => match std::env::var(TOKEN_VARIABLE) {
@@ -45,14 +45,8 @@ impl Credentials {
                 _ => return Ok(None),
             },
         };
-        let token = text.trim();
-        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Failure::Usage(format!("{place} does not hold a token")));
-        }
-        let mut value = MetadataValue::try_from(format!("Bearer {token}"))
-            .map_err(|_| Failure::Usage(format!("{place} does not hold a token")))?;
-        value.set_sensitive(true);
-        Ok(Some(value))
+        let caller = Caller::token(text.trim());
+        caller.map(Some).map_err(|_| Failure::Usage(format!("{place} does not hold a token")))
     }
 
     /// How to encrypt.

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use boxoffice::client::Error;
 use serde::Serialize;
 use serde_json::json;
 use tonic::{Code, Status};
@@ -102,6 +103,22 @@ impl From<Status> for Failure {
             conflict: None,
             hint: None,
         }))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Refused(refused) => Self::from(refused.status),
+            Error::Unanswered { last, .. } => match Self::from(*last) {
+                // Of several attempts, the last may have ended on this side without a word of the server's.
+                Self::Refused(refused) if refused.reason.is_empty() => {
+                    Self::Unreachable { message: refused.message, hint: None }
+                }
+                failure => failure,
+            },
+            Error::Unusable(what) => Self::Usage(what),
+        }
     }
 }
 

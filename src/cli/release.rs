@@ -1,7 +1,5 @@
 //! `release`: gives back what is held.
 
-use boxoffice_proto::v1::ReleaseReservationRequest;
-
 use super::client::BuyerArgs;
 use super::failure::Failure;
 use super::values;
@@ -20,7 +18,6 @@ pub(crate) struct Args {
 /// Runs it.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let session = args.buyer.open().await?;
-    let request = ReleaseReservationRequest { name: args.reservation };
-    let view = ReservationView::from(session.inventory().release_reservation(request).await?.into_inner());
+    let view = ReservationView::from(session.buyer()?.release_reservation(&args.reservation).await?);
     session.output.show(&view, || view.as_text())
 }

@@ -42,7 +42,8 @@ impl Caller {
         Ok(Self { owner: Some(value("an owner's name", owner, owner)?), ..self })
     }
 
-    pub(super) fn stamp(&self, metadata: &mut MetadataMap) {
+    /// Says on a call who makes it: for calls that [`Client`](super::Client) does not make.
+    pub fn stamp(&self, metadata: &mut MetadataMap) {
         for (key, value) in [(OWNER_KEY, &self.owner), (TOKEN_KEY, &self.token)] {
             if let Some(value) = value {
                 metadata.insert(key, value.clone());

@@ -15,6 +15,7 @@ use super::owner_usage::OwnerUsage;
 use crate::domain::{Changes, Command, EventId, Need, Outcome, Snapshot, Timestamp, Wanted, decide};
 use crate::metrics::Metrics;
 use crate::storage::{LaneConnection, Store, StoreError};
+use crate::traces;
 
 /// How often a batch that failed without effect is run again before its commands are run one by one.
 const TRIES_MAX: usize = 3;
@@ -33,6 +34,7 @@ pub(super) struct Batcher {
     feed: Arc<Feed>,
     metrics: Arc<Metrics>,
     usage: OwnerUsage,
+    trace: traces::Batch,
     events_per_batch_max: usize,
 }
 
@@ -40,6 +42,8 @@ pub(super) struct Batcher {
 struct Group {
     event: EventId,
     commands: Vec<Command>,
+    /// The requests among theirs that are traced.
+    traced: Vec<traces::Request>,
 }
 
 /// Where the results of a job are.
@@ -59,7 +63,8 @@ impl Batcher {
         metrics: Arc<Metrics>,
         events_per_batch_max: usize,
     ) -> Self {
-        Self { store, connection: Some(connection), feed, metrics, usage: OwnerUsage::default(), events_per_batch_max }
+        let (usage, trace) = (OwnerUsage::default(), traces::Batch::default());
+        Self { store, connection: Some(connection), feed, metrics, usage, trace, events_per_batch_max }
     }
 
     /// Runs jobs and answers each.
@@ -78,16 +83,21 @@ impl Batcher {
                 continue;
             }
             let group = *by_event.entry(job.event.clone()).or_insert_with(|| {
-                groups.push(Group { event: job.event, commands: Vec::new() });
+                groups.push(Group { event: job.event, commands: Vec::new(), traced: Vec::new() });
                 groups.len() - 1
             });
             let start = groups[group].commands.len();
             places.push((Place { group, start, count: job.commands.len() }, job.reply));
             groups[group].commands.extend(job.commands);
+            groups[group].traced.extend(job.traced);
         }
         let mut results = Vec::with_capacity(groups.len());
-        for chunk in groups.chunks(self.events_per_batch_max.max(1)) {
+        for chunk in groups.chunks_mut(self.events_per_batch_max.max(1)) {
+            let traced: Vec<_> = chunk.iter_mut().flat_map(|group| std::mem::take(&mut group.traced)).collect();
+            let commands = chunk.iter().map(|group| group.commands.len()).sum();
+            self.trace = traces::Batch::begin(&traced, chunk.iter().map(|group| &group.event), commands);
             results.extend(self.run_groups(chunk).await);
+            self.trace = traces::Batch::default();
         }
         // From the end, so that each job's results can be split off.
         for (Place { group, start, count }, reply) in places.into_iter().rev() {
@@ -124,6 +134,7 @@ impl Batcher {
             Ok(outcomes) => return outcomes.into_iter().map(answered).collect(),
             Err(error) => error,
         };
+        self.trace.failed();
         if let Failed::Store(StoreError::Unavailable(_)) = &error {
             tracing::error!(error = &error as &dyn Error, "a batch was given up");
             return groups.iter().map(|group| vec![Err(Failure::Unavailable); group.commands.len()]).collect();
@@ -138,7 +149,7 @@ impl Batcher {
                     own.push(Err(Failure::Unavailable));
                     continue;
                 }
-                let alone = Group { event: group.event.clone(), commands: vec![command.clone()] };
+                let alone = Group { event: group.event.clone(), commands: vec![command.clone()], traced: Vec::new() };
                 own.extend(match self.tries(std::slice::from_ref(&alone)).await {
                     Ok(outcomes) => outcomes.into_iter().flat_map(answered).collect(),
                     Err(error) => {
@@ -189,7 +200,8 @@ impl Batcher {
         let connection = &mut **self.connection.insert(connection);
         let begun = Instant::now();
         let loaded = connection.begin(&wanted).await?;
-        self.metrics.load_seconds.observe_duration(begun.elapsed());
+        let load = begun.elapsed();
+        self.metrics.load_seconds.observe_duration(load);
         let mut outcomes = Vec::with_capacity(groups.len());
         let mut changes = Vec::with_capacity(groups.len());
         for (group, snapshot) in groups.iter().zip(loaded.snapshots) {
@@ -199,7 +211,9 @@ impl Batcher {
         }
         let decided = Instant::now();
         connection.commit(&changes).await?;
-        self.metrics.commit_seconds.observe_duration(decided.elapsed());
+        let commit = decided.elapsed();
+        self.metrics.commit_seconds.observe_duration(commit);
+        self.trace.committed(load, commit);
         for changed in &changes {
             if let Some(event) = &changed.event {
                 self.usage.committed(&event.after.id, &changed.journal);

@@ -18,6 +18,7 @@ use super::feed::Feed;
 use crate::domain::{Answer, Command, EventId};
 use crate::metrics::Metrics;
 use crate::storage::{Store, StoreError};
+use crate::traces;
 
 /// Bounds of one lane.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +33,8 @@ pub(super) struct Job {
     pub(super) event: EventId,
     pub(super) commands: Vec<Command>,
     pub(super) deadline: Option<Instant>,
+    /// The request that it comes from, if that is traced.
+    pub(super) traced: Option<traces::Request>,
     pub(super) reply: oneshot::Sender<Results>,
 }
 
@@ -84,7 +87,8 @@ impl Lane {
             return Err(Failure::Overloaded);
         }
         let (reply, answer) = oneshot::channel();
-        if let Err(refused) = self.queue.try_send(Job { event, commands, deadline, reply }) {
+        let traced = traces::Request::current(&event);
+        if let Err(refused) = self.queue.try_send(Job { event, commands, deadline, traced, reply }) {
             self.waiting.fetch_sub(count, Ordering::Relaxed);
             return Err(match refused {
                 TrySendError::Full(_) => Failure::Overloaded,

@@ -30,6 +30,7 @@ use self::views::Views;
 use crate::domain::{Answer, Command, EventId, EventView, Refusal, Seq};
 use crate::metrics::Metrics;
 use crate::storage::{Store, StoreError};
+use crate::traces;
 
 /// Bounds of the engine.
 #[derive(Debug, Clone)]
@@ -182,6 +183,8 @@ impl Engine {
         event: &EventId,
         consistency: Consistency,
     ) -> Result<Option<Arc<EventView>>, Arc<StoreError>> {
+        // Its span names the event.
+        let _ = traces::Request::current(event);
         match consistency {
             Consistency::Cached => self.views.get(event).await,
             Consistency::Strong => Ok(self.store.event(event).await?.map(Arc::new)),

@@ -23,6 +23,7 @@ use crate::grpc::deadline::{self, Deadline};
 use crate::grpc::{Authentication, Inventory, errors};
 use crate::metrics::{self, Method, Metrics};
 use crate::request_id::{self, RequestId};
+use crate::traces::{self, Sampling};
 
 /// Our own services, which admission counts and which are for known callers alone. Health and reflection answer anybody,
 /// even when too much goes on.
@@ -42,6 +43,7 @@ struct Services {
     metrics: Arc<Metrics>,
     /// How long a request may take to arrive.
     arrival_max: Duration,
+    traces: Option<Sampling>,
 }
 
 impl Front {
@@ -52,8 +54,9 @@ impl Front {
         authentication: Authentication,
         metrics: Arc<Metrics>,
         arrival_max: Duration,
+        traces: Option<Sampling>,
     ) -> Self {
-        Self(Arc::new(Services { inventory, routes, requests, authentication, metrics, arrival_max }))
+        Self(Arc::new(Services { inventory, routes, requests, authentication, metrics, arrival_max, traces }))
     }
 }
 
@@ -73,6 +76,8 @@ impl Service<Request<Body>> for Front {
         let taken = sent.as_ref().and_then(|value| RequestId::sent(value.as_bytes()));
         let sent = sent.filter(|_| taken.is_some());
         let id = taken.unwrap_or_else(RequestId::next);
+        let own = || request.uri().path().starts_with(OWN);
+        let traced = self.0.traces.filter(|_| own()).and_then(|traces| traces.begin(method, request.headers()));
         let (work, deadline, place) = match self.0.admit(&mut request) {
             Ok(place) => {
                 let (work, deadline) = self.0.begin(request);
@@ -81,7 +86,7 @@ impl Service<Request<Body>> for Front {
             // A place is given back at once: a refusal is as good as answered.
             Err(status) => (Work::Refused(Some(status)), None, None),
         };
-        Answering { work, deadline, call, id, sent, _place: place }
+        Answering { work, deadline, call, id, sent, traced, _place: place }
     }
 }
 
@@ -129,6 +134,7 @@ pub(super) struct Answering {
     id: RequestId,
     /// What the caller sent as the request's id; he gets it back.
     sent: Option<HeaderValue>,
+    traced: Option<traces::Request>,
     _place: Option<Place>,
 }
 
@@ -142,15 +148,16 @@ impl Future for Answering {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let id = self.id;
-        let mut answer = request_id::scope(id, || match &mut self.work {
+        let this = &mut *self;
+        let poll = || match &mut this.work {
             Work::Direct(work) => work.as_mut().poll(cx),
             Work::Routed(work) => work.as_mut().poll(cx),
             Work::Refused(status) => {
                 let status = status.take().unwrap_or_else(errors::internal);
                 Poll::Ready(Ok(status.into_http()))
             }
-        });
+        };
+        let mut answer = request_id::scope(this.id, || traces::Request::scope(this.traced.as_ref(), poll));
         if answer.is_pending() && self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
             self.call.services.metrics.refused(metrics::DEADLINE_EXCEEDED);
             answer = Poll::Ready(Ok(errors::deadline_exceeded().into_http()));
@@ -167,6 +174,9 @@ impl Answering {
         let code = code_of(&response);
         self.call.count(code);
         let ours = matches!(code, Code::Unknown | Code::Internal | Code::Unavailable | Code::DeadlineExceeded);
+        if let Some(traced) = self.traced.take() {
+            traced.answered(code, ours);
+        }
         let made = || HeaderValue::try_from(self.id.to_string()).ok();
         if let Some(mut value) = self.sent.take().or_else(|| ours.then(made).flatten()) {
             // Compression does not remember it: it would push out what comes again and again.

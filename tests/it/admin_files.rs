@@ -3,13 +3,14 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cli::{boxoffice, stderr};
 use crate::cli_with_server::{Server, allocation};
+use crate::recorded;
 
 const GALA: &str = r#"
 [event]
@@ -189,11 +190,13 @@ fn a_conflict_shows_theirs_beside_yours_and_keeps_what_was_typed() {
 
 /// Runs what must be a conflict, and returns what it says.
 fn pipe(arguments: &[&str], input: &str) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_boxoffice"));
+    let mut command = recorded::boxoffice();
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
+    recorded::keep("output", &output.stdout);
+    recorded::keep("output", &output.stderr);
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
     stderr(&output)
 }

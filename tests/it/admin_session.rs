@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cli_with_server::Running;
+use crate::recorded;
 
 /// It plays for a few seconds.
 const SESSION_MAX: Duration = Duration::from_secs(120);
@@ -22,7 +23,7 @@ fn the_session_in_the_documentation_can_be_played_again() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("session.txt");
     let mut command = Command::new(root.join("scripts/admin-session"));
-    command.arg(&file).env("BOXOFFICE_BIN", env!("CARGO_BIN_EXE_boxoffice")).stdin(Stdio::null()).stdout(Stdio::null());
+    command.arg(&file).env("BOXOFFICE_BIN", recorded::BOXOFFICE).stdin(Stdio::null()).stdout(Stdio::null());
     let mut script = Running(command.spawn().unwrap());
     let begun = Instant::now();
     let status = loop {
@@ -34,6 +35,7 @@ fn the_session_in_the_documentation_can_be_played_again() {
     };
     assert!(status.success(), "what it said is above");
     let played = std::fs::read_to_string(&file).unwrap();
+    recorded::keep("session", played.as_bytes());
     for line in [
         "Done: 3 changes, as one step.",
         "Nothing to do: events/gala is as the file says.",

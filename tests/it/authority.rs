@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
+use crate::recorded;
+
 pub(crate) struct Authority {
     pub(crate) certificate: String,
     issuer: Issuer<'static, KeyPair>,
@@ -42,7 +44,9 @@ impl Authority {
         params.extended_key_usages.push(purpose);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        Signed { certificate: certificate.pem(), key: key.serialize_pem() }
+        let key = key.serialize_pem();
+        recorded::secret(&key);
+        Signed { certificate: certificate.pem(), key }
     }
 
     /// How a client encrypts that trusts this authority.

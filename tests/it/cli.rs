@@ -3,15 +3,17 @@
 
 use std::process::{Command, Output, Stdio};
 
+use crate::recorded;
+
 /// Nothing listens there: the port is reserved for a service that nobody runs, and not one that is given out.
 const NO_SERVER: &str = "http://127.0.0.1:1";
 
 pub(crate) fn boxoffice(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_boxoffice"));
+    let mut command = recorded::boxoffice();
     for variable in ["BOXOFFICE_SERVER", "BOXOFFICE_OWNER", "BOXOFFICE_ACTOR", "RUST_LOG"] {
         command.env_remove(variable);
     }
-    command.args(arguments).stdin(Stdio::null()).output().unwrap()
+    recorded::output(command.args(arguments).stdin(Stdio::null()))
 }
 
 pub(crate) fn stderr(output: &Output) -> String {

@@ -9,20 +9,24 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::cli::{boxoffice, stderr};
+use crate::recorded::{self, Kept};
 
 /// Longest wait for a server to come up or to end.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a program prints.
+type Printed = BufReader<Kept<ChildStdout>>;
 
 /// A program that is killed with the test that started it, failed or not.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
     /// Starts a program, whose answers the test reads.
-    pub(crate) fn start(arguments: &[&str]) -> (Self, BufReader<ChildStdout>) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_boxoffice"));
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    pub(crate) fn start(arguments: &[&str]) -> (Self, Printed) {
+        let mut command = recorded::boxoffice();
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(recorded::unread());
         let mut child = command.spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let stdout = BufReader::new(recorded::read(child.stdout.take().unwrap()));
         (Self(child), stdout)
     }
 
@@ -42,7 +46,7 @@ impl Drop for Running {
 pub(crate) struct Server {
     pub(crate) process: Running,
     pub(crate) url: String,
-    stdout: BufReader<ChildStdout>,
+    stdout: Printed,
 }
 
 impl Server {
@@ -110,7 +114,7 @@ impl Server {
 }
 
 fn in_shell(line: &str) -> String {
-    let output = Command::new("sh").args(["-c", line]).stdin(Stdio::null()).output().unwrap();
+    let output = recorded::output(Command::new("sh").args(["-c", line]).stdin(Stdio::null()));
     assert!(output.status.success(), "{line}: {}", stderr(&output));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -127,8 +131,7 @@ fn the_printed_lines_buy_from_the_demo_event_and_what_is_sold_survives_a_restart
     let confirm = bought.lines().find(|line| line.contains(" confirm ")).unwrap();
     in_shell(confirm);
     in_shell(confirm);
-    let bought =
-        in_shell(&format!("{} buy demo floor 3 --owner bob --server {}", env!("CARGO_BIN_EXE_boxoffice"), server.url));
+    let bought = in_shell(&format!("{} buy demo floor 3 --owner bob --server {}", recorded::BOXOFFICE, server.url));
     in_shell(bought.lines().find(|line| line.contains(" release ")).unwrap());
 
     server.process.signal("-TERM");

@@ -14,9 +14,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::codegen::http;
 
+use crate::cli::{boxoffice, stderr};
 use crate::in_process::{EVENT, StuckStore, config, start};
 use crate::support::{
-    Server, assert_audit_is_clean, by, confirm, create_event, event, get, new_id, server_with_event, wants,
+    Server, assert_audit_is_clean, by, confirm, create_event, event, get, name, new_id, server_with_event, wants,
 };
 
 /// Buyers at the same time.
@@ -159,6 +160,25 @@ async fn a_lost_answer_is_given_again_and_nothing_happens_twice() {
     assert_eq!((lost.load(Ordering::SeqCst), unlucky.retries()), (1, 1));
     assert_eq!(event(&server).await.allocations[0].sold, 2);
     assert_eq!(assert_audit_is_clean(&server).await.reservations, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_asks_again_with_the_same_id_where_the_answer_is_lost() {
+    let (_data, server) = server_with_event(v1::Event::default(), &[("floor", 10)]).await;
+    let target = server.address().parse().expect("an address");
+    let run = async |line: String| {
+        let (url, lost) = lose_the_first_answer(target).await;
+        let line = format!("{line} --owner ann --server {url}");
+        let run = move || boxoffice(&line.split(' ').collect::<Vec<_>>());
+        let output = tokio::task::spawn_blocking(run).await.expect("it runs");
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(lost.load(Ordering::SeqCst), 1, "an answer was lost");
+    };
+    let id = new_id();
+    run(format!("buy sale floor 2 --id {id}")).await;
+    run(format!("confirm {} --order-ref order-1", name(&id))).await;
+    let floor = &event(&server).await.allocations[0];
+    assert_eq!((floor.held, floor.sold), (0, 2));
 }
 
 #[tokio::test]

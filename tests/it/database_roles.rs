@@ -22,7 +22,7 @@ async fn a_role_that_may_only_read_and_write_rows_can_serve() {
          GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {role};"
     );
     shared().psql(database, &grants).expect("granted");
-    let server = Server::start_on(&url.replace("postgres@", &format!("{role}@")), &[]);
+    let server = Server::start_on(&url.replace("//postgres:", &format!("//{role}:")), &[]);
     let event = v1::Event { limit_per_owner: 10_000, ..v1::Event::default() };
     create_event(&server, event, &[("floor", 1_000_000)]).await;
     let rush = Rush::begin(&Front::of(&[&server]), 4);
@@ -47,11 +47,11 @@ fn a_server_does_not_start_without_its_database() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = listener.local_addr().expect("an address").to_string();
     for address in [taken.as_str(), "127.0.0.1:1"] {
-        let url = format!("postgres://ann:secret@{address}/sale");
+        let url = format!("postgres://ann:pa55word@{address}/sale");
         let ended =
             boxoffice(&["serve", "--dev", "--listen", &taken, "--database-url", &url, "--database-timeout", "500ms"]);
         let lines = stderr(&ended);
         assert_eq!((ended.status.code(), lines.lines().count()), (Some(1), 1), "{lines}");
-        assert!(lines.starts_with("error: cannot connect to the database: ") && !lines.contains("secret"), "{lines}");
+        assert!(lines.starts_with("error: cannot connect to the database: ") && !lines.contains("pa55word"), "{lines}");
     }
 }

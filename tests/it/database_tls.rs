@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use boxoffice_proto::v1;
 use private_cluster::{Cluster, Options};
 
+use crate::recorded;
 use crate::support::{Server, by, create_event, new_id, wants};
 
 /// A cluster that takes encrypted connections only, with a certificate for `localhost` that it signed itself, and a copy of
@@ -53,10 +53,8 @@ async fn every_connection_to_the_database_is_encrypted_and_its_certificate_check
     drop(server);
 
     for (wrong, why) in [(url("disable"), "no encryption"), (url("verify-full"), "invalid peer certificate")] {
-        let refused = Command::new(env!("CARGO_BIN_EXE_boxoffice"))
-            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--database-url", &wrong])
-            .output()
-            .expect("the binary starts");
+        let options = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database-url", &wrong];
+        let refused = recorded::output(recorded::boxoffice().args(options));
         let told = String::from_utf8_lossy(&refused.stderr);
         assert_eq!(refused.status.code(), Some(1), "{told}");
         assert!(told.starts_with("error: cannot connect to the database: ") && told.contains(why), "{told}");

@@ -24,7 +24,7 @@ fn primary_and_standby() -> (Cluster, Cluster, String) {
 }
 
 fn url_of_both(first: u16, second: u16, database: &str) -> String {
-    format!("postgres://postgres@127.0.0.1:{first},127.0.0.1:{second}/{database}")
+    format!("postgres://postgres:pa55word@127.0.0.1:{first},127.0.0.1:{second}/{database}")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

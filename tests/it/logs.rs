@@ -1,7 +1,7 @@
 //! What a request leaves in the log, and how a server is configured without flags.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
@@ -10,6 +10,8 @@ use serde_json::Value;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
+
+use crate::recorded;
 
 const KEY: &str = "x-request-id";
 
@@ -24,7 +26,7 @@ impl Logged {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("boxoffice.toml");
         std::fs::write(&path, file).expect("the file is written");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_boxoffice"))
+        let mut child = recorded::boxoffice()
             .arg("serve")
             .env("BOXOFFICE_CONFIG", &path)
             .env("BOXOFFICE_DATABASE_URL", database_url)
@@ -35,7 +37,7 @@ impl Logged {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let mut lines = BufReader::new(recorded::read(child.stdout.take().expect("stdout is piped"))).lines();
         let first = lines.next().expect("it says where it listens").expect("text");
         std::thread::spawn(move || lines.for_each(drop));
         let url = first.strip_prefix("listening on ").expect("it says where it listens").to_owned();
@@ -46,7 +48,7 @@ impl Logged {
     fn log(mut self) -> Vec<Value> {
         self.child.kill().expect("it runs");
         let mut text = String::new();
-        self.child.stderr.take().expect("stderr is piped").read_to_string(&mut text).expect("text");
+        recorded::read(self.child.stderr.take().expect("stderr is piped")).read_to_string(&mut text).expect("text");
         self.child.wait().expect("it can be waited for");
         text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
     }

@@ -1,19 +1,20 @@
 //! The command line with tokens and TLS.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use crate::authority::{Authority, replace};
+use crate::recorded;
 use crate::support::Server;
 use crate::tokens::test_key;
 
 fn boxoffice(arguments: &[&str], token: Option<&str>) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_boxoffice"));
+    let mut command = recorded::boxoffice();
     command.args(arguments).stdin(Stdio::null()).env_remove("BOXOFFICE_TOKEN");
     if let Some(token) = token {
         command.env("BOXOFFICE_TOKEN", token);
     }
-    command.output().expect("the binary starts")
+    recorded::output(&mut command)
 }
 
 fn printed(arguments: &[&str], token: Option<&str>) -> String {
@@ -30,7 +31,10 @@ fn refused(arguments: &[&str], token: Option<&str>) -> String {
 
 fn mint(key: &Path, role: &str, owner: &str) -> String {
     let key = key.to_str().expect("a path in UTF-8");
-    printed(&["token", "mint", "--key", key, "--role", role, "--owner", owner, "--ttl", "5m"], None).trim().to_owned()
+    let printed = printed(&["token", "mint", "--key", key, "--role", role, "--owner", owner, "--ttl", "5m"], None);
+    let token = printed.trim().to_owned();
+    recorded::token(&token);
+    token
 }
 
 #[test]

@@ -15,6 +15,8 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
 
+use crate::recorded;
+
 /// A client of the buyers' service.
 pub(crate) type Inventory = InventoryServiceClient<Channel>;
 
@@ -76,15 +78,15 @@ impl Server {
     }
 
     fn command_at(address: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_boxoffice"));
-        command.args(["serve", "--listen", address]).stdin(Stdio::null());
+        let mut command = recorded::boxoffice();
+        command.args(["serve", "--listen", address]).stdin(Stdio::null()).stderr(recorded::unread());
         command
     }
 
     /// Starts it, and waits until it says that it listens.
     pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let mut lines = BufReader::new(recorded::read(child.stdout.take().expect("stdout is piped"))).lines();
         let url = loop {
             let line = lines.next().expect("the server says where it listens before it ends").expect("stdout is text");
             if let Some(url) = line.strip_prefix("listening on ") {

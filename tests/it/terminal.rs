@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::cli_with_server::{PATIENCE, Running};
+use crate::recorded;
 
 /// A program on a terminal of its own.
 pub(crate) struct Terminal {
@@ -29,7 +30,7 @@ impl Terminal {
         let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
         tcsetwinsize(&master, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let slave: OwnedFd = File::options().read(true).write(true).open(name).unwrap().into();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_boxoffice"));
+        let mut command = recorded::boxoffice();
         command.args(arguments).env("TERM", "xterm").env_remove("NO_COLOR").env_remove("CLICOLOR");
         command.envs(environment.iter().copied());
         command.stdin(Stdio::from(slave.try_clone().unwrap())).stdout(Stdio::from(slave.try_clone().unwrap()));
@@ -37,7 +38,7 @@ impl Terminal {
         drop(command);
         let fingers = File::from(master);
         let seen = Arc::new(Mutex::new(String::new()));
-        let (mut eyes, memory) = (fingers.try_clone().unwrap(), Arc::clone(&seen));
+        let (mut eyes, memory) = (recorded::read(fingers.try_clone().unwrap()), Arc::clone(&seen));
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // It ends with the program, whose end of the terminal is closed then.

@@ -16,6 +16,7 @@ use tonic::{Code, Status};
 
 use crate::authority::{Authority, encrypted, replace};
 use crate::in_process::{StuckStore, config};
+use crate::recorded;
 use crate::support::{Inventory, name, new_id, reason, wants};
 use crate::tokens::{Guarded, bearer, call, claims, sent_by, test_key, token};
 
@@ -51,15 +52,25 @@ impl Secured {
         encrypted(&self.guarded.server.url().replace("127.0.0.1", "localhost"), tls)
     }
 
+    /// The log so far.
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).expect("the log")
+    }
+
     /// Waits until the log has `text` `times`.
     async fn logged(&self, text: &str, times: usize) {
-        let read = || std::fs::read_to_string(self.dir.path().join("log")).expect("the log");
         let seen = async {
-            while read().matches(text).count() < times {
+            while self.log().matches(text).count() < times {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         tokio::time::timeout(SEEN_MAX, seen).await.expect(text);
+    }
+}
+
+impl Drop for Secured {
+    fn drop(&mut self) {
+        recorded::keep("serve", self.log().as_bytes());
     }
 }
 
@@ -231,6 +242,7 @@ async fn tokens_are_not_taken_in_the_clear_from_other_machines() {
 #[tokio::test]
 async fn no_log_shows_a_token_or_a_key() {
     let secret = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldCBzZWNyZXQ=";
+    recorded::secret(secret);
     let secured = Secured::start(|command, dir| {
         command.arg("--auth-key").arg(replace(dir, "secret", secret)).env("RUST_LOG", "trace");
     });
@@ -252,7 +264,7 @@ async fn no_log_shows_a_token_or_a_key() {
     }
     replace(secured.dir.path(), "secret", &secret[4..]);
     secured.logged("read again, and in use", 1).await;
-    let log = std::fs::read_to_string(secured.dir.path().join("log")).expect("the log");
+    let log = secured.log();
     assert!(log.contains("TRACE"), "the log says all it can");
     let key = std::fs::read_to_string(secured.dir.path().join("key.pem")).expect("a key");
     let secrets = tokens.iter().flat_map(|token| token.split('.')).chain([secret, "secret secret"]).chain(key.lines());

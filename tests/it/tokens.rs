@@ -11,6 +11,7 @@ use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
+use crate::recorded;
 use crate::support::Server;
 
 pub(crate) const AUDIENCE: &str = "tickets";
@@ -45,6 +46,11 @@ impl Guarded {
         command.args(["--auth-audience", AUDIENCE, "--auth-issuer", ISSUER]);
         adapt(&mut command);
         Self { server: Server::spawn(command), _data: data }
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) fn stop(self) {
+        self.server.stop();
     }
 }
 
@@ -88,7 +94,9 @@ pub(crate) fn token(role: &str, owner: &str) -> String {
 /// A token signed with a key that a [`Guarded`] server knows.
 pub(crate) fn signed(claims: &Minted) -> String {
     let minter = Minter::load(&test_key("ed25519.private.pem")).expect("a key");
-    minter.mint(claims, None).expect("a token")
+    let token = minter.mint(claims, None).expect("a token");
+    recorded::token(&token);
+    token
 }
 
 pub(crate) fn bearer(token: &str) -> (&'static str, String) {

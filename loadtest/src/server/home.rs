@@ -20,6 +20,8 @@ const LISTENING: &str = "listening on ";
 /// Lines of the log to show when the server dies.
 const LOG_TAIL_LINES: usize = 20;
 /// The environment variable by which a server is told its database. Arguments could be read by everybody on the machine.
+/// Names the directory of the logs of a whole run of tests.
+const LOGS: &str = "BOXOFFICE_TEST_LOGS";
 const DATABASE_URL: &str = "BOXOFFICE_DATABASE_URL";
 
 /// A directory in which one server runs, and all it needs to be started. The fields end in this order: the reaper has nothing
@@ -64,8 +66,12 @@ impl Home {
         self.directory.path().join("data")
     }
 
+    /// Where its log goes: to the others, where the logs of a whole run of tests are looked through afterwards.
     fn log(&self) -> PathBuf {
-        self.directory.path().join("server.log")
+        match std::env::var_os(LOGS) {
+            Some(logs) => PathBuf::from(logs).join(format!("{}-{}-loadtest.log", std::process::id(), self.address())),
+            None => self.directory.path().join("server.log"),
+        }
     }
 
     /// The end of the server's log, under a heading.

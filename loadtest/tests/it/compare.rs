@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::program::{entries, place, processes, run, stderr};
+use crate::program::{entries, place, processes, recorded, run, stderr};
 
 fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -47,7 +47,7 @@ fn refusal(line: &str, environment: &[(&str, &str)]) -> String {
     let place = place();
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
     command.args(line.split(' ')).env("TMPDIR", place.path()).envs(environment.iter().copied());
-    let output = command.output().unwrap();
+    let output = recorded(command.output().unwrap());
     assert_eq!(output.status.code(), Some(2), "{}{}", stdout(&output), stderr(&output));
     let complaint = stderr(&output).trim_end().to_owned();
     assert_eq!(complaint.lines().count(), 1, "{complaint}");

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -28,7 +29,18 @@ pub(crate) fn start(place: &Path, line: &str) -> Child {
 }
 
 pub(crate) fn run(place: &Path, line: &str) -> Output {
-    start(place, line).wait_with_output().unwrap()
+    recorded(start(place, line).wait_with_output().unwrap())
+}
+
+/// Keeps what a program printed for `scripts/no-secrets`, where `scripts/test` wants it.
+pub(crate) fn recorded(output: Output) -> Output {
+    static OUTPUTS: AtomicU32 = AtomicU32::new(0);
+    if let Some(logs) = std::env::var_os("BOXOFFICE_TEST_LOGS") {
+        let number = OUTPUTS.fetch_add(1, Ordering::Relaxed);
+        let file = Path::new(&logs).join(format!("{}-{number}-loadtest-output.log", std::process::id()));
+        std::fs::write(file, [&output.stdout[..], &output.stderr].concat()).unwrap();
+    }
+    output
 }
 
 pub(crate) fn stderr(output: &Output) -> String {
@@ -150,7 +162,7 @@ fn an_interrupted_run_leaves_nothing_behind() {
     wait_until("the second server's directory", || homes() == 2);
     assert!(processes(place.path()).len() > 3, "the load test, a server, PostgreSQL");
     kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), Signal::INT).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = recorded(child.wait_with_output().unwrap());
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("interrupted by SIGINT"), "{}", stderr(&output));
     assert_eq!((entries(place.path()), processes(place.path())), (vec![], vec![]));

@@ -5,13 +5,16 @@ use std::fmt;
 use std::io::IsTerminal as _;
 
 use boxoffice::request_id;
+use boxoffice::traces::{self, Exporter};
 use clap::ValueEnum;
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter};
 use tracing_subscriber::fmt::format::{Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use super::Failure;
 
@@ -28,8 +31,8 @@ pub(super) enum LogFormat {
 /// reach the server could fill its log.
 const USUAL: &str = "info,rustls=error";
 
-/// Starts it.
-pub(super) fn start(format: LogFormat) -> Result<(), Failure> {
+/// Starts it, and what takes the traces, if they go anywhere.
+pub(super) fn start(format: LogFormat, traces: Option<&Exporter>) -> Result<(), Failure> {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     let wrong = |error: &dyn fmt::Display| Failure::Usage(format!("RUST_LOG: {error}"));
     let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
@@ -37,18 +40,22 @@ pub(super) fn start(format: LogFormat) -> Result<(), Failure> {
         Err(error) => return Err(wrong(&error)),
         Ok(directives) => filter.parse(directives).map_err(|error| wrong(&error))?,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log = match format {
         LogFormat::Text => {
             let ansi = std::io::stderr().is_terminal();
             let inner = Format::default().with_ansi(ansi);
-            builder.with_ansi(ansi).event_format(WithRequestId { inner, write: after_text }).init();
+            layer.with_ansi(ansi).event_format(WithRequestId { inner, write: after_text }).boxed()
         }
         LogFormat::Json => {
             let inner = Format::default().json().flatten_event(true);
-            builder.json().event_format(WithRequestId { inner, write: into_json }).init();
+            layer.json().event_format(WithRequestId { inner, write: into_json }).boxed()
         }
-    }
+    };
+    tracing_subscriber::registry()
+        .with(log.with_filter(filter.and(traces::log_only())))
+        .with(traces.map(Exporter::layer))
+        .init();
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod logging;
 mod security;
 mod signals;
 pub(super) mod store;
+mod traces;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -44,6 +45,8 @@ pub(crate) struct Args {
     /// How lines of the log look; RUST_LOG says which there are
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+    #[command(flatten)]
+    traces: traces::Args,
     /// How often to tidy up holds that have lapsed; 0s: only when their units are needed
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     sweep_interval: Duration,
@@ -52,12 +55,11 @@ pub(crate) struct Args {
 /// Runs it until it is told to stop.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     args.check()?;
-    logging::start(args.log_format)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::Failed(format!("cannot start the runtime: {error}")))?
-        .block_on(serve(args))
+        .block_on(logged(args))
 }
 
 impl Args {
@@ -85,8 +87,19 @@ impl Args {
             true => ServerConfig::new(self.listen, Authentication::Dev),
             false => self.security.server_config(self.listen)?,
         };
-        Ok(ServerConfig { operations_listen: self.operations_listen, ..config })
+        Ok(ServerConfig { operations_listen: self.operations_listen, traces: self.traces.sampling(), ..config })
     }
+}
+
+/// Serves with a log and, where they are asked for, with traces.
+async fn logged(args: Args) -> Result<(), Failure> {
+    let exporter = args.traces.exporter()?;
+    logging::start(args.log_format, exporter.as_ref())?;
+    let result = serve(args).await;
+    if let Some(exporter) = exporter {
+        exporter.end().await;
+    }
+    result
 }
 
 async fn serve(args: Args) -> Result<(), Failure> {

@@ -15,6 +15,9 @@ use crate::programs::Programs;
 /// The superuser of every cluster.
 pub(crate) const SUPERUSER: &str = "postgres";
 
+/// Nobody is asked for it (trust). It is in the URLs so that the tests notice where a program prints one.
+pub(crate) const PASSWORD: &str = "pa55word-that-nobody-must-print";
+
 /// What holds for every cluster. Dynamic shared memory lies in the data directory, because else a killed server would leave
 /// it in `/dev/shm`.
 const COMMON_SETTINGS: &[(&str, &str)] = &[
@@ -179,7 +182,7 @@ impl Cluster {
 
     /// Where clients find a database, as the superuser.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{SUPERUSER}@127.0.0.1:{}/{database}", self.port())
+        format!("postgres://{SUPERUSER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port())
     }
 
     /// The process id of the postmaster, unless it is down.

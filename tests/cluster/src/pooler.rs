@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cluster::{Cluster, SUPERUSER};
+use crate::cluster::{Cluster, PASSWORD, SUPERUSER};
 use crate::port::HeldPort;
 
 /// How long it may take until it listens.
@@ -70,7 +70,7 @@ impl Cluster {
 impl Pooler {
     /// Where clients find a database through it.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{SUPERUSER}@127.0.0.1:{}/{database}", self.port.number())
+        format!("postgres://{SUPERUSER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port.number())
     }
 
     /// Its process id.

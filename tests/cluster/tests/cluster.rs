@@ -60,7 +60,10 @@ fn starts_and_answers() {
     assert_eq!(psql(&cluster, "SELECT 1 + 1; SELECT 'a', 'b'"), "2\na|b");
     cluster.create_database("sale \"of\" it").expect("a fresh name");
     assert_eq!(cluster.psql("sale \"of\" it", "SELECT current_database()").expect("it is there"), "sale \"of\" it");
-    assert_eq!(cluster.url("sale"), format!("postgres://postgres@127.0.0.1:{}/sale", cluster.port()));
+    assert_eq!(
+        cluster.url("sale"),
+        format!("postgres://postgres:pa55word-that-nobody-must-print@127.0.0.1:{}/sale", cluster.port())
+    );
     assert_eq!(psql(&cluster, "SHOW server_encoding; SHOW fsync; SHOW lc_collate"), "UTF8\noff\nC");
     assert_eq!(
         psql(&cluster, "SHOW dynamic_shared_memory_type"),

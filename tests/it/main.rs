@@ -21,6 +21,7 @@ mod front;
 mod identity;
 mod in_process;
 mod kills;
+mod limits;
 mod logs;
 mod operations;
 mod pages;

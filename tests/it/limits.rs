@@ -153,9 +153,21 @@ impl Silent {
 
     /// Calls, and waits for the head of the answer.
     async fn call(&mut self, rpc: &str, message: &impl prost::Message) -> http::Response<h2::RecvStream> {
+        self.call_for(Duration::from_secs(60), rpc, message).await
+    }
+
+    /// The same with a deadline, for ann. (tonic's client has a timer of its own, which would answer for the server.)
+    async fn call_for(
+        &mut self,
+        timeout: Duration,
+        rpc: &str,
+        message: &impl prost::Message,
+    ) -> http::Response<h2::RecvStream> {
         let request = http::Request::post(format!("http://localhost/boxoffice.v1.{rpc}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
+            .header("boxoffice-owner", "ann")
+            .header("grpc-timeout", format!("{}m", timeout.as_millis()))
             .body(())
             .expect("a request");
         let message = message.encode_to_vec();
@@ -217,20 +229,19 @@ async fn what_waited_beyond_its_deadline_is_not_begun() {
         }
     };
     let server = start(Arc::new(store), config()).await;
-    let reserve = |id: &str, timeout: Option<&'static str>| {
-        let mut inventory = server.inventory();
-        let mut request = by("ann", wants(id, &[("floor", 1)]));
-        if let Some(timeout) = timeout {
-            request.metadata_mut().insert("grpc-timeout", timeout.parse().expect("a header"));
-        }
+    let reserve = |id: &str| {
+        let (mut inventory, request) = (server.inventory(), by("ann", wants(id, &[("floor", 1)])));
         async move { inventory.create_reservation(request).await }
     };
     let [first, late, last] = [new_id(), new_id(), new_id()];
-    let running = tokio::spawn(reserve(&first, None));
+    let running = tokio::spawn(reserve(&first));
     begun(1).await;
-    let status = reserve(&late, Some("30m")).await.expect_err("its turn does not come");
-    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
-    let waiting = tokio::spawn(reserve(&last, None));
+    let request = wants(&late, &[("floor", 1)]);
+    let mut by_hand = Silent::connect(server.address).await;
+    let answer = by_hand.call_for(Duration::from_millis(30), "InventoryService/CreateReservation", &request).await;
+    let status = Status::from_header_map(answer.headers()).expect("no message");
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
+    let waiting = tokio::spawn(reserve(&last));
     released.notify_one();
     let status = running.await.expect("no panic").expect_err("its batch fails");
     assert_eq!(reason(&status), "STORE_UNAVAILABLE");

@@ -8,6 +8,7 @@ mod courses;
 mod invented;
 mod latencies;
 mod measurements;
+mod memory;
 mod plot;
 mod stock;
 #[cfg(test)]

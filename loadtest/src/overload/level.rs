@@ -68,6 +68,13 @@ impl Outcome {
         Self { seconds, due, unsent, accepted, refused, latency, settling, accepted_in_all, unknown_in_all, late }
     }
 
+    /// In words.
+    pub(super) fn told(&self) -> String {
+        let refused = self.refused.iter().map(|(reason, count)| format!(", {count} {reason}"));
+        let unsent = if self.unsent > 0 { format!(", {} not sent", self.unsent) } else { String::new() };
+        format!("{} due: {} accepted{}{unsent}", self.due, self.accepted, refused.collect::<String>())
+    }
+
     /// Accepted calls a second.
     #[allow(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
     pub(super) fn goodput(&self) -> f64 {

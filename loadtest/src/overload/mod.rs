@@ -39,8 +39,14 @@ const DATABASE: &str = "boxoffice";
 const CAPACITY: i32 = 1_000_000_000;
 /// Callers of the closed loop that finds the best rate. The best of both counts.
 const CLOSED: [usize; 2] = [64, 256];
-/// Times the best rate.
-const LEVELS: [(f64, &str); 5] = [(0.5, "0.5 ×"), (1.0, "1 ×"), (2.0, "2 ×"), (5.0, "5 ×"), (10.0, "10 ×")];
+/// Times the best rate, as it is plotted, and as it is told.
+const LEVELS: [(f64, &str, &str); 5] = [
+    (0.5, "0.5 ×", "at_half_load"),
+    (1.0, "1 ×", "at_1x"),
+    (2.0, "2 ×", "at_2x"),
+    (5.0, "5 ×", "at_5x"),
+    (10.0, "10 ×", "at_10x"),
+];
 /// Between two levels, and between two looks at the server's memory.
 const LULL: Duration = Duration::from_secs(1);
 const MEMORY_INTERVAL: Duration = Duration::from_millis(250);
@@ -122,7 +128,7 @@ async fn levels(
     mut plotted: Plotted,
 ) -> (Vec<Measured>, Plotted) {
     let mut levels = Vec::new();
-    for ((factor, name), number) in LEVELS.into_iter().zip(1_u64..) {
+    for ((factor, name, _), number) in LEVELS.into_iter().zip(1_u64..) {
         eprintln!("{name} of {best:.0} a second");
         let seed = args.common.seed.wrapping_add(number);
         let (settle, length) = (Duration::from_secs_f64(args.settle_seconds), Duration::from_secs_f64(args.seconds));
@@ -207,7 +213,7 @@ fn report(
                    "late_p99_us": level.outcome.late.value_at_quantile(0.99)})
         })
         .collect();
-    let facts = vec![
+    let mut facts = vec![
         ("goodput_at_10x_of_best", json!(verdict.goodput)),
         ("p99_at_10x_of_half_load", json!(verdict.p99)),
         ("memory_growth_at_10x", json!(verdict.memory)),
@@ -217,8 +223,12 @@ fn report(
         ("settle_seconds", json!(args.settle_seconds)),
         ("levels", json!(of_levels)),
     ];
-    let marks =
-        levels.iter().zip(LEVELS).map(|(level, (_, name))| FaultMark { fault: name, from: level.from, to: level.to });
+    facts.extend(levels.iter().zip(LEVELS).map(|(level, (_, _, name))| (name, json!(level.outcome.told()))));
+    let marks = levels.iter().zip(LEVELS).map(|(level, (_, name, _))| FaultMark {
+        fault: name,
+        from: level.from,
+        to: level.to,
+    });
     let course = Course {
         title: "overload".to_owned(),
         begun: plotted.begun,

@@ -54,8 +54,9 @@ pub const UNREAD_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// How often a silent connection is asked whether it is still there, and how long it may take to say so.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// See [`KEEPALIVE_INTERVAL`].
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How to serve.
 #[derive(Clone)]
@@ -78,6 +79,10 @@ pub struct ServerConfig {
     pub watchers_per_owner_max: usize,
     /// See [`CONNECTIONS_MAX`].
     pub connections_max: usize,
+    /// See [`KEEPALIVE_INTERVAL`].
+    pub keepalive_interval: Duration,
+    /// See [`KEEPALIVE_INTERVAL`].
+    pub keepalive_timeout: Duration,
     /// See [`UNREAD_BYTES_MAX`].
     pub unread_bytes_max: usize,
     /// How often owners and gateways may call.
@@ -99,6 +104,8 @@ impl ServerConfig {
             watchers_max: WATCHERS_MAX,
             watchers_per_owner_max: WATCHERS_PER_OWNER_MAX,
             connections_max: CONNECTIONS_MAX,
+            keepalive_interval: KEEPALIVE_INTERVAL,
+            keepalive_timeout: KEEPALIVE_TIMEOUT,
             unread_bytes_max: UNREAD_BYTES_MAX,
             rates: Arc::default(),
             drain_max: DRAIN_MAX,
@@ -222,8 +229,8 @@ impl Server {
         let serving = tonic::transport::Server::builder()
             .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
             .http2_max_header_list_size(HEADER_BYTES_MAX)
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .http2_keepalive_interval(Some(self.config.keepalive_interval))
+            .http2_keepalive_timeout(Some(self.config.keepalive_timeout))
             .serve_with_incoming_shutdown(
                 front,
                 connection::incoming(self.listener, self.config.connections_max, self.config.tls.clone()),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -56,6 +57,15 @@ impl Door {
     }
 }
 
+/// What became of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Batch {
+    pub(super) commands: usize,
+    /// Of these, commands that were begun. The others' callers had gone, or their deadlines had passed.
+    pub(super) done: usize,
+    pub(super) took: Duration,
+}
+
 /// The lane's side: sets how many may wait.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -72,10 +82,12 @@ impl Keeper {
         Self { door, pace: Pace::default(), too_many_since: None, strict_until: None }
     }
 
-    /// A batch of so many commands ended `now`, which began then. Answers how many waited or were in it.
-    pub(super) fn done(&mut self, callers: usize, commands: usize, begun: Instant, now: Instant) -> usize {
-        let waiting = self.door.leave(callers, commands);
-        self.pace.observe(commands, now - begun);
+    /// A batch of so many callers ended `now`. Answers how many commands waited or were in it.
+    pub(super) fn done(&mut self, callers: usize, batch: Batch, now: Instant) -> usize {
+        let waiting = self.door.leave(callers, batch.commands);
+        if batch.done > 0 {
+            self.pace.observe(batch.done, batch.took);
+        }
         let worth = self.pace.waiting_max(self.door.most);
         let refused = self.door.refused.swap(false, Ordering::Relaxed);
         let too_many = waiting > worth && self.door.callers.load(Ordering::Relaxed) + callers > CALLERS_MIN;
@@ -112,8 +124,6 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const MOST: usize = 16_384;
@@ -140,7 +150,8 @@ mod tests {
         fn batch(&mut self, size: usize) {
             let begun = self.now;
             self.now += Duration::from_millis(10) + Duration::from_micros(200) * u32::try_from(size).unwrap();
-            self.keeper.done(size, size, begun, self.now);
+            let batch = Batch { commands: size, done: size, took: self.now - begun };
+            self.keeper.done(size, batch, self.now);
             while self.keeper.is_crowded() {
                 self.keeper.turned_away(1);
             }
@@ -195,9 +206,8 @@ mod tests {
             while lane.door.callers.load(Ordering::Relaxed) < 16 {
                 assert!(lane.door.enter(1_000));
             }
-            let begun = lane.now;
-            lane.now += Duration::from_millis(2_000);
-            lane.keeper.done(8, 8_000, begun, lane.now);
+            lane.now += Duration::from_secs(2);
+            lane.keeper.done(8, Batch { commands: 8_000, done: 8_000, took: Duration::from_secs(2) }, lane.now);
             assert!(!lane.keeper.is_crowded());
         }
     }

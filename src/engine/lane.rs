@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::Failure;
 use super::batch::Batcher;
-use super::door::{Door, Keeper};
+use super::door::{Batch, Door, Keeper};
 use super::feed::Feed;
 use crate::domain::{Answer, Command, EventId};
 use crate::metrics::Metrics;
@@ -153,9 +153,9 @@ impl LaneEnd {
             if commands > 0 {
                 self.turn_away();
                 let (callers, begun) = (batch.len(), Instant::now());
-                batcher.run(batch).await;
+                let done = batcher.run(batch).await;
                 let ended = Instant::now();
-                let waiting = self.keeper.done(callers, commands, begun, ended);
+                let waiting = self.keeper.done(callers, Batch { commands, done, took: ended - begun }, ended);
                 let took = ended - begun;
                 self.metrics.batch_commands.observe_count(commands);
                 self.metrics.batch_seconds.observe_duration(took);

@@ -9,6 +9,7 @@ use boxoffice::rate::{Quota, RateLimits};
 use boxoffice::server::{HEADER_BYTES_MAX, REQUEST_BYTES_MAX, STREAMS_PER_CONNECTION_MAX, ServerConfig};
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::batch_create_reservations_response::outcome::Outcome;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tonic::codegen::http;
 use tonic::{Code, Status};
@@ -186,6 +187,20 @@ async fn a_connection_has_a_bounded_number_of_requests() {
     let mut client = Silent::connect(server.address).await;
     client.call("InventoryService/GetEvent", &gala()).await;
     assert_eq!(client.0.current_max_send_streams(), STREAMS_PER_CONNECTION_MAX as usize);
+}
+
+#[tokio::test]
+async fn a_peer_that_is_gone_loses_its_connection() {
+    let (keepalive_interval, keepalive_timeout) = (Duration::from_millis(50), Duration::from_millis(50));
+    let config = ServerConfig { keepalive_interval, keepalive_timeout, connections_max: 2, ..config() };
+    let server = start(Arc::new(StuckStore::default()), config).await;
+    let mut peer = TcpStream::connect(server.address).await.expect("a connection");
+    // An orderly beginning with no settings, and then nothing, not even answers to pings.
+    peer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("it reads");
+    let mut said = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(20), peer.read_to_end(&mut said)).await;
+    assert!(closed.is_ok(), "the server keeps the connection");
+    server.inventory().get_event(by("ann", gala())).await.expect("who answers pings stays");
 }
 
 /// Answers that nobody reads are counted, refused beyond the bound, and forgotten with their callers.

@@ -255,7 +255,7 @@ pub struct OverloadArgs {
     #[arg(long, default_value_t = 8.0, value_parser = positive)]
     pub seconds: f64,
     /// Seconds at the beginning of each level that do not: a crowd is served for half a second before the queue is found to stand
-    #[arg(long, default_value_t = 3.0, value_parser = positive)]
+    #[arg(long, default_value_t = 6.0, value_parser = positive)]
     pub settle_seconds: f64,
     /// Connections of the generator
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]

@@ -21,7 +21,7 @@ use crate::report::latency_histogram;
 /// Calls that wait for their answers at most. One that finds no place is not sent, and counted as that: it is not sent later.
 const IN_FLIGHT_MAX: usize = 30_000;
 /// How long a caller waits.
-const DEADLINE: Duration = Duration::from_secs(2);
+const DEADLINE: Duration = Duration::from_secs(10);
 /// How long the last ones are waited for beyond that.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// The width of what is plotted.

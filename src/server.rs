@@ -1,5 +1,6 @@
 //! The gRPC server: listens, admits, serves, drains.
 
+mod answer;
 mod arrival;
 mod connection;
 mod front;
@@ -21,14 +22,16 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tonic::service::Routes;
 
-use self::front::Front;
+use self::answer::Unread;
+use self::front::{Front, Gates};
 use self::health::Health;
 use self::operations::Operations;
 pub use self::tls::{Tls, TlsFiles};
 use crate::engine::Engine;
 use crate::files::{self, Reload};
 use crate::grpc::admission::Admission;
-use crate::grpc::{Admin, Api, Authentication, Inventory};
+use crate::grpc::{Admin, Api, Authentication, Inventory, Watchers};
+use crate::rate::RateLimits;
 use crate::storage::BoxError;
 use crate::traces::Sampling;
 
@@ -36,12 +39,19 @@ use crate::traces::Sampling;
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 20_000;
 /// Most open streams of `WatchEvent` and `WatchChanges`.
 pub const WATCHERS_MAX: usize = 10_000;
+/// Most open streams of one owner.
+pub const WATCHERS_PER_OWNER_MAX: usize = 32;
 /// Most connections; further ones wait until one closes.
 pub const CONNECTIONS_MAX: usize = 10_000;
 /// Most requests in flight on one connection; a client's library holds back more.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 2_048;
 /// Most bytes of one request.
 pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most bytes of one request's headers, each counted with 32 bytes more than its name and value.
+pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// Most bytes of answers that their callers do not read, over the whole server; more answers of that kind are refused with
+/// `OVERLOADED`.
+pub const UNREAD_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// How long requests in flight may take at shutdown.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 
@@ -87,8 +97,14 @@ pub struct ServerConfig {
     pub requests_in_flight_max: usize,
     /// See [`WATCHERS_MAX`].
     pub watchers_max: usize,
+    /// See [`WATCHERS_PER_OWNER_MAX`].
+    pub watchers_per_owner_max: usize,
     /// See [`CONNECTIONS_MAX`].
     pub connections_max: usize,
+    /// See [`UNREAD_BYTES_MAX`].
+    pub unread_bytes_max: usize,
+    /// How often owners and gateways may call.
+    pub rates: Arc<RateLimits>,
     /// See [`DRAIN_MAX`].
     pub drain_max: Duration,
     /// How long clients may take.
@@ -97,7 +113,7 @@ pub struct ServerConfig {
 
 impl ServerConfig {
     /// With the usual bounds.
-    pub const fn new(listen: SocketAddr, authentication: Authentication) -> Self {
+    pub fn new(listen: SocketAddr, authentication: Authentication) -> Self {
         Self {
             listen,
             operations_listen: None,
@@ -107,7 +123,10 @@ impl ServerConfig {
             traces: None,
             requests_in_flight_max: REQUESTS_IN_FLIGHT_MAX,
             watchers_max: WATCHERS_MAX,
+            watchers_per_owner_max: WATCHERS_PER_OWNER_MAX,
             connections_max: CONNECTIONS_MAX,
+            unread_bytes_max: UNREAD_BYTES_MAX,
+            rates: Arc::default(),
             drain_max: DRAIN_MAX,
             patience: Patience::USUAL,
         }
@@ -193,6 +212,7 @@ impl Server {
         let (stopping, stopped) = watch::channel(false);
         let metrics = Arc::clone(self.engine.metrics());
         let watchers = Admission::new(self.config.watchers_max, Arc::clone(&metrics.watchers));
+        let watchers = Watchers::new(watchers, self.config.watchers_per_owner_max);
         let requests = Admission::new(self.config.requests_in_flight_max, Arc::clone(&metrics.requests_in_flight));
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health = Arc::new(Health::serving(reporter, Arc::clone(&self.engine)).await);
@@ -204,15 +224,21 @@ impl Server {
             let operations = Operations { health: Arc::clone(&health), metrics: Arc::clone(&metrics) };
             background.spawn(operations.serve(listener));
         }
-        let api = Api::new(self.engine, stopped, watchers);
+        let api = Api::new(self.engine, stopped, watchers, Arc::clone(&self.config.rates));
 
         let inventory =
             InventoryServiceServer::new(Inventory(api.clone())).max_decoding_message_size(REQUEST_BYTES_MAX);
         let admin = AdminServiceServer::new(Admin(api)).max_decoding_message_size(REQUEST_BYTES_MAX);
         let routes = with_reflection(Routes::new(health_service).add_service(admin))?.prepare();
-        let authentication = self.config.authentication.clone();
-        let (patience, traces) = (self.config.patience, self.config.traces);
-        let front = Front::new(inventory, routes, requests.clone(), authentication, metrics, patience.request, traces);
+        let patience = self.config.patience;
+        let gates = Gates {
+            requests: requests.clone(),
+            authentication: self.config.authentication.clone(),
+            rates: self.config.rates,
+            arrival_max: patience.request,
+            unread: Unread::new(self.config.unread_bytes_max),
+        };
+        let front = Front::new(inventory, routes, gates, metrics, self.config.traces);
 
         let draining = Notify::new();
         let begin_to_drain = async {
@@ -224,6 +250,7 @@ impl Server {
         };
         let serving = tonic::transport::Server::builder()
             .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+            .http2_max_header_list_size(HEADER_BYTES_MAX)
             .http2_keepalive_interval(Some(patience.keepalive_interval))
             .http2_keepalive_timeout(Some(patience.keepalive_timeout))
             .serve_with_incoming_shutdown(

@@ -41,6 +41,8 @@ pub enum Scenario {
     Bench(BenchArgs),
     /// Measure whether the rate holds after millions of reservations and with thousands of events.
     Growth(GrowthArgs),
+    /// Load a server with up to ten times of what it can serve, and see what it still serves, how soon, and in how much memory.
+    Overload(OverloadArgs),
     /// Hold the same sale in the ways that people write by hand, on a PostgreSQL and a Redis of its own, and with Boxoffice:
     /// what each sells in a second, oversells, and loses when its store is killed.
     Compare(CompareArgs),
@@ -241,6 +243,25 @@ pub struct GrowthArgs {
     pub events: u32,
 }
 
+/// Options of `overload`. Its database is always its own, and made slow.
+#[derive(Debug, Clone, Args)]
+#[command(mut_arg("store", |store| store.default_value("postgres").hide(true)))]
+#[command(mut_arg("target", |target| target.hide(true)))]
+pub struct OverloadArgs {
+    /// Options of every scenario.
+    #[command(flatten)]
+    pub common: Common,
+    /// Seconds of each level that count
+    #[arg(long, default_value_t = 8.0, value_parser = positive)]
+    pub seconds: f64,
+    /// Seconds at the beginning of each level that do not: a crowd is served for half a second before the queue is found to stand
+    #[arg(long, default_value_t = 6.0, value_parser = positive)]
+    pub settle_seconds: f64,
+    /// Connections of the generator
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub connections: u32,
+}
+
 /// Options of `compare`. Its stores and servers are always its own, so what says otherwise is refused, and not offered.
 #[derive(Debug, Clone, Args)]
 #[command(mut_arg("store", |store| store.default_value("postgres").hide(true)))]
@@ -282,6 +303,7 @@ impl Scenario {
             Self::Soak(args) => &args.common,
             Self::Bench(args) => &args.common,
             Self::Growth(args) => &args.common,
+            Self::Overload(args) => &args.common,
             Self::Compare(args) => &args.common,
         }
     }

@@ -67,8 +67,8 @@ impl Batcher {
         Self { store, connection: Some(connection), feed, metrics, usage, trace, events_per_batch_max }
     }
 
-    /// Runs jobs and answers each.
-    pub(super) async fn run(&mut self, jobs: Vec<Job>) {
+    /// Runs jobs and answers each. Returns how many commands were begun.
+    pub(super) async fn run(&mut self, jobs: Vec<Job>) -> usize {
         let mut groups: Vec<Group> = Vec::new();
         let mut by_event: HashMap<EventId, usize> = HashMap::new();
         let mut places = Vec::with_capacity(jobs.len());
@@ -106,6 +106,7 @@ impl Batcher {
             // A caller that has gone meanwhile learns the truth by asking again.
             let _ = reply.send(Ok(own));
         }
+        groups.iter().map(|group| group.commands.len()).sum()
     }
 
     /// A small piece of the store's deferred upkeep. Returns whether more is due.

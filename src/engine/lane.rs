@@ -4,7 +4,7 @@
 //! transaction must not be cancelled half-way. The lane owns the work; callers only wait for its answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::Failure;
 use super::batch::Batcher;
+use super::door::{Batch, Door, Keeper};
 use super::feed::Feed;
 use crate::domain::{Answer, Command, EventId};
 use crate::metrics::Metrics;
@@ -44,9 +45,7 @@ pub(super) type Results = Result<Vec<Result<Answer, Failure>>, Failure>;
 /// The callers' end of a lane.
 pub(super) struct Lane {
     queue: mpsc::Sender<Job>,
-    /// Commands that wait or are in a batch.
-    waiting: Arc<AtomicUsize>,
-    waiting_max: usize,
+    door: Arc<Door>,
     stop: watch::Sender<bool>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -61,18 +60,18 @@ impl Lane {
         let connection = store.open_lane().await?;
         let (queue, jobs) = mpsc::channel(bounds.queue_commands_max);
         let (stop, stopped) = watch::channel(false);
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let door = Arc::new(Door::new(bounds.queue_commands_max));
+        let keeper = Keeper::new(Arc::clone(&door));
         let batcher = Batcher::new(store, connection, feed, Arc::clone(&metrics), bounds.events_per_batch_max);
-        let waiting_too = Arc::clone(&waiting);
         let (commands_max, last) = (bounds.batch_commands_max, Last::default());
-        let end = LaneEnd { jobs, stopped, waiting: waiting_too, commands_max, last, metrics };
+        let end = LaneEnd { jobs, stopped, keeper, commands_max, last, metrics };
         let task = tokio::spawn(end.serve(batcher));
-        Ok(Self { queue, waiting, waiting_max: bounds.queue_commands_max, stop, task: Mutex::new(Some(task)) })
+        Ok(Self { queue, door, stop, task: Mutex::new(Some(task)) })
     }
 
     /// Where it counts the commands that wait or are in a batch.
     pub(super) fn waiting(&self) -> Arc<AtomicUsize> {
-        Arc::clone(&self.waiting)
+        Arc::clone(self.door.waiting())
     }
 
     /// Runs commands of one event.
@@ -82,14 +81,13 @@ impl Lane {
             return Err(Failure::ShuttingDown);
         }
         let count = commands.len();
-        if self.waiting.fetch_add(count, Ordering::Relaxed) + count > self.waiting_max {
-            self.waiting.fetch_sub(count, Ordering::Relaxed);
+        if !self.door.enter(count) {
             return Err(Failure::Overloaded);
         }
         let (reply, answer) = oneshot::channel();
         let traced = traces::Request::current(&event);
         if let Err(refused) = self.queue.try_send(Job { event, commands, deadline, traced, reply }) {
-            self.waiting.fetch_sub(count, Ordering::Relaxed);
+            self.door.leave(1, count);
             return Err(match refused {
                 TrySendError::Full(_) => Failure::Overloaded,
                 TrySendError::Closed(_) => Failure::ShuttingDown,
@@ -113,7 +111,7 @@ impl Lane {
 struct LaneEnd {
     jobs: mpsc::Receiver<Job>,
     stopped: watch::Receiver<bool>,
-    waiting: Arc<AtomicUsize>,
+    keeper: Keeper,
     commands_max: usize,
     last: Last,
     metrics: Arc<Metrics>,
@@ -157,10 +155,12 @@ impl LaneEnd {
         while let Some(batch) = self.next_batch(upkeep_due).await {
             let commands: usize = batch.iter().map(|job| job.commands.len()).sum();
             if commands > 0 {
-                let begun = Instant::now();
-                batcher.run(batch).await;
-                let waiting = self.waiting.fetch_sub(commands, Ordering::Relaxed);
-                let took = begun.elapsed();
+                self.turn_away();
+                let (callers, begun) = (batch.len(), Instant::now());
+                let done = batcher.run(batch).await;
+                let ended = Instant::now();
+                let waiting = self.keeper.done(callers, Batch { commands, done, took: ended - begun }, ended);
+                let took = ended - begun;
                 self.metrics.batch_commands.observe_count(commands);
                 self.metrics.batch_seconds.observe_duration(took);
                 self.last = Last::new(took, commands, waiting);
@@ -184,18 +184,19 @@ impl LaneEnd {
             Err(TryRecvError::Empty) if upkeep_due && !*self.stopped.borrow() => return Some(Vec::new()),
             Err(TryRecvError::Empty) => self.wait().await?,
         };
+        let commands_max = self.commands_max.min(self.keeper.batch_max());
         let mut commands = first.commands.len();
         let mut batch = vec![first];
         let linger_until = Instant::now() + self.last.linger;
         loop {
             let before = commands;
-            while commands < self.commands_max
+            while commands < commands_max
                 && let Ok(job) = self.jobs.try_recv()
             {
                 commands += job.commands.len();
                 batch.push(job);
             }
-            if commands >= self.commands_max {
+            if commands >= commands_max {
                 return Some(batch);
             }
             if commands > before {
@@ -216,6 +217,18 @@ impl LaneEnd {
                 }
                 _ => return Some(batch),
             }
+        }
+    }
+
+    /// Refuses what waits beyond what is worth it, the oldest first: its callers have waited the longest already, and the
+    /// others will be served sooner.
+    fn turn_away(&mut self) {
+        while self.keeper.is_crowded()
+            && let Ok(job) = self.jobs.try_recv()
+        {
+            self.keeper.turned_away(job.commands.len());
+            // A caller that has gone needs no answer.
+            let _ = job.reply.send(Err(Failure::Overloaded));
         }
     }
 

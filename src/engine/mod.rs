@@ -5,9 +5,11 @@
 
 mod audit;
 mod batch;
+mod door;
 mod feed;
 mod lane;
 mod owner_usage;
+mod pace;
 mod sweeper;
 #[cfg(test)]
 mod tests;

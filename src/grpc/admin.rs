@@ -161,7 +161,8 @@ impl AdminService for Admin {
         caller.admin()?;
         let checked = validate::watch_changes(request.get_ref());
         let (event, from) = checked.map_err(|violations| errors::invalid(&violations))?;
-        watch::changes(&self.0, event, from, watch::Until::of(&request, caller)).await.map(Response::new)
+        let place = self.0.enter_watcher(caller)?;
+        watch::changes(&self.0, event, from, watch::Until::of(&request, caller), place).await.map(Response::new)
     }
 
     async fn audit_event(

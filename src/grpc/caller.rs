@@ -12,6 +12,7 @@ use super::errors;
 use super::validate::Violations;
 use crate::domain::{Actor, OwnerId};
 use crate::identity::{Identity, Role, Verifier};
+use crate::rate::{Key, Scope};
 
 /// The metadata key that names the owner.
 pub const OWNER_KEY: &str = "boxoffice-owner";
@@ -102,6 +103,21 @@ impl Caller {
                 Role::Admin => Err(errors::permission_denied("an admin is not a buyer")),
             },
         }
+    }
+
+    /// Whose limits a call counts against: the buyer's first, so that one who calls too often does not use up what his gateway
+    /// may. An operator has none, nor has whoever calls a server in development without a name.
+    pub(crate) fn limited<'a>(&'a self) -> impl Iterator<Item = Key<'a>> + use<'a> {
+        let (buyer, gateway) = match self {
+            Self::Dev(named) => (named.as_ref(), None),
+            Self::Known { identity, named, .. } => match identity.role {
+                Role::Buyer => (Some(&identity.subject), None),
+                Role::Gateway => (named.as_ref(), Some(&identity.subject)),
+                Role::Admin => (None, None),
+            },
+        };
+        let key = |scope, name: Option<&'a OwnerId>| name.map(|name| Key { scope, name: name.as_str() });
+        key(Scope::Owner, buyer).into_iter().chain(key(Scope::Gateway, gateway))
     }
 
     /// Whether the caller may name the owners of a batch.

@@ -12,6 +12,7 @@ use super::validate::{self, Batch};
 use super::watch::Messages;
 use super::{Api, convert, deadline, errors, page, watch};
 use crate::domain::{Action, Actor, Command, OwnerId};
+use crate::rate::{Key, Scope};
 use crate::storage::Page;
 
 /// Most events that are read from the database at once.
@@ -35,7 +36,8 @@ impl Inventory {
     }
 
     /// What a batch's requests ask for: a command and its index for each that is right, an error for each that is not.
-    fn commands(batch: &Batch, caller: Option<&OwnerId>) -> (Vec<(usize, Command)>, Vec<Option<Status>>) {
+    /// Buyers who are named for one item have their own limits, and only their items are refused.
+    async fn commands(&self, batch: &Batch, caller: Option<&OwnerId>) -> (Vec<(usize, Command)>, Vec<Option<Status>>) {
         let mut commands = Vec::with_capacity(batch.requests.len());
         let mut errors = Vec::with_capacity(batch.requests.len());
         for (index, request) in batch.requests.iter().enumerate() {
@@ -45,13 +47,18 @@ impl Inventory {
                 (None, None) => validate::batch_owner(index, ""),
             };
             let checked = owner.and_then(|owner| Ok((owner, validate::batch_item(&batch.event, request)?)));
-            match checked {
+            let checked = checked.map_err(|violations| errors::invalid(&violations));
+            let charged = match (&checked, caller) {
+                (Ok((owner, _)), None) => self.0.charge_one(Key { scope: Scope::Owner, name: owner.as_str() }, 1).await,
+                _ => Ok(()),
+            };
+            match charged.and(checked) {
                 Ok((owner, reserve)) => {
                     let command = Command { actor: Actor::Owner(owner), action: Action::Reserve(reserve) };
                     commands.push((index, command));
                     errors.push(None);
                 }
-                Err(violations) => errors.push(Some(errors::invalid(&violations))),
+                Err(status) => errors.push(Some(status)),
             }
         }
         (commands, errors)
@@ -113,7 +120,8 @@ impl InventoryService for Inventory {
         let caller = Caller::of(&request)?;
         let checked = validate::watch_event(request.get_ref());
         let (event, seen) = checked.map_err(|violations| errors::invalid(&violations))?;
-        watch::event(&self.0, event, seen, watch::Until::of(&request, caller)).await.map(Response::new)
+        let place = self.0.enter_watcher(caller)?;
+        watch::event(&self.0, event, seen, watch::Until::of(&request, caller), place).await.map(Response::new)
     }
 
     async fn create_reservation(
@@ -130,15 +138,18 @@ impl InventoryService for Inventory {
         &self,
         request: Request<v1::BatchCreateReservationsRequest>,
     ) -> Result<Response<v1::BatchCreateReservationsResponse>, Status> {
-        let caller = if request.get_ref().owners.is_empty() {
-            Some(Caller::of(&request)?.owner()?)
+        let caller = Caller::of(&request)?.clone();
+        let owner = if request.get_ref().owners.is_empty() {
+            Some(caller.owner()?)
         } else {
-            Caller::of(&request)?.may_name_owners()?;
+            caller.may_name_owners()?;
             None
         };
         let deadline = deadline::of(&request);
         let batch = validate::batch(request.into_inner()).map_err(|violations| errors::invalid(&violations))?;
-        let (commands, errors) = Self::commands(&batch, caller.as_ref());
+        let more = u32::try_from(batch.requests.len()).unwrap_or(u32::MAX).saturating_sub(1);
+        self.0.charge(&caller, more).await?;
+        let (commands, errors) = self.commands(&batch, owner.as_ref()).await;
         let (indexes, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
         let mut outcomes: Vec<Outcome> =
             errors.into_iter().map(|error| Outcome { outcome: error.as_ref().map(failed) }).collect();

@@ -16,6 +16,7 @@ mod inventory;
 mod page;
 mod validate;
 mod watch;
+mod watchers;
 
 use std::sync::Arc;
 
@@ -28,10 +29,13 @@ pub(crate) use self::admin::Admin;
 pub use self::caller::{Authentication, OWNER_KEY};
 pub(crate) use self::inventory::Inventory;
 
-use self::admission::Admission;
+use self::caller::Caller;
 use self::page::Token as _;
+pub(crate) use self::watchers::Watchers;
 use crate::domain::{Action, Actor, Answer, Command, EventId, OwnerId, Reservation, Seq};
 use crate::engine::{Consistency, Engine};
+use crate::metrics;
+use crate::rate::{Key, RateLimits};
 use crate::storage::Page;
 
 /// What both services work with.
@@ -41,13 +45,42 @@ pub(crate) struct Api {
     /// Becomes true when the server stops.
     shutdown: signal::Receiver<bool>,
     /// Streams that are open.
-    watchers: Admission,
+    watchers: Watchers,
+    rates: Arc<RateLimits>,
 }
 
 impl Api {
     /// Over `engine`.
-    pub(crate) fn new(engine: Arc<Engine>, shutdown: signal::Receiver<bool>, watchers: Admission) -> Self {
-        Self { engine, shutdown, watchers }
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        shutdown: signal::Receiver<bool>,
+        watchers: Watchers,
+        rates: Arc<RateLimits>,
+    ) -> Self {
+        Self { engine, shutdown, watchers, rates }
+    }
+
+    /// Takes a place for a stream.
+    fn enter_watcher(&self, caller: &Caller) -> Result<watchers::WatcherPlace, Status> {
+        self.watchers.enter(caller).map_err(|full| {
+            self.engine.metrics().refused(full.reason());
+            full.into_status()
+        })
+    }
+
+    /// Charges a call for what it does beyond one thing. The call itself was charged before it came here.
+    async fn charge(&self, caller: &Caller, more: u32) -> Result<(), Status> {
+        for key in caller.limited() {
+            self.charge_one(key, more).await?;
+        }
+        Ok(())
+    }
+
+    async fn charge_one(&self, key: Key<'_>, cost: u32) -> Result<(), Status> {
+        self.rates.admit(key, cost).await.map_err(|exceeded| {
+            self.engine.metrics().refused(metrics::RATE_LIMITED);
+            errors::rate_limited(&exceeded)
+        })
     }
 
     async fn run(

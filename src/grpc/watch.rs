@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::{Request, Status};
 
-use super::admission::Place;
 use super::caller::Caller;
+use super::watchers::WatcherPlace;
 use super::{Api, convert, deadline, errors};
 use crate::domain::{EventId, EventView, Seq};
 use crate::engine::Consistency;
@@ -77,12 +77,12 @@ struct Follower {
     /// When it last looked, and how long it waits before it looks again.
     looked: Instant,
     pace: Duration,
-    _place: Place,
+    _place: WatcherPlace,
 }
 
 impl Follower {
     /// Of an event that exists: the engine keeps an entry for each event that is followed.
-    fn new(api: &Api, event: EventId, place: Place, pace: Duration, until: Until) -> Self {
+    fn new(api: &Api, event: EventId, place: WatcherPlace, pace: Duration, until: Until) -> Self {
         Self {
             heard: api.engine.subscribe(&event),
             shutdown: api.shutdown.clone(),
@@ -135,8 +135,8 @@ pub(super) async fn event(
     event: EventId,
     seen: Seq,
     until: Until,
+    place: WatcherPlace,
 ) -> Result<Messages<v1::WatchEventResponse>, Status> {
-    let place = api.watchers.enter().ok_or_else(errors::overloaded)?;
     // Asked once before the stream begins, so that a wrong name is answered as by any other call.
     view(api, &event).await?;
     let follower = Follower::new(api, event, place, VIEW_PACE, until);
@@ -175,8 +175,8 @@ pub(super) async fn changes(
     event: EventId,
     next: Seq,
     until: Until,
+    place: WatcherPlace,
 ) -> Result<Messages<v1::WatchChangesResponse>, Status> {
-    let place = api.watchers.enter().ok_or_else(errors::overloaded)?;
     api.check_event_exists(&event).await?;
     let follower = Follower::new(api, event, place, CHANGES_PACE, until);
     Ok(Box::pin(unfold(Some((follower, next)), |state| async {

@@ -55,6 +55,12 @@ impl Method {
         self.names().1.starts_with("Watch")
     }
 
+    /// Whether its answer may be large: a list, an event with all its allocations, the outcomes of a batch.
+    pub(crate) fn may_answer_much(self) -> bool {
+        let name = self.names().1;
+        self.is_stream() || ["List", "Batch"].iter().any(|start| name.starts_with(start)) || name.ends_with("Event")
+    }
+
     /// All, in the order of [`Self::index`].
     pub(super) fn all() -> impl Iterator<Item = Self> {
         (0..=INVENTORY_METHODS.len() + ADMIN_METHODS.len()).map(Self)

@@ -30,7 +30,10 @@ const COUNTS: [f64; 13] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 5
 /// Why a command has no answer, besides [`Refusal::REASONS`].
 pub(crate) const OVERLOADED: &str = "OVERLOADED";
 pub(crate) const DEADLINE_EXCEEDED: &str = "DEADLINE_EXCEEDED";
-const FAILURES: [&str; 5] = [OVERLOADED, DEADLINE_EXCEEDED, "STORE_UNAVAILABLE", "SHUTTING_DOWN", "INTERNAL"];
+pub(crate) const RATE_LIMITED: &str = "RATE_LIMITED";
+pub(crate) const TOO_MANY_WATCHERS: &str = "TOO_MANY_WATCHERS";
+const FAILURES: [&str; 7] =
+    [OVERLOADED, DEADLINE_EXCEEDED, RATE_LIMITED, TOO_MANY_WATCHERS, "STORE_UNAVAILABLE", "SHUTTING_DOWN", "INTERNAL"];
 
 /// Kinds of [`StoreError`].
 const STORE_ERRORS: [&str; 4] = ["retry", "unavailable", "guard", "corrupt"];

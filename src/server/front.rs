@@ -1,4 +1,4 @@
-//! What every request passes first: admission, who the caller is, and his deadline.
+//! What every request passes first: admission, who the caller is, how often he may call, and his deadline.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use boxoffice_proto::v1::inventory_service_server::InventoryServiceServer;
-use hyper::body::{Body as HttpBody, Bytes, Frame};
 use tokio::time::{Instant, Sleep};
 use tonic::body::Body;
 use tonic::codegen::http::header::AUTHORIZATION;
@@ -17,11 +16,14 @@ use tonic::codegen::{BoxFuture, Service};
 use tonic::service::Routes;
 use tonic::{Code, Status};
 
+use super::answer::{self, Unread};
 use super::arrival::Arriving;
 use crate::grpc::admission::{Admission, Place};
+use crate::grpc::caller::Caller;
 use crate::grpc::deadline::{self, Deadline};
 use crate::grpc::{Authentication, Inventory, errors};
 use crate::metrics::{self, Method, Metrics};
+use crate::rate::{Exceeded, RateLimits};
 use crate::request_id::{self, RequestId};
 use crate::traces::{self, Sampling};
 
@@ -38,25 +40,30 @@ pub(super) struct Front(Arc<Services>);
 struct Services {
     inventory: InventoryServiceServer<Inventory>,
     routes: Routes,
-    requests: Admission,
-    authentication: Authentication,
+    gates: Gates,
     metrics: Arc<Metrics>,
-    /// How long a request may take to arrive.
-    arrival_max: Duration,
     traces: Option<Sampling>,
+}
+
+/// What a request must pass.
+pub(super) struct Gates {
+    pub(super) requests: Admission,
+    pub(super) authentication: Authentication,
+    pub(super) rates: Arc<RateLimits>,
+    /// How long a request may take to arrive.
+    pub(super) arrival_max: Duration,
+    pub(super) unread: Unread,
 }
 
 impl Front {
     pub(super) fn new(
         inventory: InventoryServiceServer<Inventory>,
         routes: Routes,
-        requests: Admission,
-        authentication: Authentication,
+        gates: Gates,
         metrics: Arc<Metrics>,
-        arrival_max: Duration,
         traces: Option<Sampling>,
     ) -> Self {
-        Self(Arc::new(Services { inventory, routes, requests, authentication, metrics, arrival_max, traces }))
+        Self(Arc::new(Services { inventory, routes, gates, metrics, traces }))
     }
 }
 
@@ -80,7 +87,7 @@ impl Service<Request<Body>> for Front {
         let traced = self.0.traces.filter(|_| own()).and_then(|traces| traces.begin(method, request.headers()));
         let (work, deadline, place) = match self.0.admit(&mut request) {
             Ok(place) => {
-                let (work, deadline) = self.0.begin(request);
+                let (work, deadline) = Services::begin(&self.0, request);
                 (work, deadline, place)
             }
             // A place is given back at once: a refusal is as good as answered.
@@ -98,27 +105,52 @@ impl Services {
             request.headers_mut().remove(AUTHORIZATION);
             return Ok(None);
         }
-        let Some(place) = self.requests.enter() else {
+        let Some(place) = self.gates.requests.enter() else {
             self.metrics.refused(metrics::OVERLOADED);
             return Err(errors::overloaded());
         };
-        let caller = self.authentication.identify(request.headers_mut())?;
+        let caller = self.gates.authentication.identify(request.headers_mut())?;
+        // What operators do is not limited.
+        if request.uri().path().starts_with(HOT) {
+            for key in caller.limited() {
+                self.gates.rates.admit_here(key, 1).map_err(|exceeded| self.rate_limited(&exceeded))?;
+            }
+        }
         request.extensions_mut().insert(caller);
         Ok(Some(place))
     }
 
+    fn rate_limited(&self, exceeded: &Exceeded) -> Status {
+        self.metrics.refused(metrics::RATE_LIMITED);
+        errors::rate_limited(exceeded)
+    }
+
+    /// Asks the other servers, whose limits are shared, before a call is begun.
+    async fn ask_and_call(self: Arc<Self>, request: Request<Arriving>) -> Result<Response<Body>, Infallible> {
+        // It was put there on admission.
+        let caller = request.extensions().get::<Caller>().cloned();
+        for key in caller.iter().flat_map(Caller::limited) {
+            if let Err(exceeded) = self.gates.rates.admit_elsewhere(key, 1).await {
+                return Ok(self.rate_limited(&exceeded).into_http());
+            }
+        }
+        self.inventory.clone().call(request).await
+    }
+
     /// Begins to answer a request that was admitted.
-    fn begin(&self, mut request: Request<Body>) -> (Work, Option<Pin<Box<Sleep>>>) {
+    fn begin(this: &Arc<Self>, mut request: Request<Body>) -> (Work, Option<Pin<Box<Sleep>>>) {
         // A timer costs something, so there is one only where the caller asks for it.
         let deadline = deadline::timeout(request.headers()).and_then(|timeout| Instant::now().checked_add(timeout));
         if let Some(deadline) = deadline {
             request.extensions_mut().insert(Deadline(deadline));
         }
-        let request = request.map(|body| Arriving::new(body, self.arrival_max));
-        let work = if request.uri().path().starts_with(HOT) {
-            Work::Direct(self.inventory.clone().call(request))
+        let request = request.map(|body| Arriving::new(body, this.gates.arrival_max));
+        let work = if !request.uri().path().starts_with(HOT) {
+            Work::Routed(Box::pin(this.routes.clone().call(request.map(Body::new))))
+        } else if this.gates.rates.is_shared() {
+            Work::Direct(Box::pin(Arc::clone(this).ask_and_call(request)))
         } else {
-            Work::Routed(Box::pin(self.routes.clone().call(request.map(Body::new))))
+            Work::Direct(this.inventory.clone().call(request))
         };
         (work, deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline))))
     }
@@ -162,7 +194,7 @@ impl Future for Answering {
             self.call.services.metrics.refused(metrics::DEADLINE_EXCEEDED);
             answer = Poll::Ready(Ok(errors::deadline_exceeded().into_http()));
         }
-        answer.map_ok(|response| self.finish(response))
+        answer.map_ok(|response| self.finish(response, cx))
     }
 }
 
@@ -170,7 +202,17 @@ impl Answering {
     /// Counts the answer, and gives it the request's id. One that we made is worth its bytes only where something went wrong
     /// with us, so that the log may have a line of it: at a sell-out nearly every answer is a refusal, and those are cheap
     /// because their headers are always the same.
-    fn finish(&mut self, mut response: Response<Body>) -> Response<Body> {
+    fn finish(&mut self, mut response: Response<Body>, cx: &mut Context<'_>) -> Response<Body> {
+        if self.call.method.may_answer_much() && code_of(&response) == Code::Ok {
+            let unread = self.call.services.gates.unread.clone();
+            response = match answer::bounded(response, self.id, self.call.method.is_stream(), unread, cx) {
+                Ok(response) => response,
+                Err(status) => {
+                    self.call.services.metrics.refused(metrics::OVERLOADED);
+                    status.into_http()
+                }
+            };
+        }
         let code = code_of(&response);
         self.call.count(code);
         let ours = matches!(code, Code::Unknown | Code::Internal | Code::Unavailable | Code::DeadlineExceeded);
@@ -183,26 +225,7 @@ impl Answering {
             value.set_sensitive(true);
             response.headers_mut().insert(request_id::KEY, value);
         }
-        if self.call.method.is_stream() && code == Code::Ok {
-            let id = self.id;
-            response = response.map(|body| Body::new(Scoped { id, body }));
-        }
         response
-    }
-}
-
-/// The messages of a stream, each made in the name of its request.
-struct Scoped {
-    id: RequestId,
-    body: Body,
-}
-
-impl HttpBody for Scoped {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        request_id::scope(self.id, || Pin::new(&mut self.body).poll_frame(cx))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,10 +14,10 @@ use boxoffice::domain::{
 use boxoffice::engine::{Engine, EngineConfig};
 use boxoffice::grpc::Authentication;
 use boxoffice::server::{ServeError, Server, ServerConfig};
-use boxoffice::storage::{AuditReader, LaneConnection, LanePlan, Loaded, Page, Result, Store};
+use boxoffice::storage::{AuditReader, LaneConnection, LanePlan, Loaded, Page, Result, Store, StoreError};
 use boxoffice_proto::v1::admin_service_client::AdminServiceClient;
 use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
@@ -30,6 +30,10 @@ pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 #[derive(Default)]
 pub(crate) struct StuckStore {
     pub(crate) batches: Arc<AtomicUsize>,
+    /// Reservations that these batches asked for.
+    pub(crate) wanted: Arc<Mutex<Vec<ReservationId>>>,
+    /// Lets one batch fail.
+    pub(crate) released: Arc<Notify>,
     /// Events that are listed, in order of their ids. ([`EVENT`] can be read besides.)
     pub(crate) events: Vec<EventView>,
     /// The journal of [`EVENT`].
@@ -61,7 +65,11 @@ pub(crate) fn event(id: &EventId) -> EventView {
     EventView { event, allocations: Vec::new(), read_at: Timestamp::from_micros(1) }
 }
 
-struct StuckLane(Arc<AtomicUsize>);
+struct StuckLane {
+    batches: Arc<AtomicUsize>,
+    wanted: Arc<Mutex<Vec<ReservationId>>>,
+    released: Arc<Notify>,
+}
 
 #[async_trait]
 impl Store for StuckStore {
@@ -74,7 +82,8 @@ impl Store for StuckStore {
     }
 
     async fn open_lane(&self) -> Result<Box<dyn LaneConnection>> {
-        Ok(Box::new(StuckLane(Arc::clone(&self.batches))))
+        let (batches, wanted) = (Arc::clone(&self.batches), Arc::clone(&self.wanted));
+        Ok(Box::new(StuckLane { batches, wanted, released: Arc::clone(&self.released) }))
     }
 
     async fn now(&self) -> Result<Timestamp> {
@@ -138,9 +147,12 @@ impl Store for StuckStore {
 
 #[async_trait]
 impl LaneConnection for StuckLane {
-    async fn begin(&mut self, _wanted: &[Wanted]) -> Result<Loaded> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        pending().await
+    async fn begin(&mut self, wanted: &[Wanted]) -> Result<Loaded> {
+        let ids = wanted.iter().flat_map(|wanted| wanted.reservations.iter().copied());
+        self.wanted.lock().expect("no panic").extend(ids);
+        self.batches.fetch_add(1, Ordering::SeqCst);
+        self.released.notified().await;
+        Err(StoreError::Unavailable("it was told to fail".into()))
     }
 
     async fn load_expired(&mut self, _snapshot: &mut Snapshot, _now: Timestamp, _limit: usize) -> Result<()> {

@@ -22,6 +22,7 @@ mod hostile;
 mod identity;
 mod in_process;
 mod kills;
+mod limits;
 mod logs;
 mod operations;
 mod pages;

@@ -37,12 +37,14 @@ impl Names {
         format!("o{:x}-{:x}", self.task, self.next)
     }
 
-    fn owner_value(&mut self) -> MetadataValue<Ascii> {
+    /// The next owner, as metadata.
+    pub fn owner_value(&mut self) -> MetadataValue<Ascii> {
         let name = self.owner();
         MetadataValue::try_from(name).unwrap_or_else(|_| owner_value("unprintable"))
     }
 
-    fn id(&mut self) -> Uuid {
+    /// A new reservation's id.
+    pub fn id(&mut self) -> Uuid {
         time_ordered_id(&mut self.random)
     }
 }
@@ -57,7 +59,8 @@ impl Work for Empty {
     }
 }
 
-fn reserve_one(event: &SaleEvent, id: Uuid) -> CreateReservationRequest {
+/// A request for one ticket.
+pub fn reserve_one(event: &SaleEvent, id: Uuid) -> CreateReservationRequest {
     let line = Line { allocation: event.allocation(0).to_owned(), quantity: 1, ..Line::default() };
     CreateReservationRequest {
         parent: event.name.clone(),

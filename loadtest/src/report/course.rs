@@ -31,6 +31,17 @@ pub struct Course {
     pub faults: Vec<FaultMark>,
     /// How long calls took.
     pub latencies: Latencies,
+    /// The memory of the servers, where it was looked at.
+    pub memory: Vec<Memory>,
+}
+
+/// What the servers had in memory at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// In microseconds since the beginning.
+    pub at: Micros,
+    /// Resident bytes.
+    pub bytes: u64,
 }
 
 impl Course {
@@ -52,6 +63,7 @@ impl Course {
             traffic: traffic::count(calls.clone(), begun),
             faults: faults.into_iter().map(from_begun).collect(),
             latencies: Latencies::of(calls),
+            memory: Vec::new(),
         }
     }
 

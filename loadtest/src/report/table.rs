@@ -127,6 +127,8 @@ fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        // For programs: too wide for a terminal.
+        Value::Array(_) | Value::Object(_) => "in --json".to_owned(),
     }
 }

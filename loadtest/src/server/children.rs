@@ -61,10 +61,11 @@ impl Children {
 
     /// What the present processes have used: the time of all, the memory of the largest.
     pub fn usage(&self) -> Option<Usage> {
-        let mut all = Usage { cpu_seconds: 0.0, memory_peak_bytes: 0 };
+        let mut all = Usage { cpu_seconds: 0.0, memory_bytes: 0, memory_peak_bytes: 0 };
         for server in &self.servers {
             let usage = server.usage()?;
             all.cpu_seconds += usage.cpu_seconds;
+            all.memory_bytes = all.memory_bytes.max(usage.memory_bytes);
             all.memory_peak_bytes = all.memory_peak_bytes.max(usage.memory_peak_bytes);
         }
         Some(all)

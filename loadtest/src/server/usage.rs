@@ -8,6 +8,8 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub struct Usage {
     /// Of all its threads, in user and kernel mode.
     pub cpu_seconds: f64,
+    /// What it has resident now.
+    pub memory_bytes: u64,
     /// The most memory that it ever had resident.
     pub memory_peak_bytes: u64,
 }
@@ -16,7 +18,12 @@ pub struct Usage {
 pub(super) fn of(process: u32) -> Option<Usage> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    Some(Usage { cpu_seconds: cpu_seconds(&stat)?, memory_peak_bytes: memory_peak_bytes(&status)? })
+    let bytes = |name| bytes_of(&status, name);
+    Some(Usage {
+        cpu_seconds: cpu_seconds(&stat)?,
+        memory_bytes: bytes("VmRSS:")?,
+        memory_peak_bytes: bytes("VmHWM:")?,
+    })
 }
 
 /// What the load test itself has used.
@@ -46,8 +53,8 @@ fn times(stat: &str, first: usize) -> Option<f64> {
     Some((user + system) / TICKS_PER_SECOND)
 }
 
-fn memory_peak_bytes(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+fn bytes_of(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -63,8 +70,11 @@ mod tests {
     }
 
     #[test]
-    fn the_peak_is_told_in_bytes() {
-        assert_eq!(memory_peak_bytes("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t1 kB\n"), Some(2 << 20));
-        assert_eq!(memory_peak_bytes("Name:\tx\n"), None);
+    fn memory_is_told_in_bytes() {
+        let status = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t1 kB\n";
+        assert_eq!(
+            ["VmHWM:", "VmRSS:", "VmSwap:"].map(|name| bytes_of(status, name)),
+            [Some(2 << 20), Some(1024), None]
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod config;
 mod demo;
+mod limits;
 mod logging;
 mod security;
 mod signals;
@@ -36,6 +37,8 @@ pub(crate) struct Args {
     security: security::Args,
     #[command(flatten)]
     store: store::Args,
+    #[command(flatten)]
+    limits: limits::Args,
     /// Where to listen; port 0: any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     listen: SocketAddr,
@@ -87,7 +90,8 @@ impl Args {
             true => ServerConfig::new(self.listen, Authentication::Dev),
             false => self.security.server_config(self.listen)?,
         };
-        Ok(ServerConfig { operations_listen: self.operations_listen, traces: self.traces.sampling(), ..config })
+        let (operations_listen, traces) = (self.operations_listen, self.traces.sampling());
+        Ok(self.limits.apply(ServerConfig { operations_listen, traces, ..config }))
     }
 }
 

@@ -17,10 +17,13 @@ use super::details::Details;
 use super::validate::Violations;
 use crate::domain::EventId;
 use crate::engine::Failure;
+use crate::rate::Exceeded;
 use crate::storage::StoreError;
 
 /// After how long a caller should ask again when too much waits.
 const OVERLOADED_RETRY: Duration = Duration::from_millis(100);
+/// What the wait of a caller who calls too often is rounded up to.
+const RATE_RETRY_STEP: Duration = Duration::from_millis(10);
 /// After how long a caller should ask again when the database is away or the server shuts down.
 const UNAVAILABLE_RETRY: Duration = Duration::from_millis(500);
 
@@ -69,6 +72,34 @@ pub(super) fn invalid(violations: &Violations) -> Status {
 pub(crate) fn overloaded() -> Status {
     Details::new(Code::Unavailable, "OVERLOADED", "too many requests at once; try again", &[])
         .retry(OVERLOADED_RETRY)
+        .into_status()
+}
+
+/// Somebody calls more often than he may. He himself is not named: he knows who he is, and a gateway's log need not.
+pub(crate) fn rate_limited(exceeded: &Exceeded) -> Status {
+    let scope = exceeded.scope.as_str();
+    let limit = format!("{:.3}", exceeded.quota.calls_per_second());
+    let limit = limit.trim_end_matches('0').trim_end_matches('.');
+    let metadata = [("scope", scope), ("calls_per_second", limit)];
+    let message = ["too many calls of one ", scope, "; try again later"].concat();
+    Details::new(Code::ResourceExhausted, "RATE_LIMITED", message.as_str(), &metadata)
+        .quota(scope, &message)
+        .retry(rounded_up(exceeded.retry_after))
+        .into_status()
+}
+
+/// In whole steps, so that answers repeat: a repeated header costs HTTP/2 next to nothing.
+fn rounded_up(wait: Duration) -> Duration {
+    let steps = wait.as_micros().div_ceil(RATE_RETRY_STEP.as_micros());
+    RATE_RETRY_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
+}
+
+/// An owner has too many streams open.
+pub(super) fn too_many_watchers(max: usize) -> Status {
+    let limit = max.to_string();
+    let message = ["an owner may have at most ", &limit, " streams open"].concat();
+    Details::new(Code::ResourceExhausted, "TOO_MANY_WATCHERS", message.as_str(), &[("limit", &limit)])
+        .quota("owner", &message)
         .into_status()
 }
 

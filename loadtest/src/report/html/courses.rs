@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::axis::Axis;
 use super::plot::told;
-use super::{latencies, stock, traffic};
+use super::{latencies, memory, stock, traffic};
 use crate::report::course::{Course, FaultMark, Latencies, Traffic, round_width, thinned};
 use crate::report::words;
 
@@ -53,6 +53,7 @@ fn at_length(course: &Course) -> Markup {
     html! {
         (stock::figure(course, &x))
         (traffic::figure(course, &x))
+        (memory::figure(course, &x))
         (faults(&course.faults))
         (latencies::figure(&course.latencies))
     }
@@ -123,6 +124,7 @@ fn whole(courses: &[Course]) -> Course {
         traffic,
         faults,
         latencies: Latencies::sum(courses.iter().map(|course| &course.latencies)),
+        memory: Vec::new(),
     }
 }
 

@@ -111,7 +111,7 @@ fn course(seed: u64, span: Micros, faults: usize, beyond: i64) -> Course {
     let down = |at: Micros| faults.iter().any(|fault| (fault.from..fault.to).contains(&at));
     let traffic =
         (0..95).map(|index| traffic(index * span / 95, span / 95, down(index * span / 95), &mut random)).collect();
-    Course { title: "sale".to_owned(), begun: BEGUN, stock, traffic, faults, latencies }
+    Course { title: "sale".to_owned(), begun: BEGUN, stock, traffic, faults, latencies, memory: Vec::new() }
 }
 
 fn stock(index: i64, span: Micros, beyond: i64, random: &mut SmallRng) -> Stock {

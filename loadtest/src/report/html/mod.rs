@@ -8,6 +8,7 @@ mod courses;
 mod invented;
 mod latencies;
 mod measurements;
+mod memory;
 mod plot;
 mod stock;
 #[cfg(test)]
@@ -95,7 +96,8 @@ fn plain(name: &str, value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Bool(is) => if *is { "yes" } else { "no" }.to_owned(),
         Value::Null => "–".to_owned(),
-        Value::Array(_) | Value::Object(_) => value.to_string(),
+        // For programs.
+        Value::Array(_) | Value::Object(_) => "in --json".to_owned(),
     }
 }
 

@@ -1,0 +1,176 @@
+//! Large answers to callers who read slowly, or not at all.
+//!
+//! HTTP/2 takes a piece of an answer once the caller has room for a single byte, and then keeps the whole piece. So large answers
+//! are handed on in small pieces; the rest waits here, where it is counted against a bound for the whole server.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use hyper::body::{Body as HttpBody, Bytes, Frame};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::http::{HeaderMap, Response};
+
+use crate::grpc::errors;
+use crate::request_id::{self, RequestId};
+
+/// Most bytes of one answer that are handed to the connection at once, and that it may keep.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// Counts bytes that wait to be read, up to a bound.
+#[derive(Debug, Clone)]
+pub(super) struct Unread {
+    bytes: Arc<AtomicUsize>,
+    max: usize,
+}
+
+/// So many bytes, until it is dropped.
+struct Held {
+    bytes: usize,
+    of: Unread,
+}
+
+impl Unread {
+    pub(super) fn new(max: usize) -> Self {
+        Self { bytes: Arc::default(), max }
+    }
+
+    fn hold(&self, bytes: usize) -> Option<Held> {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        // Where there is no room, dropping it takes the count back.
+        let held = Held { bytes, of: self.clone() };
+        (before.saturating_add(bytes) <= self.max).then_some(held)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.of.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// An answer that may be large. What it holds is counted from now on.
+///
+/// # Errors
+/// `OVERLOADED`: too much waits to be read already.
+pub(super) fn bounded(
+    response: Response<Body>,
+    id: RequestId,
+    is_stream: bool,
+    unread: Unread,
+    cx: &mut Context<'_>,
+) -> Result<Response<Body>, Status> {
+    let (head, body) = response.into_parts();
+    let mut paced = Paced { id, body, unread, rest: None };
+    // The answer to a simple call is there already, and is made ready now, so that it is counted although nobody reads it. A
+    // stream makes its next message when the caller has room for it.
+    if !is_stream && let Poll::Ready(Some(frame)) = request_id::scope(id, || Pin::new(&mut paced.body).poll_frame(cx)) {
+        let message = frame?.into_data().map_err(|_| errors::internal())?;
+        if message.len() <= PIECE_BYTES {
+            // Small after all.
+            let rest = Rest { bytes: message, _held: None };
+            paced.rest = Some(rest);
+        } else {
+            paced.keep(message)?;
+        }
+    }
+    Ok(Response::from_parts(head, Body::new(paced)))
+}
+
+/// The messages of an answer in small pieces, each made in the name of its request.
+struct Paced {
+    id: RequestId,
+    body: Body,
+    unread: Unread,
+    /// What is left of the present message.
+    rest: Option<Rest>,
+}
+
+struct Rest {
+    bytes: Bytes,
+    _held: Option<Held>,
+}
+
+impl Paced {
+    fn keep(&mut self, bytes: Bytes) -> Result<(), Status> {
+        let held = self.unread.hold(bytes.len()).ok_or_else(errors::overloaded)?;
+        self.rest = Some(Rest { bytes, _held: Some(held) });
+        Ok(())
+    }
+
+    /// The next piece of the present message.
+    fn piece(&mut self) -> Option<Frame<Bytes>> {
+        let rest = self.rest.as_mut()?;
+        let piece = rest.bytes.split_to(rest.bytes.len().min(PIECE_BYTES));
+        if rest.bytes.is_empty() {
+            self.rest = None;
+        }
+        Some(Frame::data(piece))
+    }
+}
+
+impl Paced {
+    /// Ends a stream whose reader keeps too much waiting.
+    fn cut(&mut self, status: &Status) -> Option<Frame<Bytes>> {
+        self.body = Body::empty();
+        let mut trailers = HeaderMap::new();
+        status.add_header(&mut trailers).ok()?;
+        Some(Frame::trailers(trailers))
+    }
+}
+
+impl HttpBody for Paced {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Some(piece) = self.piece() {
+            return Poll::Ready(Some(Ok(piece)));
+        }
+        let id = self.id;
+        let frame = match request_id::scope(id, || Pin::new(&mut self.body).poll_frame(cx)) {
+            Poll::Ready(Some(Ok(frame))) => frame,
+            other => return other,
+        };
+        match frame.into_data() {
+            Ok(message) if message.len() > PIECE_BYTES => match self.keep(message) {
+                Ok(()) => Poll::Ready(self.piece().map(Ok)),
+                Err(status) => Poll::Ready(self.cut(&status).map(Ok)),
+            },
+            Ok(message) => Poll::Ready(Some(Ok(Frame::data(message)))),
+            Err(trailers) => Poll::Ready(Some(Ok(trailers))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, Full};
+
+    use super::*;
+
+    fn answer(bytes: usize, unread: &Unread) -> Result<Response<Body>, Status> {
+        let body = Body::new(Full::new(Bytes::from(vec![7; bytes])));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        bounded(Response::new(body), RequestId::next(), false, unread.clone(), &mut cx)
+    }
+
+    #[tokio::test]
+    async fn a_large_answer_counts_until_it_is_read_and_comes_in_pieces() {
+        let unread = Unread::new(100_000);
+        let mut first = answer(60_000, &unread).unwrap().into_body();
+        assert_eq!(answer(60_000, &unread).err().unwrap().code(), tonic::Code::Unavailable);
+        assert!(answer(PIECE_BYTES, &unread).is_ok(), "small answers pass");
+        let mut read = 0;
+        while let Some(frame) = first.frame().await {
+            let piece = frame.unwrap().into_data().unwrap();
+            assert!(piece.len() <= PIECE_BYTES);
+            read += piece.len();
+        }
+        assert_eq!((read, unread.bytes.load(Ordering::Relaxed)), (60_000, 0));
+        drop(answer(60_000, &unread).unwrap());
+        assert_eq!(unread.bytes.load(Ordering::Relaxed), 0, "whoever goes away holds nothing");
+    }
+}

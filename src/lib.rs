@@ -8,6 +8,7 @@ pub mod files;
 pub mod grpc;
 pub mod identity;
 pub mod metrics;
+pub mod redis;
 pub mod request_id;
 pub mod server;
 pub mod storage;

@@ -3,6 +3,7 @@
 pub(super) mod config;
 mod demo;
 mod logging;
+mod redis;
 mod security;
 mod signals;
 pub(super) mod store;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use boxoffice::causes::in_one_line;
 use boxoffice::engine::{Engine, EngineConfig};
 use boxoffice::grpc::Authentication;
+use boxoffice::redis::Redis;
 use boxoffice::server::{Server, ServerConfig};
 
 use super::failure::Failure;
@@ -35,6 +37,8 @@ pub(crate) struct Args {
     security: security::Args,
     #[command(flatten)]
     store: store::Args,
+    #[command(flatten)]
+    redis: redis::Args,
     /// Where to listen; port 0: any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     listen: SocketAddr,
@@ -93,9 +97,13 @@ async fn serve(args: Args) -> Result<(), Failure> {
     let signals = Signals::listen()?;
     // Before the database is touched: what is wrong with a key shows at once.
     let server = args.server_config()?;
+    let redis = args.redis.config()?.map(Redis::start);
     let store = args.store.open().await?;
     let config = EngineConfig { sweep_interval: args.sweep_interval, ..EngineConfig::default() };
     let engine = Engine::start(store, config).await.map_err(|error| Failure::Failed(in_one_line(&error)))?;
+    if let Some(redis) = &redis {
+        engine.metrics().watch_redis(Arc::clone(redis.metrics()));
+    }
     let result = serve_until_told(server, &engine, signals).await;
     engine.shutdown().await;
     result

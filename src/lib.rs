@@ -9,6 +9,7 @@ pub mod grpc;
 pub mod identity;
 pub mod metrics;
 pub mod rate;
+pub mod redis;
 pub mod request_id;
 pub mod server;
 pub mod storage;

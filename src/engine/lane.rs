@@ -12,10 +12,9 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::Failure;
 use super::batch::Batcher;
 use super::door::{Batch, Door, Keeper};
-use super::feed::Feed;
+use super::{Failure, Told};
 use crate::domain::{Answer, Command, EventId};
 use crate::metrics::Metrics;
 use crate::storage::{Store, StoreError};
@@ -53,7 +52,7 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) async fn open(
         store: Arc<dyn Store>,
-        feed: Arc<Feed>,
+        told: Told,
         metrics: Arc<Metrics>,
         bounds: LaneBounds,
     ) -> Result<Self, StoreError> {
@@ -62,7 +61,7 @@ impl Lane {
         let (stop, stopped) = watch::channel(false);
         let door = Arc::new(Door::new(bounds.queue_commands_max));
         let keeper = Keeper::new(Arc::clone(&door));
-        let batcher = Batcher::new(store, connection, feed, Arc::clone(&metrics), bounds.events_per_batch_max);
+        let batcher = Batcher::new(store, connection, told, Arc::clone(&metrics), bounds.events_per_batch_max);
         let (commands_max, last) = (bounds.batch_commands_max, Last::default());
         let end = LaneEnd { jobs, stopped, keeper, commands_max, last, metrics };
         let task = tokio::spawn(end.serve(batcher));

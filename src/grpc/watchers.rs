@@ -59,6 +59,11 @@ impl Watchers {
         Self { all, per_owner_max, of_owners: Arc::default() }
     }
 
+    /// How many streams are open.
+    pub(super) fn running(&self) -> usize {
+        self.all.running()
+    }
+
     /// Takes a place for a caller, if there is one. What gateways and operators watch on their own account is bounded for the
     /// whole server alone.
     pub(super) fn enter(&self, caller: &Caller) -> Result<WatcherPlace, Full> {

@@ -40,6 +40,7 @@ impl Collector for Everything {
         self.0.write_calls(&mut out)?;
         self.0.write_engine(&mut out)?;
         self.0.write_store(&mut out)?;
+        self.0.write_redis(&mut out)?;
         write_process(&mut out)
     }
 }
@@ -108,6 +109,17 @@ impl Metrics {
         out.gauges("boxoffice_units", "Units of all events in the database, by state.", &units)?;
         let help = "Changes of all events that the index of owners does not cover yet.";
         out.gauge("boxoffice_owner_index_lag_changes", help, lag)
+    }
+}
+
+impl Metrics {
+    fn write_redis(&self, out: &mut Out<'_>) -> fmt::Result {
+        let Some(redis) = self.redis.get() else { return Ok(()) };
+        let help = "1 where Redis answers, all of it.";
+        out.gauge("boxoffice_redis_up", help, u64::from(redis.is_up()))?;
+        let help = "Commands for Redis, by what became of them.";
+        out.labelled("boxoffice_redis_commands", help, "outcome", &redis.commands)?;
+        out.histogram("boxoffice_redis_command_duration_seconds", "Time until Redis answered.", &redis.seconds)
     }
 }
 

@@ -9,6 +9,7 @@ mod exposition;
 mod histogram;
 mod methods;
 mod process;
+mod redis;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,6 +19,8 @@ use self::counters::Counters;
 pub(crate) use self::exposition::CONTENT_TYPE;
 pub use self::histogram::Histogram;
 pub(crate) use self::methods::Method;
+pub use self::redis::RedisMetrics;
+pub(crate) use self::redis::RedisOutcome;
 use crate::domain::{JournalKind, Refusal};
 use crate::storage::{StoreError, Totals};
 
@@ -26,6 +29,9 @@ const SECONDS: [f64; 16] =
     [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// Bounds of how many there are of something at once.
 const COUNTS: [f64; 13] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0];
+
+/// Bounds of the time of an answer of Redis, in seconds.
+const REDIS_SECONDS: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0];
 
 /// Why a command has no answer, besides [`Refusal::REASONS`].
 pub(crate) const OVERLOADED: &str = "OVERLOADED";
@@ -37,6 +43,9 @@ const FAILURES: [&str; 7] =
 
 /// Kinds of [`StoreError`].
 const STORE_ERRORS: [&str; 4] = ["retry", "unavailable", "guard", "corrupt"];
+
+/// What became of commands to Redis.
+const REDIS_OUTCOMES: [&str; 6] = ["answered", "refused", "silent", "broken", "away", "busy"];
 
 /// gRPC's status codes, by number.
 const CODES: [&str; 17] = [
@@ -83,6 +92,7 @@ pub struct Metrics {
     queues: OnceLock<Vec<Arc<AtomicUsize>>>,
     serving: AtomicBool,
     totals: [AtomicU64; 4],
+    redis: OnceLock<Arc<RedisMetrics>>,
 }
 
 /// Calls of one method.
@@ -110,6 +120,7 @@ impl Default for Metrics {
             queues: OnceLock::new(),
             serving: AtomicBool::new(false),
             totals: Default::default(),
+            redis: OnceLock::new(),
         }
     }
 }
@@ -146,6 +157,11 @@ impl Metrics {
     /// Where the lanes count what waits. Only the first call counts.
     pub(crate) fn watch_queues(&self, queues: Vec<Arc<AtomicUsize>>) {
         let _ = self.queues.set(queues);
+    }
+
+    /// What is counted of Redis, where there is one. Only the first call counts.
+    pub fn watch_redis(&self, redis: Arc<RedisMetrics>) {
+        let _ = self.redis.set(redis);
     }
 
     /// Whether the store answers.

@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use boxoffice_proto::v1;
-use private_cluster::{Cluster, HeldPort, Options};
+use private_cluster::{Cluster, HeldPort, Options, Redis, RedisOptions};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -111,7 +111,10 @@ async fn small_sale(server: &Server) {
 #[tokio::test]
 async fn every_metric_is_documented_and_every_documented_metric_is_served() {
     let data = tempfile::tempdir().expect("a temporary directory");
-    let monitored = Monitored::start(|more| Server::start_with(data.path(), more));
+    let redis = Redis::start(&RedisOptions::default()).expect("it starts");
+    let redis_url = redis.url();
+    let monitored =
+        Monitored::start(|more| Server::start_with(data.path(), &[more, &["--redis-url", &redis_url]].concat()));
     small_sale(&monitored.server).await;
     let (status, text) = monitored.get("/metrics");
     assert_eq!(status, 200);

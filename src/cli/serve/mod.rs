@@ -4,6 +4,7 @@ pub(super) mod config;
 mod demo;
 mod limits;
 mod logging;
+mod redis;
 mod security;
 mod signals;
 pub(super) mod store;
@@ -16,8 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boxoffice::causes::in_one_line;
-use boxoffice::engine::{Engine, EngineConfig};
+use boxoffice::engine::{Board, Engine, EngineConfig};
 use boxoffice::grpc::Authentication;
+use boxoffice::redis::{Redis, RedisBoard};
 use boxoffice::server::{Server, ServerConfig};
 
 use super::failure::Failure;
@@ -39,6 +41,8 @@ pub(crate) struct Args {
     store: store::Args,
     #[command(flatten)]
     limits: limits::Args,
+    #[command(flatten)]
+    redis: redis::Args,
     /// Where to listen; port 0: any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     listen: SocketAddr,
@@ -109,10 +113,19 @@ async fn logged(args: Args) -> Result<(), Failure> {
 async fn serve(args: Args) -> Result<(), Failure> {
     let signals = Signals::listen()?;
     // Before the database is touched: what is wrong with a key shows at once.
+    let redis = args.redis.config()?.map(|config| Arc::new(Redis::start(config)));
     let server = args.server_config()?;
     let store = args.store.open().await?;
+    let board = redis.as_ref().map(|redis| {
+        let name = format!("{:032x}", fastrand::u128(..));
+        Arc::new(RedisBoard::new(Arc::clone(redis), name)) as Arc<dyn Board>
+    });
     let config = EngineConfig { sweep_interval: args.sweep_interval, ..EngineConfig::default() };
-    let engine = Engine::start(store, config).await.map_err(|error| Failure::Failed(in_one_line(&error)))?;
+    let engine =
+        Engine::start_with(store, config, board).await.map_err(|error| Failure::Failed(in_one_line(&error)))?;
+    if let Some(redis) = &redis {
+        engine.metrics().watch_redis(Arc::clone(redis.metrics()));
+    }
     let result = serve_until_told(server, &engine, signals).await;
     engine.shutdown().await;
     result

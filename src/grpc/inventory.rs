@@ -3,6 +3,7 @@
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::batch_create_reservations_response::{Outcome, outcome};
 use boxoffice_proto::v1::inventory_service_server::InventoryService;
+use futures::future::join_all;
 use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
@@ -38,23 +39,26 @@ impl Inventory {
     /// What a batch's requests ask for: a command and its index for each that is right, an error for each that is not.
     /// Buyers who are named for one item have their own limits, and only their items are refused.
     async fn commands(&self, batch: &Batch, caller: Option<&OwnerId>) -> (Vec<(usize, Command)>, Vec<Option<Status>>) {
-        let mut commands = Vec::with_capacity(batch.requests.len());
-        let mut errors = Vec::with_capacity(batch.requests.len());
-        for (index, request) in batch.requests.iter().enumerate() {
+        let checked = batch.requests.iter().enumerate().map(async |(index, request)| {
             let owner = match (batch.owners.get(index), caller) {
                 (Some(owner), _) => validate::batch_owner(index, owner),
                 (None, Some(caller)) => Ok(caller.clone()),
                 (None, None) => validate::batch_owner(index, ""),
             };
             let checked = owner.and_then(|owner| Ok((owner, validate::batch_item(&batch.event, request)?)));
-            let checked = checked.map_err(|violations| errors::invalid(&violations));
-            let charged = match (&checked, caller) {
-                (Ok((owner, _)), None) => self.0.charge_one(Key { scope: Scope::Owner, name: owner.as_str() }, 1).await,
-                _ => Ok(()),
-            };
-            match charged.and(checked) {
-                Ok((owner, reserve)) => {
-                    let command = Command { actor: Actor::Owner(owner), action: Action::Reserve(reserve) };
+            let (owner, reserve) = checked.map_err(|violations| errors::invalid(&violations))?;
+            if caller.is_none() {
+                self.0.charge_one(Key { scope: Scope::Owner, name: owner.as_str() }, 1).await?;
+            }
+            Ok(Command { actor: Actor::Owner(owner), action: Action::Reserve(reserve) })
+        });
+        // All at once: where servers share their limits, each charge is a question to another machine.
+        let checked: Vec<Result<Command, Status>> = join_all(checked).await;
+        let mut commands = Vec::with_capacity(checked.len());
+        let mut errors = Vec::with_capacity(checked.len());
+        for (index, checked) in checked.into_iter().enumerate() {
+            match checked {
+                Ok(command) => {
                     commands.push((index, command));
                     errors.push(None);
                 }

@@ -33,6 +33,14 @@ impl Scope {
             Self::Gateway => "gateway",
         }
     }
+
+    /// What the keys are called under which servers share what they saw.
+    pub(crate) const fn redis_key(self) -> &'static str {
+        match self {
+            Self::Owner => "rate:owner",
+            Self::Gateway => "rate:gateway",
+        }
+    }
 }
 
 /// Who is limited. Owners and gateways of the same name are two.

@@ -8,6 +8,7 @@ mod address;
 mod board;
 mod breaker;
 mod link;
+mod rates;
 mod script;
 mod subscriptions;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use self::address::RedisAddress;
 pub use self::board::RedisBoard;
 use self::breaker::{Breakers, Turn};
 use self::link::{Connector, Link};
+pub use self::rates::RedisRates;
 pub use self::script::Script;
 use self::subscriptions::Subscriptions;
 use crate::causes::in_one_line;
@@ -145,6 +147,11 @@ impl Redis {
     /// The name of a key or channel of an event: `prefix:{event}:what`. All of one event are in one slot of a cluster.
     pub fn key(&self, event: &EventId, what: &str) -> String {
         format!("{}:{{{event}}}:{what}", self.shared.prefix)
+    }
+
+    /// The name of a key that belongs to no event: `prefix:what:whose`.
+    pub fn key_of(&self, what: &str, whose: &str) -> String {
+        format!("{}:{what}:{whose}", self.shared.prefix)
     }
 
     /// Runs a script. Its keys must be of one event, and at least one.

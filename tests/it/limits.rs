@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use boxoffice::domain::EventId;
 use boxoffice::rate::{Quota, RateLimits};
 use boxoffice::server::{HEADER_BYTES_MAX, Patience, REQUEST_BYTES_MAX, STREAMS_PER_CONNECTION_MAX, ServerConfig};
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::batch_create_reservations_response::outcome::Outcome;
+use private_cluster::{Redis, RedisOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tonic::codegen::http;
@@ -16,7 +17,8 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::in_process::{StuckStore, config, event, start};
-use crate::support::{by, new_id, reason, wants};
+use crate::rush::PATIENCE;
+use crate::support::{Server, by, create_event, new_id, reason, wants};
 use crate::tokens::{Guarded, bearer, sent_by, token, with};
 
 /// Two calls, and then none for a quarter of an hour.
@@ -265,4 +267,33 @@ async fn what_waited_beyond_its_deadline_is_not_begun() {
     let wanted: Vec<_> = wanted.lock().expect("no panic").iter().map(ToString::to_string).collect();
     assert_eq!(wanted, [first, last], "what is late is not begun");
     waiting.abort();
+}
+
+#[tokio::test]
+async fn servers_that_share_a_redis_hold_one_limit_together() {
+    let redis = Redis::start(&RedisOptions::default()).expect("a Redis");
+    let data = [tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory")];
+    let options = ["--redis-url", &redis.url(), "--owner-rate", "0.001", "--owner-burst", "5"];
+    let servers = data.each_ref().map(|data| Server::start_with(data.path(), &options));
+    for server in &servers {
+        create_event(server, v1::Event::default(), &[("floor", 100)]).await;
+    }
+    // A server that has just begun may not have found Redis yet; then it holds its own limit.
+    let begun = Instant::now();
+    for number in 0.. {
+        let name = format!("ann-{number}");
+        let mut admitted = 0;
+        for index in 0..12 {
+            let mut inventory = servers[index % 2].inventory();
+            match inventory.create_reservation(by(&name, wants(&new_id(), &[("floor", 1)]))).await {
+                Ok(_) => admitted += 1,
+                Err(status) => assert_rate_limited(&status, "owner"),
+            }
+        }
+        assert!((5..=10).contains(&admitted), "{admitted}");
+        if admitted == 5 {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "each holds its own limit: {admitted}");
+    }
 }

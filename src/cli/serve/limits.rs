@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use boxoffice::rate::{BURST_MAX, CALLS_PER_SECOND_MAX, CALLS_PER_SECOND_MIN, Quota, RateLimits};
+use boxoffice::redis::{Redis, RedisRates};
 use boxoffice::server::{CONNECTIONS_MAX, REQUESTS_IN_FLIGHT_MAX, ServerConfig, WATCHERS_MAX, WATCHERS_PER_OWNER_MAX};
 
 /// A burst that is not given is what so many seconds allow.
@@ -53,12 +54,17 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 impl Args {
-    /// Puts them into `config`.
-    pub(super) fn apply(&self, config: ServerConfig) -> ServerConfig {
+    /// Puts them into `config`. With Redis, the rates hold for all servers together.
+    pub(super) fn apply(&self, config: ServerConfig, redis: Option<&Arc<Redis>>) -> ServerConfig {
         let owner = self.owner_rate.and_then(|rate| quota(rate, self.owner_burst));
         let gateway = self.gateway_rate.and_then(|rate| quota(rate, self.gateway_burst));
+        let rates = RateLimits::new(owner, gateway);
+        let rates = match redis {
+            Some(redis) => rates.with_shared(Arc::new(RedisRates::new(Arc::clone(redis)))),
+            None => rates,
+        };
         ServerConfig {
-            rates: Arc::new(RateLimits::new(owner, gateway)),
+            rates: Arc::new(rates),
             connections_max: self.connections_max.get(),
             requests_in_flight_max: self.requests_max.get(),
             watchers_max: self.watchers_max.get(),

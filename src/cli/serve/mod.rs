@@ -89,13 +89,13 @@ impl Args {
     }
 
     /// Where to listen, and for whom.
-    fn server_config(&self) -> Result<ServerConfig, Failure> {
+    fn server_config(&self, redis: Option<&Arc<Redis>>) -> Result<ServerConfig, Failure> {
         let config = match self.dev {
             true => ServerConfig::new(self.listen, Authentication::Dev),
             false => self.security.server_config(self.listen)?,
         };
         let (operations_listen, traces) = (self.operations_listen, self.traces.sampling());
-        Ok(self.limits.apply(ServerConfig { operations_listen, traces, ..config }))
+        Ok(self.limits.apply(ServerConfig { operations_listen, traces, ..config }, redis))
     }
 }
 
@@ -114,7 +114,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
     let signals = Signals::listen()?;
     // Before the database is touched: what is wrong with a key shows at once.
     let redis = args.redis.config()?.map(|config| Arc::new(Redis::start(config)));
-    let server = args.server_config()?;
+    let server = args.server_config(redis.as_ref())?;
     let store = args.store.open().await?;
     let board = redis.as_ref().map(|redis| {
         let name = format!("{:032x}", fastrand::u128(..));

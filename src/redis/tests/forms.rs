@@ -4,6 +4,7 @@ use private_cluster::RedisCluster;
 
 use super::*;
 use crate::engine::{Board as _, VIEW_LIFE};
+use crate::rate::{Key, Quota, Scope, SharedRates as _};
 use crate::redis::view::tests::view;
 
 fn certificate() -> (String, String, String) {
@@ -46,7 +47,12 @@ async fn a_user_with_few_rights_comes_in_with_the_password_of_a_file_and_over_tl
     let mut heard = redis.hear("test:{gala}:news").unwrap();
     tell(&redis, &mut heard, "new").await;
     // These rights are enough for all that is done.
-    let board = RedisBoard::new(Arc::new(redis), "one".to_owned());
+    let redis = Arc::new(redis);
+    let shared = RedisRates::new(Arc::clone(&redis));
+    let (key, quota) = (Key { scope: Scope::Owner, name: "ann" }, Quota::new(0.001, 1).unwrap());
+    shared.admit(key, quota, 1).await.unwrap();
+    shared.admit(key, quota, 1).await.unwrap_err();
+    let board = RedisBoard::new(redis, "one".to_owned());
     assert!(board.post(&view(7, 1, 7), Instant::now(), VIEW_LIFE, true).await.unwrap().keeps);
     let look = board.look(&event()).await.unwrap();
     assert!(look.is_kept && look.posted.is_some_and(|(seen, _)| *seen == view(7, 1, 7)));

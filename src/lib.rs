@@ -12,3 +12,4 @@ pub mod redis;
 pub mod request_id;
 pub mod server;
 pub mod storage;
+pub mod waiting_room;

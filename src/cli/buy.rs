@@ -6,9 +6,13 @@ use uuid::Uuid;
 
 use super::client::BuyerArgs;
 use super::failure::Failure;
+use super::join;
 use super::output::program;
 use super::values;
-use super::view::ReservationView;
+use super::view::{PlaceView, ReservationView};
+
+/// What a pass is sent as.
+const PASS_KEY: &str = "boxoffice-pass";
 
 /// Options of `buy`.
 #[derive(clap::Args)]
@@ -33,6 +37,12 @@ pub(crate) struct Args {
     /// Buy at once, for this order, instead of holding
     #[arg(long, value_name = "ORDER")]
     order_ref: Option<String>,
+    /// The pass of the event's waiting room
+    #[arg(long)]
+    pass: Option<String>,
+    /// Wait in the event's waiting room first, if it has one
+    #[arg(long, conflicts_with = "pass")]
+    wait: bool,
     #[command(flatten)]
     pub(crate) buyer: BuyerArgs,
 }
@@ -40,6 +50,10 @@ pub(crate) struct Args {
 /// Runs it.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let session = args.buyer.open().await?;
+    let pass = match args.wait {
+        true => Some(join::wait(&session, &args.event, told).await?.pass).filter(|pass| !pass.is_empty()),
+        false => args.pass,
+    };
     let id = args.id.unwrap_or_else(new_id).to_string();
     let mode = if args.up_to { ReservationMode::UpTo } else { ReservationMode::AllOrNothing };
     let line = Line {
@@ -55,6 +69,11 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         replaces: String::new(),
         order_ref: args.order_ref.unwrap_or_default(),
     };
+    let mut request = tonic::Request::new(request);
+    if let Some(pass) = pass {
+        let pass = pass.parse().map_err(|_| Failure::Usage("--pass must be printable ASCII characters".to_owned()))?;
+        request.metadata_mut().insert(PASS_KEY, pass);
+    }
     let answer = session.inventory().create_reservation(request).await.map_err(|status| {
         let failure = Failure::from(status);
         if !failure.leaves_effect_unknown() {
@@ -64,6 +83,12 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     })?;
     let view = ReservationView::from(answer.into_inner());
     session.output.show(&view, || format!("{}{}", view.as_text(), next_steps(&view, &args.buyer)))
+}
+
+/// The way in, for people: it does not belong to the answer.
+fn told(place: &PlaceView) -> Result<(), Failure> {
+    eprintln!("{}", place.as_text());
+    Ok(())
 }
 
 /// What can be done with a hold, as lines to copy.

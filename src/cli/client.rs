@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use boxoffice_proto::v1::admin_service_client::AdminServiceClient;
 use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
+use boxoffice_proto::v1::waiting_room_service_client::WaitingRoomServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -145,6 +146,16 @@ impl Session {
     /// The buyers' service without a time limit, for streams.
     pub(crate) fn patient_inventory(&self) -> InventoryServiceClient<Stamped> {
         InventoryServiceClient::new(self.stamped(None)).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The service of those who wait.
+    pub(crate) fn waiting_room(&self) -> WaitingRoomServiceClient<Stamped> {
+        WaitingRoomServiceClient::new(self.stamped(Some(ANSWER_TIMEOUT)))
+    }
+
+    /// The same without a time limit, for streams.
+    pub(crate) fn patient_waiting_room(&self) -> WaitingRoomServiceClient<Stamped> {
+        WaitingRoomServiceClient::new(self.stamped(None))
     }
 
     /// The operators' service.

@@ -13,6 +13,7 @@ pub(crate) mod errors;
 mod inventory;
 mod page;
 mod validate;
+mod waiting_room;
 mod watch;
 
 use std::sync::Arc;
@@ -25,14 +26,17 @@ use tonic::Status;
 pub(crate) use self::admin::Admin;
 pub use self::caller::{Authentication, OWNER_KEY};
 pub(crate) use self::inventory::Inventory;
+pub use self::waiting_room::PASS_KEY;
+pub(crate) use self::waiting_room::WaitingRooms;
 
 use self::admission::Admission;
 use self::page::Token as _;
 use crate::domain::{Action, Actor, Answer, Command, EventId, OwnerId, Reservation, Seq};
 use crate::engine::{Consistency, Engine};
 use crate::storage::Page;
+use crate::waiting_room::Door;
 
-/// What both services work with.
+/// What the services work with.
 #[derive(Clone)]
 pub(crate) struct Api {
     engine: Arc<Engine>,
@@ -40,12 +44,18 @@ pub(crate) struct Api {
     shutdown: signal::Receiver<bool>,
     /// Streams that are open.
     watchers: Admission,
+    door: Arc<Door>,
 }
 
 impl Api {
     /// Over `engine`.
-    pub(crate) fn new(engine: Arc<Engine>, shutdown: signal::Receiver<bool>, watchers: Admission) -> Self {
-        Self { engine, shutdown, watchers }
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        shutdown: signal::Receiver<bool>,
+        watchers: Admission,
+        door: Arc<Door>,
+    ) -> Self {
+        Self { engine, shutdown, watchers, door }
     }
 
     async fn run(
@@ -68,6 +78,13 @@ impl Api {
         deadline: Option<Instant>,
     ) -> Result<v1::Reservation, Status> {
         reservation(event, &self.run(event, actor, action, deadline).await?)
+    }
+
+    /// An event as it is after an edit. What changed of its waiting room holds for the next call to this server.
+    async fn edited_view(&self, event: &EventId) -> Result<v1::Event, Status> {
+        // Where it fails, the next look is not far.
+        let _ = self.door.look(self.engine.store()).await;
+        self.strong_view(event).await
     }
 
     /// An event as it is after the call began.

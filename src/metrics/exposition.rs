@@ -103,6 +103,9 @@ impl Metrics {
         out.labelled("boxoffice_store_errors", help, "kind", &self.store_errors)?;
         let serving = u64::from(self.serving.load(Ordering::Relaxed));
         out.gauge("boxoffice_serving", "1 where the store answers and the server is not ending.", serving)?;
+        let lost = self.waiting_rooms_lost.load(Ordering::Relaxed);
+        let help = "Waiting rooms that Redis lost, as this server noticed.";
+        out.counters::<(&str, &str), _>("boxoffice_waiting_rooms_lost", help, &[(Vec::new(), lost)])?;
         let [capacity, held, sold, lag] = self.totals.each_ref().map(|total| total.load(Ordering::Relaxed));
         let units = [("capacity", capacity), ("held", held), ("sold", sold)];
         let units: Vec<_> = units.into_iter().map(|(state, count)| (vec![("state", state)], count)).collect();

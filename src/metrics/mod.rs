@@ -36,7 +36,16 @@ const REDIS_SECONDS: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.
 /// Why a command has no answer, besides [`Refusal::REASONS`].
 pub(crate) const OVERLOADED: &str = "OVERLOADED";
 pub(crate) const DEADLINE_EXCEEDED: &str = "DEADLINE_EXCEEDED";
-const FAILURES: [&str; 5] = [OVERLOADED, DEADLINE_EXCEEDED, "STORE_UNAVAILABLE", "SHUTTING_DOWN", "INTERNAL"];
+const FAILURES: [&str; 8] = [
+    OVERLOADED,
+    DEADLINE_EXCEEDED,
+    "STORE_UNAVAILABLE",
+    "SHUTTING_DOWN",
+    "INTERNAL",
+    "WAITING_ROOM_REQUIRED",
+    "PASS_INVALID",
+    "PASS_EXPIRED",
+];
 
 /// Kinds of [`StoreError`].
 const STORE_ERRORS: [&str; 4] = ["retry", "unavailable", "guard", "corrupt"];
@@ -88,6 +97,8 @@ pub struct Metrics {
     pub(crate) watch_lag: Histogram,
     queues: OnceLock<Vec<Arc<AtomicUsize>>>,
     serving: AtomicBool,
+    /// Shared waiting rooms that were lost, as this server noticed.
+    waiting_rooms_lost: AtomicU64,
     totals: [AtomicU64; 4],
     redis: OnceLock<Arc<RedisMetrics>>,
 }
@@ -116,6 +127,7 @@ impl Default for Metrics {
             watch_lag: Histogram::new(&COUNTS),
             queues: OnceLock::new(),
             serving: AtomicBool::new(false),
+            waiting_rooms_lost: AtomicU64::new(0),
             totals: Default::default(),
             redis: OnceLock::new(),
         }
@@ -154,6 +166,11 @@ impl Metrics {
     /// Where the lanes count what waits. Only the first call counts.
     pub(crate) fn watch_queues(&self, queues: Vec<Arc<AtomicUsize>>) {
         let _ = self.queues.set(queues);
+    }
+
+    /// A shared waiting room was lost, and is a new one now.
+    pub(crate) fn waiting_room_lost(&self) {
+        self.waiting_rooms_lost.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What is counted of Redis, where there is one. Only the first call counts.

@@ -39,3 +39,4 @@ mod terminal;
 mod tls;
 mod tokens;
 mod verify;
+mod waiting_room;

@@ -19,6 +19,7 @@ use boxoffice::engine::{Engine, EngineConfig};
 use boxoffice::grpc::Authentication;
 use boxoffice::redis::Redis;
 use boxoffice::server::{Server, ServerConfig};
+use boxoffice::waiting_room::{PassKeys, RedisRooms, Rooms};
 
 use super::failure::Failure;
 use logging::LogFormat;
@@ -45,6 +46,10 @@ pub(crate) struct Args {
     /// Where to serve /metrics and /healthz over plain HTTP, for monitoring; off unless given
     #[arg(long, value_name = "ADDR")]
     operations_listen: Option<SocketAddr>,
+    /// Keys of admission passes, the same for all servers: 1 to 4 secrets of at least 32 bytes in base64, one a line; the first
+    /// signs. Read again when it changes [default: a key of this process alone, which no other server and no restart knows]
+    #[arg(long, value_name = "FILE")]
+    pass_key_file: Option<PathBuf>,
     /// How lines of the log look; RUST_LOG says which there are
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -89,7 +94,9 @@ impl Args {
             true => ServerConfig::new(self.listen, Authentication::Dev),
             false => self.security.server_config(self.listen)?,
         };
-        Ok(ServerConfig { operations_listen: self.operations_listen, ..config })
+        let wrong = |error| Failure::Failed(format!("--pass-key-file: {}", in_one_line(&error)));
+        let pass_keys = self.pass_key_file.clone().map(PassKeys::load).transpose().map_err(wrong)?.map(Arc::new);
+        Ok(ServerConfig { operations_listen: self.operations_listen, pass_keys, ..config })
     }
 }
 
@@ -97,7 +104,9 @@ async fn serve(args: Args) -> Result<(), Failure> {
     let signals = Signals::listen()?;
     // Before the database is touched: what is wrong with a key shows at once.
     let server = args.server_config()?;
-    let redis = args.redis.config()?.map(Redis::start);
+    let redis = args.redis.config()?.map(|config| Arc::new(Redis::start(config)));
+    let shared_rooms = redis.as_ref().map(|redis| Arc::new(RedisRooms::new(Arc::clone(redis))) as Arc<dyn Rooms>);
+    let server = ServerConfig { shared_rooms, ..server };
     let store = args.store.open().await?;
     let config = EngineConfig { sweep_interval: args.sweep_interval, ..EngineConfig::default() };
     let engine = Engine::start(store, config).await.map_err(|error| Failure::Failed(in_one_line(&error)))?;

@@ -69,7 +69,7 @@ impl Metrics {
         let in_flight = self.requests_in_flight.load(Ordering::Relaxed) as u64;
         out.gauge("boxoffice_grpc_requests_in_flight", "Calls that are being answered.", in_flight)?;
         let watchers = self.watchers.load(Ordering::Relaxed) as u64;
-        out.gauge("boxoffice_watchers", "Streams of WatchEvent and WatchChanges that are open.", watchers)?;
+        out.gauge("boxoffice_watchers", "Streams of WatchEvent, WatchPlace and WatchChanges that are open.", watchers)?;
         let help = "Changes that a stream of changes found when it looked.";
         out.histogram("boxoffice_watch_lag_changes", help, &self.watch_lag)
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{
     Ask, Estimate, LocalRooms, Millis, PassError, PassKeys, ROOMS_MAX, RoomError, Rooms, Rules, Stand, Standing, Who,
@@ -20,8 +20,14 @@ use crate::storage::{Clock, Store, StoreError};
 const LOOK: Duration = Duration::from_millis(150);
 /// When people near the front should ask again.
 const POLL_MIN_MILLIS: Millis = 1_000;
-/// When anybody should.
-const POLL_MAX_MILLIS: Millis = 15_000;
+/// When anybody should: a million who ask once a minute are 17,000 calls a second.
+const POLL_MAX_MILLIS: Millis = 60_000;
+/// When those should who are told nothing because the shared room is lost.
+const POLL_LOST_MILLIS: Millis = 10_000;
+/// Of the wait that is left, the part after which somebody should ask again.
+const POLLS_PER_WAIT: Millis = 8;
+/// Where the wait cannot be told, by how much longer each place further back is.
+const POLL_MILLIS_PER_PLACE: Millis = 10;
 /// Of the grace time, the part within which everybody should ask again: a few calls may fail.
 const POLLS_PER_GRACE: Millis = 5;
 
@@ -118,7 +124,8 @@ impl Door {
 
     /// Keeps that up to date. While the database does not answer, what was read last holds.
     pub(crate) async fn keep_looking(self: Arc<Self>, engine: Arc<Engine>) {
-        let mut interval = tokio::time::interval(LOOK);
+        // Whoever starts this has looked already.
+        let mut interval = tokio::time::interval_at(Instant::now() + LOOK, LOOK);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failing = false;
         loop {
@@ -167,7 +174,7 @@ impl Door {
             None => Placed::Waiting {
                 position: None,
                 estimate: Estimate { min: None, max: None },
-                poll_after: poll_after(None, &rules),
+                poll_after: POLL_LOST_MILLIS.min(rules.grace_millis / POLLS_PER_GRACE),
             },
         }
     }
@@ -211,7 +218,7 @@ impl Door {
             Stand::Inside { until } => Placed::Inside { pass: self.keys.sign(event, owner, until), until },
             Stand::Waiting { position } => {
                 let estimate = Estimate::of(position, &standing.facts, rules);
-                let poll_after = poll_after(estimate.min, rules);
+                let poll_after = poll_after(position, estimate.min, rules);
                 Placed::Waiting { position: Some((position, standing.facts.waiting)), estimate, poll_after }
             }
             Stand::Full | Stand::Gone => Placed::Full,
@@ -228,7 +235,24 @@ impl Door {
 }
 
 /// The farther back somebody stands, the more rarely he need ask, but always often enough to be known to be there.
-fn poll_after(wait: Option<Millis>, rules: &Rules) -> Millis {
-    let wanted = wait.map_or(POLL_MIN_MILLIS * 2, |wait| (wait / 4).clamp(POLL_MIN_MILLIS, POLL_MAX_MILLIS));
-    wanted.min(rules.grace_millis / POLLS_PER_GRACE)
+fn poll_after(position: u64, wait: Option<Millis>, rules: &Rules) -> Millis {
+    let by_position = || i64::try_from(position).unwrap_or(Millis::MAX).saturating_mul(POLL_MILLIS_PER_PLACE);
+    let wanted = wait.map_or_else(by_position, |wait| wait / POLLS_PER_WAIT);
+    wanted.clamp(POLL_MIN_MILLIS, POLL_MAX_MILLIS).min(rules.grace_millis / POLLS_PER_GRACE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_asks_rarely_and_always_within_the_grace_time() {
+        let rules = |grace_millis| Rules { rate: 0, inside_max: 1, pass_millis: 1, grace_millis, places_max: 1 };
+        let long = rules(600_000);
+        assert_eq!(poll_after(1, None, &long), 1_000);
+        assert_eq!(poll_after(1_000, None, &long), 10_000);
+        assert_eq!(poll_after(1_000_000, None, &long), 60_000);
+        assert_eq!(poll_after(1_000_000, Some(80_000), &long), 10_000);
+        assert_eq!(poll_after(u64::MAX, Some(Millis::MAX), &rules(1_000)), 200);
+    }
 }

@@ -4,11 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use tokio::sync::Semaphore;
 
 use super::{Ask, Facts, Millis, RoomError, Rooms, Rules, Stand, Standing, Who};
 use crate::causes::in_one_line;
 use crate::domain::EventId;
 use crate::redis::{Redis, RedisFailure, Script};
+
+/// Most calls that are on their way to Redis; the others wait here, in the order of their coming, when a hundred
+/// thousand come at once. How many can wait is bounded by the requests that a server takes.
+const CALLS_MAX: usize = 256;
 
 /// What the script answers: what, position or until, waiting, inside, admitted, left, observed, born.
 type Answer = (String, i64, u64, u64, f64, f64, Millis, Millis);
@@ -17,6 +22,7 @@ type Answer = (String, i64, u64, u64, f64, f64, Millis, Millis);
 pub struct RedisRooms {
     redis: Arc<Redis>,
     script: Script,
+    turns: Semaphore,
     /// Whether the log says that Redis refuses.
     told: AtomicBool,
 }
@@ -24,7 +30,12 @@ pub struct RedisRooms {
 impl RedisRooms {
     /// In this Redis.
     pub fn new(redis: Arc<Redis>) -> Self {
-        Self { redis, script: Script::new(include_str!("room.lua")), told: AtomicBool::new(false) }
+        Self {
+            redis,
+            script: Script::new(include_str!("room.lua")),
+            turns: Semaphore::new(CALLS_MAX),
+            told: AtomicBool::new(false),
+        }
     }
 
     /// Asks at `now`; 0: by the clock of Redis, which all servers share. (Tests bring their own.)
@@ -45,6 +56,8 @@ impl RedisRooms {
         };
         let Rules { rate, inside_max, pass_millis, grace_millis, places_max } = *rules;
         let args = (&who.as_bytes()[..], what, rate, inside_max, pass_millis, grace_millis, places_max, now);
+        // It is never closed.
+        let _turn = self.turns.acquire().await.map_err(|error| RoomError::NoAnswer(error.into()))?;
         match self.redis.run::<Answer>(&self.script, &keys, args).await {
             Ok(answer) => {
                 self.told.store(false, Ordering::Relaxed);

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 
+mod crowd;
+
 use super::*;
 
 const START: Millis = 1_700_000_000_000;
@@ -57,18 +59,19 @@ pub(super) fn play(steps: &[Step], mut call: impl FnMut(Millis, u8, Ask, &Rules)
     }
 }
 
+/// What a user of Redis needs for the rooms, as docs/waiting-room.md says.
+const ACL: &str = "rooms on >secret ~test:* &* +@connection +evalsha +eval +hmget +hset +zadd +zrem +zcard +zscore +zmscore \
+                   +zrank +zrange +zrangebyscore +pexpire +time";
+
 /// The twin in Redis gives the same answers as the room in the process, whatever happens: numbers that are not whole to
 /// within what a double loses on the way.
 #[tokio::test]
 async fn the_room_in_redis_is_the_same_room() {
     use crate::redis::{Redis, RedisAddress, RedisConfig};
-    let server =
-        tokio::task::spawn_blocking(|| private_cluster::Redis::start(&private_cluster::RedisOptions::default()))
-            .await
-            .unwrap()
-            .unwrap();
+    let options = private_cluster::RedisOptions::default().setting("user", ACL);
+    let server = tokio::task::spawn_blocking(move || private_cluster::Redis::start(&options)).await.unwrap().unwrap();
     let config = RedisConfig {
-        address: RedisAddress::parse(&server.url()).unwrap(),
+        address: RedisAddress::parse(&format!("redis://rooms:secret@127.0.0.1:{}", server.port())).unwrap(),
         timeout: std::time::Duration::from_secs(5),
         prefix: "test".to_owned(),
     };

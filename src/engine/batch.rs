@@ -8,10 +8,9 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use tokio::time::Instant;
 
-use super::Failure;
-use super::feed::Feed;
 use super::lane::Job;
 use super::owner_usage::OwnerUsage;
+use super::{Failure, Told};
 use crate::domain::{Changes, Command, EventId, Need, Outcome, Snapshot, Timestamp, Wanted, decide};
 use crate::metrics::Metrics;
 use crate::storage::{LaneConnection, Store, StoreError};
@@ -30,7 +29,7 @@ pub(super) struct Batcher {
     store: Arc<dyn Store>,
     /// Nothing after a panic: the next transaction opens a new one.
     connection: Option<Box<dyn LaneConnection>>,
-    feed: Arc<Feed>,
+    told: Told,
     metrics: Arc<Metrics>,
     usage: OwnerUsage,
     events_per_batch_max: usize,
@@ -55,11 +54,11 @@ impl Batcher {
     pub(super) fn new(
         store: Arc<dyn Store>,
         connection: Box<dyn LaneConnection>,
-        feed: Arc<Feed>,
+        told: Told,
         metrics: Arc<Metrics>,
         events_per_batch_max: usize,
     ) -> Self {
-        Self { store, connection: Some(connection), feed, metrics, usage: OwnerUsage::default(), events_per_batch_max }
+        Self { store, connection: Some(connection), told, metrics, usage: OwnerUsage::default(), events_per_batch_max }
     }
 
     /// Runs jobs and answers each.
@@ -203,7 +202,7 @@ impl Batcher {
         for changed in &changes {
             if let Some(event) = &changed.event {
                 self.usage.committed(&event.after.id, &changed.journal);
-                self.feed.publish(&event.after.id, event.after.last_seq);
+                self.told.committed(&event.after.id, event.after.last_seq);
                 changed.journal.iter().for_each(|entry| self.metrics.changed(entry.kind));
             }
         }

@@ -12,9 +12,8 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::Failure;
 use super::batch::Batcher;
-use super::feed::Feed;
+use super::{Failure, Told};
 use crate::domain::{Answer, Command, EventId};
 use crate::metrics::Metrics;
 use crate::storage::{Store, StoreError};
@@ -51,7 +50,7 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) async fn open(
         store: Arc<dyn Store>,
-        feed: Arc<Feed>,
+        told: Told,
         metrics: Arc<Metrics>,
         bounds: LaneBounds,
     ) -> Result<Self, StoreError> {
@@ -59,7 +58,7 @@ impl Lane {
         let (queue, jobs) = mpsc::channel(bounds.queue_commands_max);
         let (stop, stopped) = watch::channel(false);
         let waiting = Arc::new(AtomicUsize::new(0));
-        let batcher = Batcher::new(store, connection, feed, Arc::clone(&metrics), bounds.events_per_batch_max);
+        let batcher = Batcher::new(store, connection, told, Arc::clone(&metrics), bounds.events_per_batch_max);
         let waiting_too = Arc::clone(&waiting);
         let (commands_max, last) = (bounds.batch_commands_max, Last::default());
         let end = LaneEnd { jobs, stopped, waiting: waiting_too, commands_max, last, metrics };

@@ -5,8 +5,11 @@
 
 mod audit;
 mod batch;
+mod board;
 mod feed;
+mod herald;
 mod lane;
+mod live;
 mod owner_usage;
 mod sweeper;
 #[cfg(test)]
@@ -19,11 +22,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 pub use self::audit::{AuditProgress, AuditReport, DIFFERENCES_MAX};
+pub use self::board::{Away, Board, Look, Posted, VIEW_LIFE};
 use self::feed::Feed;
+use self::herald::Herald;
 use self::lane::{Lane, LaneBounds};
+use self::live::Live;
+pub use self::live::Newest;
 use self::sweeper::Sweeper;
 pub use self::verify::{DatabaseReport, EventReport, verify};
 use self::views::Views;
@@ -88,12 +96,27 @@ pub enum Consistency {
     Strong,
 }
 
+/// Who is told of what a lane has committed.
+struct Told {
+    feed: Arc<Feed>,
+    herald: Arc<Herald>,
+}
+
+impl Told {
+    fn committed(&self, event: &EventId, seq: Seq) {
+        self.feed.publish(event, seq);
+        self.herald.sold(event);
+    }
+}
+
 /// The engine of one server process.
 pub struct Engine {
     store: Arc<dyn Store>,
     lanes: Vec<Lane>,
     feed: Arc<Feed>,
-    views: Views,
+    views: Arc<Views>,
+    live: Live,
+    herald: Option<AbortHandle>,
     sweeper: Sweeper,
     metrics: Arc<Metrics>,
 }
@@ -104,7 +127,20 @@ impl Engine {
     /// # Errors
     /// Where the store cannot open its lanes.
     pub async fn start(store: Arc<dyn Store>, config: EngineConfig) -> Result<Arc<Self>, StoreError> {
+        Self::start_with(store, config, None).await
+    }
+
+    /// The same for one of several servers that share a board.
+    ///
+    /// # Errors
+    /// Where the store cannot open its lanes.
+    pub async fn start_with(
+        store: Arc<dyn Store>,
+        config: EngineConfig,
+        board: Option<Arc<dyn Board>>,
+    ) -> Result<Arc<Self>, StoreError> {
         let feed = Arc::new(Feed::default());
+        let herald = Arc::new(Herald::new(board.is_some()));
         let metrics = Arc::new(Metrics::default());
         let plan = store.lane_plan();
         let bounds = LaneBounds {
@@ -114,11 +150,21 @@ impl Engine {
         };
         let mut lanes = Vec::with_capacity(plan.lanes);
         for _ in 0..plan.lanes {
-            lanes.push(Lane::open(Arc::clone(&store), Arc::clone(&feed), Arc::clone(&metrics), bounds).await?);
+            let told = Told { feed: Arc::clone(&feed), herald: Arc::clone(&herald) };
+            lanes.push(Lane::open(Arc::clone(&store), told, Arc::clone(&metrics), bounds).await?);
         }
         metrics.watch_queues(lanes.iter().map(Lane::waiting).collect());
+        let views = Arc::new(Views::new(Arc::clone(&store), board.clone(), Arc::clone(&herald)));
+        let posted = Arc::new(Feed::default());
+        let live = Live::new(Arc::clone(&views), board.clone(), Arc::clone(&feed), Arc::clone(&posted));
+        let herald = board.map(|board| {
+            let serving = Arc::clone(&herald).serve(board, Arc::downgrade(&views), posted);
+            tokio::spawn(serving).abort_handle()
+        });
         Ok(Arc::new_cyclic(|engine| Self {
-            views: Views::new(Arc::clone(&store)),
+            views,
+            live,
+            herald,
             sweeper: Sweeper::start(engine.clone(), config.sweep_interval),
             store,
             lanes,
@@ -188,6 +234,11 @@ impl Engine {
         }
     }
 
+    /// The newest view of an event, and each newer one. Whoever is slow sees only the newest.
+    pub async fn watch(&self, event: &EventId) -> watch::Receiver<Newest> {
+        self.live.watch(event).await
+    }
+
     /// Tells of changes that this server makes to an event: the newest seq. (Those of other servers are found by polling.)
     pub fn subscribe(&self, event: &EventId) -> watch::Receiver<Seq> {
         self.feed.subscribe(event)
@@ -207,6 +258,9 @@ impl Engine {
     /// Takes no more commands, finishes those that wait, and closes the store.
     pub async fn shutdown(&self) {
         self.sweeper.stop().await;
+        if let Some(herald) = &self.herald {
+            herald.abort();
+        }
         for lane in &self.lanes {
             lane.drain().await;
         }

@@ -1,16 +1,28 @@
-//! Views of events for buyers' pages, so that a crowd that looks costs the database a few reads a second.
+//! Views of events for buyers' pages, so that a crowd that looks costs the database a few reads a second, or, where servers
+//! share a [`Board`], nothing: then one of them reads for all.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use moka::Expiry;
 use moka::future::Cache;
+use tokio::time::Instant;
 
+use super::board::{Board, VIEW_LIFE};
+use super::herald::Herald;
 use crate::domain::{EventId, EventView};
 use crate::storage::{Store, StoreError};
 
-/// How long a view is served without reading again. With the time of the reading it must stay below the 250 ms that the API
-/// promises for CONSISTENCY_CACHED.
+/// How long a view is served without reading again. With the time of the reading it must stay below [`VIEW_LIFE`].
 const FRESH: Duration = Duration::from_millis(100);
+
+/// How long a view from the board is served without another look. What was sold elsewhere must show within 100 ms, the time
+/// until it is posted included.
+const LOOK_INTERVAL: Duration = Duration::from_millis(40);
+
+/// How long a server waits for the one that reads for all before it reads for itself, and how often it looks meanwhile.
+const KEEPER_PATIENCE: Duration = Duration::from_millis(100);
+const KEEPER_LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Most events whose views are kept.
 const EVENTS_MAX: u64 = 10_000;
@@ -18,16 +30,89 @@ const EVENTS_MAX: u64 = 10_000;
 /// Views read lately. Many callers for one event cause one read.
 pub(super) struct Views {
     store: Arc<dyn Store>,
-    cache: Cache<EventId, Option<Arc<EventView>>>,
+    board: Option<Arc<dyn Board>>,
+    herald: Arc<Herald>,
+    cache: Cache<EventId, Shown>,
+}
+
+/// What may be shown of an event for a while. Nothing: there is no such event.
+#[derive(Clone)]
+struct Shown {
+    view: Option<Arc<EventView>>,
+    until: Instant,
+}
+
+struct Until;
+
+impl Expiry<EventId, Shown> for Until {
+    fn expire_after_create(&self, _: &EventId, shown: &Shown, _: std::time::Instant) -> Option<Duration> {
+        Some(shown.until.saturating_duration_since(Instant::now()))
+    }
+
+    fn expire_after_update(
+        &self,
+        event: &EventId,
+        shown: &Shown,
+        at: std::time::Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        self.expire_after_create(event, shown, at)
+    }
 }
 
 impl Views {
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, cache: Cache::builder().max_capacity(EVENTS_MAX).time_to_live(FRESH).build() }
+    pub(super) fn new(store: Arc<dyn Store>, board: Option<Arc<dyn Board>>, herald: Arc<Herald>) -> Self {
+        let cache = Cache::builder().max_capacity(EVENTS_MAX).expire_after(Until).build();
+        Self { store, board, herald, cache }
     }
 
     pub(super) async fn get(&self, event: &EventId) -> Result<Option<Arc<EventView>>, Arc<StoreError>> {
-        let read = async { Ok(self.store.event(event).await?.map(Arc::new)) };
-        self.cache.try_get_with_by_ref(event, read).await
+        let shown = self.cache.try_get_with_by_ref(event, self.find(event)).await?;
+        Ok(shown.view)
+    }
+
+    /// The next one who asks gets a newer view.
+    pub(super) async fn forget(&self, event: &EventId) {
+        self.cache.invalidate(event).await;
+    }
+
+    /// Reads the database, for whoever asks next. `None`: no such event.
+    pub(super) async fn renew(&self, event: &EventId) -> Result<Option<(Arc<EventView>, Instant)>, StoreError> {
+        let read = Instant::now();
+        let view = self.store.event(event).await?.map(Arc::new);
+        self.cache.insert(event.clone(), Shown { view: view.clone(), until: read + FRESH }).await;
+        Ok(view.map(|view| (view, read)))
+    }
+
+    async fn find(&self, event: &EventId) -> Result<Shown, StoreError> {
+        if let Some(board) = &self.board
+            && let Some(shown) = posted(&**board, event).await
+        {
+            return Ok(shown);
+        }
+        let read = Instant::now();
+        let view = self.store.event(event).await?.map(Arc::new);
+        if let Some(view) = &view {
+            self.herald.read(view, read);
+        }
+        Ok(Shown { view, until: read + FRESH })
+    }
+}
+
+/// What hangs on the board. `None`: nothing that may be shown.
+async fn posted(board: &dyn Board, event: &EventId) -> Option<Shown> {
+    let begun = Instant::now();
+    loop {
+        let looked = Instant::now();
+        let look = board.look(event).await.ok()?;
+        if let Some((view, life)) = look.posted {
+            // Whatever the board says of it.
+            let life = life.min(VIEW_LIFE).min(LOOK_INTERVAL);
+            return Some(Shown { view: Some(view), until: looked + life });
+        }
+        if !look.is_kept || begun.elapsed() >= KEEPER_PATIENCE {
+            return None;
+        }
+        tokio::time::sleep(KEEPER_LOOK_INTERVAL).await;
     }
 }

@@ -18,15 +18,16 @@ use super::admission::Place;
 use super::caller::Caller;
 use super::{Api, convert, deadline, errors};
 use crate::domain::{EventId, EventView, Seq};
-use crate::engine::Consistency;
+use crate::engine::{Consistency, Newest};
 use crate::identity::TokenError;
 
-/// How often a stream looks for changes that other servers made. Together with the age of a cached view and the reading, a
-/// watcher sees them within 250 ms.
+/// How often a stream of changes looks for those that other servers made.
 const POLL: Duration = Duration::from_millis(100);
-/// The shortest time between two looks at an event's state. A cached view is not renewed more often, and in a hot sale
-/// changes come faster than any reader wants to be woken.
-const VIEW_PACE: Duration = Duration::from_millis(100);
+/// The shortest time between two states of an event for one watcher: in a hot sale changes come faster than any reader wants
+/// to be woken.
+const WATCH_PACE: Duration = Duration::from_millis(40);
+/// Most states that all watchers together are sent in a second, of events that change all the time.
+const WATCH_MESSAGES_PER_SECOND: u32 = 10_000;
 /// The shortest time between two looks at the journal, unless there was more than one answer takes.
 const CHANGES_PACE: Duration = Duration::from_millis(20);
 /// Most changes in one answer of `WatchChanges`.
@@ -61,28 +62,32 @@ impl Until {
         Ok(())
     }
 
+    /// The first of them.
+    fn first(self) -> Option<Instant> {
+        self.deadline.into_iter().chain(self.authorized).min()
+    }
+
     /// `at`, or an earlier end.
     pub(super) fn cap(self, at: Instant) -> Instant {
         [self.deadline, self.authorized].into_iter().flatten().fold(at, Instant::min)
     }
 }
 
-/// What both streams have in common: what they follow, and what ends them.
+/// Who follows the journal: what he follows, and what ends it.
 struct Follower {
     api: Api,
     event: EventId,
     heard: watch::Receiver<Seq>,
     shutdown: watch::Receiver<bool>,
     until: Until,
-    /// When it last looked, and how long it waits before it looks again.
+    /// When it last looked.
     looked: Instant,
-    pace: Duration,
     _place: Place,
 }
 
 impl Follower {
     /// Of an event that exists: the engine keeps an entry for each event that is followed.
-    fn new(api: &Api, event: EventId, place: Place, pace: Duration, until: Until) -> Self {
+    fn new(api: &Api, event: EventId, place: Place, until: Until) -> Self {
         Self {
             heard: api.engine.subscribe(&event),
             shutdown: api.shutdown.clone(),
@@ -90,7 +95,6 @@ impl Follower {
             event,
             until,
             looked: Instant::now(),
-            pace,
             _place: place,
         }
     }
@@ -106,7 +110,7 @@ impl Follower {
                 () = poll => {}
             }
         }
-        let paced = tokio::time::sleep_until(self.until.cap(self.looked + self.pace));
+        let paced = tokio::time::sleep_until(self.until.cap(self.looked + CHANGES_PACE));
         tokio::select! {
             () = stopped(&mut self.shutdown) => return Err(errors::shutting_down()),
             () = paced => {}
@@ -129,6 +133,18 @@ pub(super) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|stopping| *stopping).await;
 }
 
+/// Who watches an event: what he sees, and what ends it.
+struct Watcher {
+    api: Api,
+    event: EventId,
+    newest: watch::Receiver<Newest>,
+    shutdown: watch::Receiver<bool>,
+    until: Until,
+    /// When he was last sent something.
+    sent: Option<Instant>,
+    _place: Place,
+}
+
 /// The newest state of an event whenever it is newer than `seen`.
 pub(super) async fn event(
     api: &Api,
@@ -138,35 +154,68 @@ pub(super) async fn event(
 ) -> Result<Messages<v1::WatchEventResponse>, Status> {
     let place = api.watchers.enter().ok_or_else(errors::overloaded)?;
     // Asked once before the stream begins, so that a wrong name is answered as by any other call.
-    view(api, &event).await?;
-    let follower = Follower::new(api, event, place, VIEW_PACE, until);
-    Ok(Box::pin(unfold(Some((follower, seen)), |state| async {
-        let (mut follower, seen) = state?;
-        match newer_view(&mut follower, seen).await {
+    let view = api.engine.view(&event, Consistency::Cached).await;
+    view.map_err(|error| errors::read_failed(&error))?.ok_or_else(|| errors::event_not_found(&event))?;
+    let newest = api.engine.watch(&event).await;
+    let shutdown = api.shutdown.clone();
+    let watcher = Watcher { api: api.clone(), event, newest, shutdown, until, sent: None, _place: place };
+    Ok(Box::pin(unfold(Some((watcher, seen)), |state| async {
+        let (mut watcher, seen) = state?;
+        match watcher.newer(seen).await {
             Ok(view) => {
                 let answer = v1::WatchEventResponse { event: Some(convert::event::view(&view)) };
-                Some((Ok(answer), Some((follower, view.event.last_seq))))
+                Some((Ok(answer), Some((watcher, view.event.last_seq))))
             }
             Err(status) => Some((Err(status), None)),
         }
     })))
 }
 
-async fn newer_view(follower: &mut Follower, seen: Seq) -> Result<Arc<EventView>, Status> {
-    loop {
-        follower.check()?;
-        let view = view(&follower.api, &follower.event).await?;
-        if view.event.last_seq > seen {
-            return Ok(view);
+impl Watcher {
+    async fn newer(&mut self, seen: Seq) -> Result<Arc<EventView>, Status> {
+        if let Some(sent) = self.sent {
+            self.wait(Some(sent + self.pace()), false).await?;
         }
-        follower.wait(seen).await?;
+        loop {
+            if *self.shutdown.borrow() {
+                return Err(errors::shutting_down());
+            }
+            self.until.check(Instant::now())?;
+            let newest = self.newest.borrow_and_update().clone();
+            let view = newest.map_err(|error| errors::read_failed(&error))?;
+            let view = view.ok_or_else(|| errors::event_not_found(&self.event))?;
+            if view.event.last_seq > seen {
+                self.sent = Some(Instant::now());
+                return Ok(view);
+            }
+            self.wait(None, true).await?;
+        }
     }
-}
 
-/// A cached view is fresh enough: it bounds what all watchers together cost the database, and is looked up again soon.
-async fn view(api: &Api, event: &EventId) -> Result<Arc<EventView>, Status> {
-    let view = api.engine.view(event, Consistency::Cached).await;
-    view.map_err(|error| errors::read_failed(&error))?.ok_or_else(|| errors::event_not_found(event))
+    /// Waits until `at` or the end, and, where `news` count, until there is something new.
+    async fn wait(&mut self, at: Option<Instant>, news: bool) -> Result<(), Status> {
+        let end = self.until.first().into_iter().chain(at).min();
+        let over = async {
+            match end {
+                Some(end) => tokio::time::sleep_until(end).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stopped(&mut self.shutdown) => Err(errors::shutting_down()),
+            changed = self.newest.changed(), if news => changed.map_err(|_| errors::shutting_down()),
+            () = over => Ok(()),
+        }
+    }
+
+    /// The shortest time between two states for one watcher. Where there are many, each gets fewer and newer ones, so that
+    /// telling them does not take the machine from those who buy. They take different times, or else all would be told at the
+    /// same moment.
+    fn pace(&self) -> Duration {
+        let watchers = u32::try_from(self.api.watchers.running()).unwrap_or(u32::MAX);
+        let shared = (Duration::from_secs(1) / WATCH_MESSAGES_PER_SECOND).saturating_mul(watchers);
+        if shared <= WATCH_PACE { WATCH_PACE } else { shared.mul_f64(0.75 + fastrand::f64() / 2.0) }
+    }
 }
 
 /// All changes of an event from `next` on.
@@ -178,7 +227,7 @@ pub(super) async fn changes(
 ) -> Result<Messages<v1::WatchChangesResponse>, Status> {
     let place = api.watchers.enter().ok_or_else(errors::overloaded)?;
     api.check_event_exists(&event).await?;
-    let follower = Follower::new(api, event, place, CHANGES_PACE, until);
+    let follower = Follower::new(api, event, place, until);
     Ok(Box::pin(unfold(Some((follower, next)), |state| async {
         let (mut follower, next) = state?;
         match next_changes(&mut follower, next).await {

@@ -25,6 +25,9 @@ use crate::storage::BoxError;
 /// How long connecting to one server may take, log-in included.
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 
+/// How long connecting to all nodes of a Redis Cluster may take. Some may be away.
+const CLUSTER_CONNECT_MAX: Duration = Duration::from_secs(5);
+
 /// How often a command is sent to another node of a Redis Cluster, where one says that a slot has moved.
 const CLUSTER_RETRIES: u32 = 2;
 
@@ -110,7 +113,8 @@ impl Connector {
         if self.address.is_cluster() {
             let client = self.cluster(&secrets)?;
             let both = async { tokio::try_join!(client.get_async_connection(), client.get_async_connection()) };
-            let (asking, hearing) = tokio::time::timeout(CONNECT_MAX, both).await.map_err(|_| no_answer())??;
+            let (asking, hearing) =
+                tokio::time::timeout(CLUSTER_CONNECT_MAX, both).await.map_err(|_| no_answer())??;
             return Ok(Link { asking: Handle::Cluster(asking), hearing: Handle::Cluster(hearing) });
         }
         let mut made = self.made.lock().await;

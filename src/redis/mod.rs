@@ -5,12 +5,14 @@
 //! of a command, and once it is known that Redis is away, at once.
 
 mod address;
+mod board;
 mod breaker;
 mod link;
 mod script;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -22,6 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 pub use self::address::RedisAddress;
+pub use self::board::RedisBoard;
 use self::breaker::{Breakers, Turn};
 use self::link::{Connector, Link};
 pub use self::script::Script;
@@ -129,6 +132,11 @@ impl Redis {
     /// What is counted of it.
     pub fn metrics(&self) -> &Arc<RedisMetrics> {
         &self.shared.metrics
+    }
+
+    /// Whether there is a connection. (Of a cluster, a node may be away all the same.)
+    pub fn is_up(&self) -> bool {
+        self.shared.link.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// The name of a key or channel of an event: `prefix:{event}:what`. All of one event are in one slot of a cluster.

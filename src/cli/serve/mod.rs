@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boxoffice::causes::in_one_line;
-use boxoffice::engine::{Engine, EngineConfig};
+use boxoffice::engine::{Board, Engine, EngineConfig};
 use boxoffice::grpc::Authentication;
-use boxoffice::redis::Redis;
+use boxoffice::redis::{Redis, RedisBoard};
 use boxoffice::server::{Server, ServerConfig};
 use boxoffice::waiting_room::{PassKeys, RedisRooms, Rooms};
 
@@ -108,8 +108,13 @@ async fn serve(args: Args) -> Result<(), Failure> {
     let shared_rooms = redis.as_ref().map(|redis| Arc::new(RedisRooms::new(Arc::clone(redis))) as Arc<dyn Rooms>);
     let server = ServerConfig { shared_rooms, ..server };
     let store = args.store.open().await?;
+    let board = redis.as_ref().map(|redis| {
+        let name = format!("{:032x}", fastrand::u128(..));
+        Arc::new(RedisBoard::new(Arc::clone(redis), name)) as Arc<dyn Board>
+    });
     let config = EngineConfig { sweep_interval: args.sweep_interval, ..EngineConfig::default() };
-    let engine = Engine::start(store, config).await.map_err(|error| Failure::Failed(in_one_line(&error)))?;
+    let engine =
+        Engine::start_with(store, config, board).await.map_err(|error| Failure::Failed(in_one_line(&error)))?;
     if let Some(redis) = &redis {
         engine.metrics().watch_redis(Arc::clone(redis.metrics()));
     }

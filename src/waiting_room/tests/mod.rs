@@ -59,19 +59,15 @@ pub(super) fn play(steps: &[Step], mut call: impl FnMut(Millis, u8, Ask, &Rules)
     }
 }
 
-/// What a user of Redis needs for the rooms, as docs/waiting-room.md says.
-const ACL: &str = "rooms on >secret ~test:* &* +@connection +evalsha +eval +hmget +hset +zadd +zrem +zcard +zscore +zmscore \
-                   +zrank +zrange +zrangebyscore +pexpire +time";
+/// What a user of Redis needs for the rooms, as docs/redis.md says.
+const ACL: &str = "rooms on >secret ~test:* &* +ping +eval +evalsha +hmget +hset +zadd +zrem +zcard +zscore +zmscore +zrank \
+                   +zrange +zrangebyscore +pexpire +time";
 
-/// The twin in Redis gives the same answers as the room in the process, whatever happens: numbers that are not whole to
-/// within what a double loses on the way.
-#[tokio::test]
-async fn the_room_in_redis_is_the_same_room() {
+/// Rooms in a Redis that answers.
+async fn rooms_in(url: &str) -> RedisRooms {
     use crate::redis::{Redis, RedisAddress, RedisConfig};
-    let options = private_cluster::RedisOptions::default().setting("user", ACL);
-    let server = tokio::task::spawn_blocking(move || private_cluster::Redis::start(&options)).await.unwrap().unwrap();
     let config = RedisConfig {
-        address: RedisAddress::parse(&format!("redis://rooms:secret@127.0.0.1:{}", server.port())).unwrap(),
+        address: RedisAddress::parse(url).unwrap(),
         timeout: std::time::Duration::from_secs(5),
         prefix: "test".to_owned(),
     };
@@ -80,14 +76,20 @@ async fn the_room_in_redis_is_the_same_room() {
     while rooms.ask(&probe, who(0), Ask::Join, &RULES).await.is_err() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
+    rooms
+}
+
+/// The twin in Redis gives the same answers as the room in the process, whatever happens: numbers that are not whole to
+/// within what a double loses on the way.
+async fn plays_the_same(rooms: RedisRooms, histories: usize) {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    for history in 0..HISTORIES {
+    for history in 0..histories {
         let event = EventId::new(&format!("history-{history}")).unwrap();
         let steps = steps(80).new_tree(&mut runner).unwrap().current();
         let mut calls = Vec::new();
         play(&steps, |now, n, ask, rules| calls.push((now, who(n), ask, *rules)));
-        let mut room =
-            Room::new(calls.first().map_or(START, |call| call.0), &calls.first().map_or(RULES, |call| call.3));
+        let first = calls.first().map_or((START, RULES), |call| (call.0, call.3));
+        let mut room = Room::new(first.0, &first.1);
         for (index, (now, who, ask, rules)) in calls.into_iter().enumerate() {
             let local = room.ask(now, who, ask, &rules);
             let shared = rooms.ask_at(now, &event, who, ask, &rules).await.unwrap();
@@ -100,8 +102,19 @@ async fn the_room_in_redis_is_the_same_room() {
     }
 }
 
-/// How many are played in Redis.
-const HISTORIES: usize = 25;
+#[tokio::test]
+async fn the_room_in_redis_is_the_same_room() {
+    let options = private_cluster::RedisOptions::default().setting("user", ACL);
+    let server = tokio::task::spawn_blocking(move || private_cluster::Redis::start(&options)).await.unwrap().unwrap();
+    plays_the_same(rooms_in(&format!("redis://rooms:secret@127.0.0.1:{}", server.port())).await, 25).await;
+}
+
+#[tokio::test]
+async fn the_rooms_of_a_redis_cluster_are_the_same_rooms() {
+    let start = || private_cluster::RedisCluster::start(3, &private_cluster::RedisOptions::default());
+    let cluster = tokio::task::spawn_blocking(start).await.unwrap().unwrap();
+    plays_the_same(rooms_in(&format!("redis+cluster://127.0.0.1:{}", cluster.nodes()[0].port())).await, 8).await;
+}
 
 /// What an onlooker knows: who came when, who was let in until when.
 #[derive(Default)]

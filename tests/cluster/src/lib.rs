@@ -13,7 +13,7 @@
 //! # anyhow::Ok(())
 //! ```
 //!
-//! A [`Redis`] is the same with a Redis server.
+//! A [`Redis`] is the same with a Redis server, a [`RedisCluster`] with several.
 //!
 //! All calls block. PostgreSQL's programs are found by [`BINARIES_VARIABLE`], else where Debian puts the newest version, else
 //! by `pg_config` or the search path; Redis's by [`REDIS_BINARIES_VARIABLE`], else by the search path. PostgreSQL refuses to
@@ -29,6 +29,7 @@ mod port;
 mod process;
 mod programs;
 mod redis;
+mod redis_cluster;
 mod shared;
 mod sql;
 mod standby;
@@ -38,4 +39,5 @@ pub use pooler::Pooler;
 pub use port::HeldPort;
 pub use programs::BINARIES_VARIABLE;
 pub use redis::{AppendSync, REDIS_BINARIES_VARIABLE, Redis, RedisOptions};
+pub use redis_cluster::RedisCluster;
 pub use shared::{fresh_database, shared};

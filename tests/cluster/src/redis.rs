@@ -1,11 +1,11 @@
 //! A private Redis server.
 
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
@@ -27,6 +27,9 @@ const CONFIGURATION: &str = "redis.conf";
 /// How long a server that accepts a connection may take to answer it before it is asked again.
 const PING_WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// How long a server may take to become what it was told to be.
+const TOLD_WAIT_MAX: Duration = Duration::from_secs(30);
+
 /// What holds for every server. The append-only file, where there is one, is what survives; no snapshot is taken besides.
 const COMMON_SETTINGS: &[(&str, &str)] = &[("bind", "127.0.0.1"), ("daemonize", "no"), ("save", "\"\"")];
 
@@ -45,7 +48,13 @@ pub struct RedisOptions {
     append_only: Option<AppendSync>,
     settings: Vec<(String, String)>,
     base: Option<PathBuf>,
+    tls: Option<(String, String)>,
+    clustered: bool,
 }
+
+/// The certificate of a server with TLS and its key, in its directory.
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
 
 impl RedisOptions {
     /// Every write is appended to a file, from which a server that is started again reads it.
@@ -70,7 +79,20 @@ impl RedisOptions {
         self
     }
 
-    fn lines(&self, port: u16) -> String {
+    /// Besides, it listens for TLS on a port of its own (see [`Redis::tls_port`]), with this certificate and key (PEM).
+    #[must_use]
+    pub fn tls(mut self, certificate: &str, key: &str) -> Self {
+        self.tls = Some((certificate.to_owned(), key.to_owned()));
+        self
+    }
+
+    /// It is a node of a cluster, which has no slots and knows no other yet.
+    pub(crate) fn clustered(mut self) -> Self {
+        self.clustered = true;
+        self
+    }
+
+    fn lines(&self, port: u16, tls_port: Option<u16>, bus_port: Option<u16>) -> String {
         let append: &[_] = match self.append_only {
             None => &[("appendonly", "no")],
             Some(AppendSync::Always) => &[("appendonly", "yes"), ("appendfsync", "always")],
@@ -78,7 +100,21 @@ impl RedisOptions {
         };
         let own = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let lines = COMMON_SETTINGS.iter().chain(append).copied().chain(own);
-        lines.fold(format!("port {port}\n"), |mut lines, (name, value)| {
+        let mut first = format!("port {port}\n");
+        if let Some(port) = tls_port {
+            let _ = write!(
+                first,
+                "tls-port {port}\ntls-cert-file {CERTIFICATE}\ntls-key-file {KEY}\ntls-auth-clients no\n"
+            );
+        }
+        if let Some(port) = bus_port {
+            // A node that is away is found out soon, and the others go on without it.
+            let _ = write!(
+                first,
+                "cluster-enabled yes\ncluster-port {port}\ncluster-node-timeout 1000\ncluster-require-full-coverage no\n"
+            );
+        }
+        lines.fold(first, |mut lines, (name, value)| {
             let _ = writeln!(lines, "{name} {value}");
             lines
         })
@@ -95,6 +131,8 @@ pub struct Redis {
     process: ServerProcess,
     home: Home,
     port: HeldPort,
+    tls_port: Option<HeldPort>,
+    bus_port: Option<HeldPort>,
 }
 
 impl Redis {
@@ -108,8 +146,16 @@ impl Redis {
         let real = program.canonicalize().with_context(|| format!("no such program: {}", program.display()))?;
         let home = Home::make(options.base.as_deref(), account, &real)?;
         let port = HeldPort::take()?;
-        write_as(account, &home.path().join(CONFIGURATION), &options.lines(port.number()))?;
-        let redis = Self { account, program, process: ServerProcess::down("Redis"), home, port };
+        let tls_port = options.tls.is_some().then(HeldPort::take).transpose()?;
+        let bus_port = options.clustered.then(HeldPort::take).transpose()?;
+        let [tls, bus] = [&tls_port, &bus_port].map(|port| port.as_ref().map(HeldPort::number));
+        write_as(account, &home.path().join(CONFIGURATION), &options.lines(port.number(), tls, bus))?;
+        if let Some((certificate, key)) = &options.tls {
+            write_as(account, &home.path().join(CERTIFICATE), certificate)?;
+            write_as(account, &home.path().join(KEY), key)?;
+        }
+        let process = ServerProcess::down("Redis");
+        let redis = Self { account, program, process, home, port, tls_port, bus_port };
         redis.start_again()?;
         Ok(redis)
     }
@@ -167,6 +213,73 @@ impl Redis {
     /// The port on 127.0.0.1. It stays the same, and nobody else's, as long as this is.
     pub fn port(&self) -> u16 {
         self.port.number()
+    }
+
+    /// The port for TLS, where it has one.
+    pub fn tls_port(&self) -> Option<u16> {
+        self.tls_port.as_ref().map(HeldPort::number)
+    }
+
+    /// The port on which nodes of a cluster speak to each other.
+    pub(crate) fn bus_port(&self) -> Option<u16> {
+        self.bus_port.as_ref().map(HeldPort::number)
+    }
+
+    /// Starts a second server that follows this one, and waits until it has all that is in it.
+    ///
+    /// # Errors
+    /// If it does not start, or does not get it within half a minute.
+    pub fn replica(&self, options: &RedisOptions) -> Result<Self> {
+        let replica = Self::start(&options.clone().setting("replicaof", &format!("127.0.0.1 {}", self.port())))?;
+        replica.wait_until_told("INFO replication", |info| info.contains("master_link_status:up"))?;
+        Ok(replica)
+    }
+
+    /// Makes a replica a primary.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn promote(&self) -> Result<()> {
+        self.tell("REPLICAOF NO ONE").map(|_| ())
+    }
+
+    /// Sends one command, its words separated by blanks, and returns the answer: a line, a number, or a text.
+    ///
+    /// # Errors
+    /// If it answers with an error or a list, or not at all.
+    pub fn tell(&self, command: &str) -> Result<String> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port()));
+        let mut connection = TcpStream::connect_timeout(&address, PING_WAIT_MAX)?;
+        connection.set_read_timeout(Some(PING_WAIT_MAX))?;
+        connection.write_all(format!("{command}\r\n").as_bytes())?;
+        let mut answer = BufReader::new(connection);
+        let mut line = String::new();
+        answer.read_line(&mut line)?;
+        let line = line.trim_end();
+        match line.split_at_checked(1) {
+            Some(("+" | ":", rest)) => Ok(rest.to_owned()),
+            Some(("$", length)) => {
+                let mut text = vec![0; length.parse().unwrap_or(0)];
+                answer.read_exact(&mut text)?;
+                Ok(String::from_utf8(text)?)
+            }
+            _ => bail!("{command}: {line}"),
+        }
+    }
+
+    /// Asks until the answer is as wished, for half a minute at most.
+    pub(crate) fn wait_until_told(&self, command: &str, wished: impl Fn(&str) -> bool) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            let answer = self.tell(command)?;
+            if wished(&answer) {
+                return Ok(());
+            }
+            if begin.elapsed() > TOLD_WAIT_MAX {
+                bail!("{command} still says\n{answer}");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Where clients find it.

@@ -114,6 +114,18 @@ fn a_paused_server_is_silent_until_it_is_resumed() {
 }
 
 #[test]
+fn a_replica_follows_and_takes_writes_once_it_is_promoted() {
+    let redis = start();
+    told(&redis, "SET a 7");
+    let replica = redis.replica(&RedisOptions::default()).expect("it follows");
+    assert_eq!(replica.tell("GET a").expect("it answers"), "7");
+    assert!(replica.tell("SET a 8").expect_err("it is a replica").to_string().contains("READONLY"));
+    redis.kill().expect("it runs");
+    replica.promote().expect("it is there");
+    assert_eq!(told(&replica, "INCR a"), ":8");
+}
+
+#[test]
 fn a_dropped_server_leaves_nothing_behind() {
     let redis = Redis::start(&RedisOptions::default().append_only(AppendSync::EverySecond)).expect("it starts");
     told(&redis, "SET a 7");

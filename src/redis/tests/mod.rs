@@ -1,4 +1,7 @@
-//! The connection, on a real Redis.
+//! The connection and the board, on a real Redis.
+
+mod board;
+mod forms;
 
 use private_cluster::{Redis as PrivateRedis, RedisOptions};
 

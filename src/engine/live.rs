@@ -1,0 +1,184 @@
+//! The newest view of each event that is watched: one task an event looks for it, however many watch.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::board::Board;
+use super::feed::Feed;
+use super::views::Views;
+use crate::domain::{EventId, EventView, Seq};
+use crate::storage::StoreError;
+
+/// How often there is a look though nothing was heard: messages get lost, holds lapse, and a server that shares no board tells
+/// nobody what it sells. Together with the age of a cached view a watcher sees everything within 250 ms.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The shortest time between two looks.
+const PACE: Duration = Duration::from_millis(40);
+
+/// What a watcher sees: the newest view (nothing: there is no such event), or why it cannot be read.
+pub type Newest = Result<Option<Arc<EventView>>, Arc<StoreError>>;
+
+/// Events that are watched.
+pub(super) struct Live {
+    views: Arc<Views>,
+    board: Option<Arc<dyn Board>>,
+    /// What this server committed, and what it posted.
+    committed: Arc<Feed>,
+    posted: Arc<Feed>,
+    watched: Arc<Mutex<HashMap<EventId, Watched>>>,
+}
+
+struct Watched {
+    newest: watch::Sender<Newest>,
+    task: AbortHandle,
+}
+
+impl Live {
+    pub(super) fn new(
+        views: Arc<Views>,
+        board: Option<Arc<dyn Board>>,
+        committed: Arc<Feed>,
+        posted: Arc<Feed>,
+    ) -> Self {
+        Self { views, board, committed, posted, watched: Arc::default() }
+    }
+
+    /// Follows an event. There are as many events at most as there are watchers.
+    pub(super) async fn watch(&self, event: &EventId) -> watch::Receiver<Newest> {
+        if let Some(watched) = lock(&self.watched).get(event) {
+            return watched.newest.subscribe();
+        }
+        let first = self.views.get(event).await;
+        let mut all = lock(&self.watched);
+        if let Some(watched) = all.get(event) {
+            return watched.newest.subscribe();
+        }
+        let (newest, receiver) = watch::channel(first);
+        let follower = Follower {
+            event: event.clone(),
+            newest: newest.clone(),
+            views: Arc::clone(&self.views),
+            hearing: self.board.as_ref().and_then(|board| board.hear(event)),
+            board: self.board.clone(),
+            committed: self.committed.subscribe(event),
+            posted: self.posted.subscribe(event),
+        };
+        let task = tokio::spawn(follower.serve(Arc::clone(&self.watched))).abort_handle();
+        all.insert(event.clone(), Watched { newest, task });
+        receiver
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        lock(&self.watched).drain().for_each(|(_, watched)| watched.task.abort());
+    }
+}
+
+/// Looks for one event.
+struct Follower {
+    event: EventId,
+    newest: watch::Sender<Newest>,
+    views: Arc<Views>,
+    board: Option<Arc<dyn Board>>,
+    hearing: Option<watch::Receiver<Vec<u8>>>,
+    committed: watch::Receiver<Seq>,
+    posted: watch::Receiver<Seq>,
+}
+
+impl Follower {
+    async fn serve(mut self, watched: Arc<Mutex<HashMap<EventId, Watched>>>) {
+        let newest = self.newest.clone();
+        loop {
+            let looked = Instant::now();
+            let view = self.views.get(&self.event).await;
+            self.show(view);
+            tokio::select! {
+                () = self.news() => {}
+                () = newest.closed() => {}
+            }
+            sleep_until(looked + PACE).await;
+            if newest.receiver_count() == 0 {
+                let mut watched = lock(&watched);
+                // Somebody may have come meanwhile: that happens under the lock.
+                if newest.receiver_count() == 0 {
+                    watched.remove(&self.event);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Shows what is new. A view that is older than what was shown comes from a reading that took long.
+    fn show(&self, view: Newest) {
+        self.newest.send_if_modified(|shown| {
+            let moved = match (&*shown, &view) {
+                (Ok(Some(old)), Ok(Some(new))) => new.event.last_seq != old.event.last_seq,
+                (Ok(None), Ok(None)) => false,
+                _ => true,
+            };
+            if moved {
+                *shown = view;
+            }
+            moved
+        });
+    }
+
+    /// Returns when there may be something new, and nothing old is in the way of seeing it.
+    async fn news(&mut self) {
+        let shown = self.newest.borrow().as_ref().ok().and_then(|view| Some(view.as_ref()?.event.last_seq));
+        let shown = shown.unwrap_or(0);
+        let poll = sleep(LOOK_INTERVAL);
+        tokio::pin!(poll);
+        loop {
+            let shares = self.board.as_ref().is_some_and(|board| board.is_up());
+            tokio::select! {
+                () = &mut poll => return,
+                seq = told(&mut self.posted) => {
+                    if seq > shown {
+                        return;
+                    }
+                }
+                // Where there is a board it will be posted in a moment, and the reading for that serves us, too.
+                seq = told(&mut self.committed), if !shares => {
+                    if seq > shown {
+                        return self.views.forget(&self.event).await;
+                    }
+                }
+                newest = heard(&mut self.hearing) => {
+                    if newest.is_none_or(|newest| newest > shown) {
+                        return self.views.forget(&self.event).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The newest change that this server tells of.
+async fn told(feed: &mut watch::Receiver<Seq>) -> Seq {
+    if feed.changed().await.is_err() {
+        // The engine ends, and this task with it.
+        return std::future::pending().await;
+    }
+    *feed.borrow_and_update()
+}
+
+/// The newest change that was heard of. `None`: messages may have been lost, and anything may have happened.
+async fn heard(hearing: &mut Option<watch::Receiver<Vec<u8>>>) -> Option<Seq> {
+    let Some(hearing) = hearing else { return std::future::pending().await };
+    if hearing.changed().await.is_err() {
+        return std::future::pending().await;
+    }
+    str::from_utf8(&hearing.borrow_and_update()).ok()?.parse().ok()
+}
+
+fn lock(watched: &Mutex<HashMap<EventId, Watched>>) -> MutexGuard<'_, HashMap<EventId, Watched>> {
+    watched.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,115 @@
+//! The board on Redis: see [`Board`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use moka::sync::Cache;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{Redis, Script, view};
+use crate::domain::{EventId, EventView, Seq, Timestamp};
+use crate::engine::{Away, Board, Look, Posted, VIEW_LIFE};
+
+/// How long whoever reads the database for all is expected to go on with it, after each time.
+const KEEPING: Duration = Duration::from_secs(1);
+
+/// How long what hung on the board is remembered, so that nothing older is taken from it: after a failover Redis may know less
+/// than before. A view lives much shorter.
+const REMEMBERED: Duration = Duration::from_secs(5);
+
+/// Most events of which that is remembered.
+const EVENTS_MAX: u64 = 10_000;
+
+/// A board on Redis.
+pub struct RedisBoard {
+    redis: Arc<Redis>,
+    look: Script,
+    post: Script,
+    /// The name of this server, unlike that of any other.
+    server: String,
+    seen: Cache<EventId, Seen>,
+}
+
+/// The newest that hung on the board when we looked.
+#[derive(Clone)]
+struct Seen {
+    stamp: Arc<str>,
+    view: Arc<EventView>,
+}
+
+/// What the script answers.
+type Answer = (i64, Option<Seq>, Option<i64>, Option<String>, Option<Vec<u8>>, i64);
+
+impl RedisBoard {
+    /// On `redis`. `server` names this server; no two may have the same name.
+    pub fn new(redis: Arc<Redis>, server: String) -> Self {
+        let seen = Cache::builder().max_capacity(EVENTS_MAX).time_to_live(REMEMBERED).build();
+        let (look, post) =
+            (Script::new(include_str!("scripts/look.lua")), Script::new(include_str!("scripts/post.lua")));
+        Self { redis, look, post, server, seen }
+    }
+
+    fn keys(&self, event: &EventId) -> [String; 4] {
+        ["view", "keeper", "asked", "news"].map(|what| self.redis.key(event, what))
+    }
+
+    /// The view of an answer, where it may be shown.
+    fn view(&self, event: &EventId, answer: Answer, known: Option<Seen>) -> Option<(Arc<EventView>, Duration)> {
+        let (life, Some(seq), Some(read_at), Some(stamp), text, _) = answer else { return None };
+        let life = Duration::from_millis(u64::try_from(life).ok()?);
+        let read_at = Timestamp::from_micros(read_at);
+        let view = match (text, &known) {
+            (Some(text), _) => view::parse(&text, event, read_at)?,
+            (None, Some(known)) => EventView { read_at, ..(*known.view).clone() },
+            (None, None) => return None,
+        };
+        // Of two readings of the same state the later one counts, since holds lapse.
+        let age = |view: &EventView| (view.event.last_seq, view.read_at);
+        if view.event.last_seq != seq || known.is_some_and(|known| age(&view) < age(&known.view)) {
+            return None;
+        }
+        let view = Arc::new(view);
+        self.seen.insert(event.clone(), Seen { stamp: stamp.into(), view: Arc::clone(&view) });
+        Some((view, life.min(VIEW_LIFE)))
+    }
+}
+
+#[async_trait]
+impl Board for RedisBoard {
+    fn is_up(&self) -> bool {
+        self.redis.is_up()
+    }
+
+    async fn look(&self, event: &EventId) -> Result<Look, Away> {
+        let [view, keeper, asked, _] = self.keys(event);
+        let known = self.seen.get(event);
+        let stamp = known.as_ref().map_or("", |known| &*known.stamp).to_owned();
+        let answer: Answer = self.redis.run(&self.look, &[&view, &keeper, &asked], stamp).await.map_err(|_| Away)?;
+        let is_kept = answer.5 != 0;
+        Ok(Look { posted: self.view(event, answer, known), is_kept })
+    }
+
+    async fn post(&self, view: &EventView, read: Instant, life: Duration, sells: bool) -> Result<Posted, Away> {
+        let event = &view.event.id;
+        let text = view::text(view).map_err(|_| Away)?;
+        let keys = self.keys(event);
+        let who = format!("{}:{}", if sells { 's' } else { 'r' }, self.server);
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let life = millis(life.min(VIEW_LIFE).saturating_sub(read.elapsed()));
+        if life == 0 {
+            // The reading took so long that nobody may be shown it.
+            return Err(Away);
+        }
+        let times = (life, millis(VIEW_LIFE), who, millis(KEEPING));
+        let args = (view.event.last_seq, view.read_at.as_micros(), text, times);
+        let posted = self.redis.run(&self.post, &keys.each_ref().map(String::as_str), args).await;
+        let (keeps, asked): (i64, i64) = posted.map_err(|_| Away)?;
+        Ok(Posted { keeps: keeps == 1, asked: asked == 1 })
+    }
+
+    fn hear(&self, event: &EventId) -> Option<watch::Receiver<Vec<u8>>> {
+        self.redis.hear(&self.redis.key(event, "news"))
+    }
+}

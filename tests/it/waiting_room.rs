@@ -213,26 +213,26 @@ async fn the_order_is_exact_and_ten_tabs_are_one_place(sale: &Sale) {
 
 async fn places_of_those_who_vanish_are_passed_on(sale: &Sale) {
     let id = "vanish";
-    sale.event(id, v1::WaitingRoom { grace: seconds(1), ..room(0) }).await;
+    sale.event(id, v1::WaitingRoom { grace: seconds(2), ..room(0) }).await;
+    let begun = Instant::now();
     let position = async |server, owner| sale.join(server, id, owner).await.position;
     assert_eq!(position(0, "ann").await, 1);
     assert_eq!(position(0, "bob").await, 2);
     assert_eq!(position(1, "cid").await, 3);
     let place = sale.join(0, id, "cid").await;
     let poll = place.poll_after.expect("when to call again");
-    assert!(poll.seconds == 0 && poll.nanos <= 500_000_000, "within half of the grace time: {poll:?}");
-    // Bob only calls at half time, at another server; ann not at all.
-    let begun = Instant::now();
+    assert!(poll.seconds == 0 && poll.nanos <= 999_999_999, "within half of the grace time: {poll:?}");
+    // Bob only calls once more, at another server; ann not at all.
     let mut bob = false;
     until("ann's place is passed on", async || {
-        if !bob && begun.elapsed() > Duration::from_millis(600) {
+        if !bob && begun.elapsed() > Duration::from_millis(700) {
             assert_eq!(position(1, "bob").await, 2, "a reconnect within the grace time keeps the place");
             bob = true;
         }
         position(0, "cid").await == 2
     })
     .await;
-    assert!(begun.elapsed() >= Duration::from_millis(950), "not before the grace time: {:?}", begun.elapsed());
+    assert!(begun.elapsed() >= Duration::from_secs(2), "not before the grace time: {:?}", begun.elapsed());
     assert_eq!(position(0, "bob").await, 1);
     assert_eq!(position(0, "ann").await, 3, "she begins anew");
 }

@@ -110,7 +110,9 @@ async fn a_million_wait_in_redis() {
         let line = told.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
         line.trim().parse().unwrap()
     };
+    let begun = Instant::now();
     while redis.ask::<String>("boxoffice", &::redis::cmd("PING")).await.is_err() {
+        assert!(begun.elapsed().as_secs() < 20);
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     a_crowd(Arc::new(RedisRooms::new(Arc::clone(&redis))), used).await;

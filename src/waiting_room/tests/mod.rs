@@ -73,7 +73,9 @@ async fn rooms_in(url: &str) -> RedisRooms {
     };
     let rooms = RedisRooms::new(std::sync::Arc::new(Redis::start(config)));
     let probe = EventId::new("probe").unwrap();
-    while rooms.ask(&probe, who(0), Ask::Join, &RULES).await.is_err() {
+    let begun = std::time::Instant::now();
+    while let Err(error) = rooms.ask(&probe, who(0), Ask::Join, &RULES).await {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{error:?}");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     rooms

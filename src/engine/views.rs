@@ -107,8 +107,10 @@ async fn posted(board: &dyn Board, event: &EventId) -> Option<Shown> {
         let look = board.look(event).await.ok()?;
         if let Some((view, life)) = look.posted {
             // Whatever the board says of it.
-            let life = life.min(VIEW_LIFE).min(LOOK_INTERVAL);
-            return Some(Shown { view: Some(view), until: looked + life });
+            let life = life.min(VIEW_LIFE);
+            // An answer may have been on its way for longer than what it tells may be shown.
+            let shown = Shown { view: Some(view), until: looked + life.min(LOOK_INTERVAL) };
+            return (looked.elapsed() < life).then_some(shown);
         }
         if !look.is_kept || begun.elapsed() >= KEEPER_PATIENCE {
             return None;

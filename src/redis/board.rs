@@ -8,7 +8,7 @@ use moka::sync::Cache;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Redis, Script, view};
+use super::{Redis, RedisFailure, Script, view};
 use crate::domain::{EventId, EventView, Seq, Timestamp};
 use crate::engine::{Away, Board, Look, Posted, VIEW_LIFE};
 
@@ -76,6 +76,13 @@ impl RedisBoard {
     }
 }
 
+/// What is refused (for lack of rights, say) is told in the log of whoever looks for it.
+#[expect(clippy::needless_pass_by_value, reason = "map_err passes it so")]
+fn away(failure: RedisFailure) -> Away {
+    tracing::debug!(failure = &failure as &dyn std::error::Error, "the board cannot be used");
+    Away
+}
+
 #[async_trait]
 impl Board for RedisBoard {
     fn is_up(&self) -> bool {
@@ -86,7 +93,7 @@ impl Board for RedisBoard {
         let [view, keeper, asked, _] = self.keys(event);
         let known = self.seen.get(event);
         let stamp = known.as_ref().map_or("", |known| &*known.stamp).to_owned();
-        let answer: Answer = self.redis.run(&self.look, &[&view, &keeper, &asked], stamp).await.map_err(|_| Away)?;
+        let answer: Answer = self.redis.run(&self.look, &[&view, &keeper, &asked], stamp).await.map_err(away)?;
         let is_kept = answer.5 != 0;
         Ok(Look { posted: self.view(event, answer, known), is_kept })
     }
@@ -105,7 +112,7 @@ impl Board for RedisBoard {
         let times = (life, millis(VIEW_LIFE), who, millis(KEEPING));
         let args = (view.event.last_seq, view.read_at.as_micros(), text, times);
         let posted = self.redis.run(&self.post, &keys.each_ref().map(String::as_str), args).await;
-        let (keeps, asked): (i64, i64) = posted.map_err(|_| Away)?;
+        let (keeps, asked): (i64, i64) = posted.map_err(away)?;
         Ok(Posted { keeps: keeps == 1, asked: asked == 1 })
     }
 

@@ -90,6 +90,8 @@ struct Shared {
     metrics: Arc<RedisMetrics>,
     /// There is no link any more, or it may not work.
     doubt: Arc<Notify>,
+    /// A cluster, or a part of it, was away: the connections that hear may not have noticed, or not have come back.
+    renew: AtomicBool,
     /// Whether the log says that it is away.
     told_away: AtomicBool,
 }
@@ -121,6 +123,7 @@ impl Redis {
             subscriptions,
             metrics: Arc::default(),
             doubt,
+            renew: AtomicBool::new(false),
             told_away: AtomicBool::new(false),
         });
         let mut tasks = JoinSet::new();
@@ -233,6 +236,10 @@ impl Shared {
         self.metrics.count(outcome);
         if self.breakers.answered(breaker) == Turn::Back {
             self.back();
+            if self.is_cluster {
+                self.renew.store(true, Ordering::Relaxed);
+                self.doubt.notify_one();
+            }
         }
     }
 
@@ -299,6 +306,14 @@ impl Shared {
         loop {
             let _ = timeout(CHECK_INTERVAL, self.doubt.notified()).await;
             let Some(mut link) = self.link() else { return };
+            if self.renew.load(Ordering::Relaxed) {
+                if let Ok(link) = self.connector.connect().await {
+                    self.renew.store(false, Ordering::Relaxed);
+                    *self.link.write().unwrap_or_else(PoisonError::into_inner) = Some(link);
+                    self.subscriptions.lost();
+                }
+                continue;
+            }
             if let Err(why) = self.check(&mut link).await {
                 *self.link.write().unwrap_or_else(PoisonError::into_inner) = None;
                 self.tell_away(&why);

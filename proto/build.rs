@@ -3,7 +3,11 @@
 use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = ["boxoffice/v1/inventory_service.proto", "boxoffice/v1/admin_service.proto"];
+    let files = [
+        "boxoffice/v1/inventory_service.proto",
+        "boxoffice/v1/admin_service.proto",
+        "boxoffice/v1/waiting_room_service.proto",
+    ];
     for directory in ["boxoffice", "google"] {
         println!("cargo::rerun-if-changed={directory}");
     }

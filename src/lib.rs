@@ -14,3 +14,4 @@ pub mod request_id;
 pub mod server;
 pub mod storage;
 pub mod traces;
+pub mod waiting_room;

@@ -17,10 +17,12 @@ use std::time::Duration;
 
 use boxoffice_proto::v1::admin_service_server::AdminServiceServer;
 use boxoffice_proto::v1::inventory_service_server::InventoryServiceServer;
+use boxoffice_proto::v1::waiting_room_service_server::WaitingRoomServiceServer;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tonic::service::Routes;
+use tonic_health::pb::health_server::{Health as HealthService, HealthServer};
 
 use self::answer::Unread;
 use self::front::{Front, Gates};
@@ -28,12 +30,13 @@ use self::health::Health;
 use self::operations::Operations;
 pub use self::tls::{Tls, TlsFiles};
 use crate::engine::Engine;
-use crate::files::{self, Reload};
+use crate::files::{self, FileError, Reload};
 use crate::grpc::admission::Admission;
-use crate::grpc::{Admin, Api, Authentication, Inventory, Watchers};
+use crate::grpc::{Admin, Api, Authentication, Inventory, WaitingRooms, Watchers};
 use crate::rate::RateLimits;
-use crate::storage::BoxError;
+use crate::storage::{BoxError, system_clock};
 use crate::traces::Sampling;
+use crate::waiting_room::{Door, DoorConfig, PassKeys, Rooms};
 
 /// Most requests in flight over the whole server; more are refused with `OVERLOADED`.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 20_000;
@@ -109,6 +112,10 @@ pub struct ServerConfig {
     pub drain_max: Duration,
     /// How long clients may take.
     pub patience: Patience,
+    /// What admission passes are signed with; `None`: a key of this process alone.
+    pub pass_keys: Option<Arc<PassKeys>>,
+    /// The waiting rooms that several servers share; `None`: this process has its own.
+    pub shared_rooms: Option<Arc<dyn Rooms>>,
 }
 
 impl ServerConfig {
@@ -129,6 +136,8 @@ impl ServerConfig {
             rates: Arc::default(),
             drain_max: DRAIN_MAX,
             patience: Patience::USUAL,
+            pass_keys: None,
+            shared_rooms: None,
         }
     }
 }
@@ -156,6 +165,9 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    /// There is no key for passes.
+    #[error("no admission pass could be signed")]
+    Passes(#[source] FileError),
     /// It stopped of itself.
     #[error("the server stopped")]
     Stopped(#[source] BoxError),
@@ -168,6 +180,7 @@ pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
     operations: Option<TcpListener>,
+    pass_keys: Arc<PassKeys>,
 }
 
 impl Server {
@@ -190,7 +203,11 @@ impl Server {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
-        Ok(Self { config, engine, listener, local_addr, operations })
+        let pass_keys = match &config.pass_keys {
+            Some(keys) => Arc::clone(keys),
+            None => Arc::new(PassKeys::random().map_err(ServeError::Passes)?),
+        };
+        Ok(Self { config, engine, listener, local_addr, operations, pass_keys })
     }
 
     /// Where it listens.
@@ -224,12 +241,14 @@ impl Server {
             let operations = Operations { health: Arc::clone(&health), metrics: Arc::clone(&metrics) };
             background.spawn(operations.serve(listener));
         }
-        let api = Api::new(self.engine, stopped, watchers, Arc::clone(&self.config.rates));
-
-        let inventory =
-            InventoryServiceServer::new(Inventory(api.clone())).max_decoding_message_size(REQUEST_BYTES_MAX);
-        let admin = AdminServiceServer::new(Admin(api)).max_decoding_message_size(REQUEST_BYTES_MAX);
-        let routes = with_reflection(Routes::new(health_service).add_service(admin))?.prepare();
+        let keys = Arc::clone(&self.pass_keys);
+        let door = DoorConfig { keys, shared: self.config.shared_rooms, clock: system_clock() };
+        let door = Arc::new(Door::new(door, Arc::clone(&metrics)));
+        // Before the first request, so that nobody slips in. If the database does not answer now, nobody reserves until it does.
+        let _ = door.look(self.engine.store()).await;
+        background.spawn(Arc::clone(&door).keep_looking(Arc::clone(&self.engine)));
+        let api = Api::new(self.engine, stopped, watchers, Arc::clone(&self.config.rates), door);
+        let (inventory, routes) = services(api, health_service)?;
         let patience = self.config.patience;
         let gates = Gates {
             requests: requests.clone(),
@@ -271,11 +290,17 @@ impl Server {
             Authentication::Dev => None,
             Authentication::Tokens(verifier) => Some(verifier as Arc<dyn Reload>),
         };
+        let passes = Some(self.pass_keys as Arc<dyn Reload>).filter(|_| self.config.pass_keys.is_some());
         let certificates = self.config.tls.map(|tls| tls as Arc<dyn Reload>);
-        let following =
-            async { tokio::join!(follow("keys of tokens", keys), follow("TLS certificates", certificates)) };
+        let following = async {
+            tokio::join!(
+                follow("keys of tokens", keys),
+                follow("TLS certificates", certificates),
+                follow("keys of passes", passes)
+            )
+        };
         tokio::select! {
-            (never, _) = following => match never {},
+            (never, _, _) = following => match never {},
             served = serving => served.map_err(|error| ServeError::Stopped(error.into())),
             () = drained_long_enough => {
                 tracing::warn!(requests = requests.running(), "connections are cut that did not end in time");
@@ -295,6 +320,18 @@ async fn follow(what: &'static str, each: Option<Arc<dyn Reload>>) -> Infallible
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
+}
+
+/// Our services: the hot one, and the router of all others.
+fn services<H: HealthService>(
+    api: Api,
+    health: HealthServer<H>,
+) -> Result<(InventoryServiceServer<Inventory>, Routes), ServeError> {
+    let inventory = InventoryServiceServer::new(Inventory(api.clone())).max_decoding_message_size(REQUEST_BYTES_MAX);
+    let admin = AdminServiceServer::new(Admin(api.clone())).max_decoding_message_size(REQUEST_BYTES_MAX);
+    let rooms = WaitingRoomServiceServer::new(WaitingRooms(api)).max_decoding_message_size(REQUEST_BYTES_MAX);
+    let routes = Routes::new(health).add_service(admin).add_service(rooms);
+    Ok((inventory, with_reflection(routes)?.prepare()))
 }
 
 /// Adds reflection, of both versions that clients use.

@@ -176,7 +176,12 @@ mod tests {
             order_ref: text(),
         };
         let requests = vec![request; 1_000];
-        let batch = v1::BatchCreateReservationsRequest { parent: text(), requests, owners: vec![text(); 1_000] };
+        let batch = v1::BatchCreateReservationsRequest {
+            parent: text(),
+            requests,
+            owners: vec![text(); 1_000],
+            ..Default::default()
+        };
         assert_eq!(told::<v1::BatchCreateReservationsRequest>(&batch.encode_to_vec()), None);
     }
 

@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use super::client::BuyerArgs;
 use super::failure::Failure;
+use super::join;
 use super::output::program;
 use super::values;
-use super::view::ReservationView;
+use super::view::{PlaceView, ReservationView};
 
 /// Options of `buy`.
 #[derive(clap::Args)]
@@ -34,6 +35,12 @@ pub(crate) struct Args {
     /// Buy at once, for this order, instead of holding
     #[arg(long, value_name = "ORDER")]
     order_ref: Option<String>,
+    /// The pass of the event's waiting room
+    #[arg(long)]
+    pass: Option<String>,
+    /// Wait in the event's waiting room first, if it has one
+    #[arg(long, conflicts_with = "pass")]
+    wait: bool,
     #[command(flatten)]
     pub(crate) buyer: BuyerArgs,
 }
@@ -41,6 +48,10 @@ pub(crate) struct Args {
 /// Runs it.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let session = args.buyer.open().await?;
+    let pass = match args.wait {
+        true => Some(join::wait(&session, &args.event, told).await?.pass).filter(|pass| !pass.is_empty()),
+        false => args.pass,
+    };
     // The client would choose one, too, but it must be known for the advice below.
     let id = args.id.unwrap_or_else(Config::default().new_id).to_string();
     let mode = if args.up_to { ReservationMode::UpTo } else { ReservationMode::AllOrNothing };
@@ -57,7 +68,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         replaces: String::new(),
         order_ref: args.order_ref.unwrap_or_default(),
     };
-    let answer = session.buyer()?.create_reservation(request).await.map_err(|error| {
+    let answer = session.buyer(pass.as_deref())?.create_reservation(request).await.map_err(|error| {
         let failure = Failure::from(error);
         if !failure.leaves_effect_unknown() {
             return failure;
@@ -66,6 +77,12 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     })?;
     let view = ReservationView::from(answer);
     session.output.show(&view, || format!("{}{}", view.as_text(), next_steps(&view, &args.buyer)))
+}
+
+/// The way in, for people: it does not belong to the answer.
+fn told(place: &PlaceView) -> Result<(), Failure> {
+    eprintln!("{}", place.as_text());
+    Ok(())
 }
 
 /// What can be done with a hold, as lines to copy.

@@ -11,6 +11,7 @@ mod conflict;
 mod credentials;
 mod document;
 mod failure;
+mod join;
 mod migrate;
 mod output;
 mod release;
@@ -58,6 +59,10 @@ enum Command {
     Migrate(migrate::Args),
     /// Make tokens, which prove to servers who somebody is
     Token(token::Args),
+    /// Wait in the waiting room of an event, and print the pass
+    Join(join::Args),
+    /// Leave the waiting room, in the line or inside: somebody else is let in
+    Leave(join::Args),
     /// Take units: hold them for a while, or buy them at once
     Buy(buy::Args),
     /// Sell what is held
@@ -91,6 +96,8 @@ impl Cli {
             Command::Serve(args) => (false, serve::run(args)),
             Command::Migrate(args) => (false, client_runtime(migrate::run(args))),
             Command::Token(args) => (false, token::run(args)),
+            Command::Join(args) => (args.buyer.json, client_runtime(join::join(args))),
+            Command::Leave(args) => (args.buyer.json, client_runtime(join::leave(args))),
             Command::Buy(args) => (args.buyer.json, client_runtime(buy::run(args))),
             Command::Confirm(args) => (args.buyer.json, client_runtime(confirm::run(args))),
             Command::Release(args) => (args.buyer.json, client_runtime(release::run(args))),

@@ -6,6 +6,7 @@ use super::Error;
 
 const OWNER_KEY: &str = "boxoffice-owner";
 const TOKEN_KEY: &str = "authorization";
+const PASS_KEY: &str = "boxoffice-pass";
 
 /// Who calls: nobody (events can be read), an owner, or the bearer of a token. A gateway bears a token and names the owner.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +14,7 @@ pub struct Caller {
     owner: Option<MetadataValue<Ascii>>,
     /// Marked as sensitive, so that it is neither shown nor kept in header tables.
     token: Option<MetadataValue<Ascii>>,
+    pass: Option<MetadataValue<Ascii>>,
 }
 
 impl Caller {
@@ -31,7 +33,7 @@ impl Caller {
     pub fn token(token: &str) -> Result<Self, Error> {
         let mut token = value("a token", token, &format!("Bearer {token}"))?;
         token.set_sensitive(true);
-        Ok(Self { owner: None, token: Some(token) })
+        Ok(Self { token: Some(token), ..Self::default() })
     }
 
     /// The same on behalf of `owner`, as gateways call.
@@ -42,9 +44,17 @@ impl Caller {
         Ok(Self { owner: Some(value("an owner's name", owner, owner)?), ..self })
     }
 
+    /// The same with a pass of the event's waiting room (`WaitingRoomService`), as long as it is good.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`]: not 1 or more printable ASCII characters without spaces.
+    pub fn with_pass(self, pass: &str) -> Result<Self, Error> {
+        Ok(Self { pass: Some(value("a pass", pass, pass)?), ..self })
+    }
+
     /// Says on a call who makes it: for calls that [`Client`](super::Client) does not make.
     pub fn stamp(&self, metadata: &mut MetadataMap) {
-        for (key, value) in [(OWNER_KEY, &self.owner), (TOKEN_KEY, &self.token)] {
+        for (key, value) in [(OWNER_KEY, &self.owner), (TOKEN_KEY, &self.token), (PASS_KEY, &self.pass)] {
             if let Some(value) = value {
                 metadata.insert(key, value.clone());
             }

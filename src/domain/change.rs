@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Allocation, Event, EventConfig};
+use super::event::{Allocation, Event, EventConfig, OnLoss, WaitingRoom};
 use super::ids::{Actor, AllocationId, OrderRef, OwnerId, ReservationId, Seq};
 use super::reservation::Reservation;
-use super::time::Timestamp;
+use super::time::{Duration, Timestamp};
 
 /// A row before and after a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,6 +182,50 @@ pub struct EventEdit {
     /// See [`EventConfig`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_per_owner: Option<i64>,
+    /// See [`EventConfig`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_room: Option<WaitingRoomEdit>,
+}
+
+/// Settings of a waiting room, as the journal keeps them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingRoomEdit {
+    /// See [`WaitingRoom`].
+    pub admissions_per_second: i64,
+    /// See [`WaitingRoom`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside_max: Option<i64>,
+    /// The name of the [`OnLoss`].
+    pub on_loss: String,
+    /// Microseconds.
+    pub pass_lifetime: i64,
+    /// Microseconds.
+    pub grace: i64,
+}
+
+impl From<&WaitingRoom> for WaitingRoomEdit {
+    fn from(room: &WaitingRoom) -> Self {
+        Self {
+            admissions_per_second: room.admissions_per_second,
+            inside_max: room.inside_max,
+            on_loss: room.on_loss.as_str().to_owned(),
+            pass_lifetime: room.pass_lifetime.as_micros(),
+            grace: room.grace.as_micros(),
+        }
+    }
+}
+
+impl WaitingRoomEdit {
+    /// The settings that it tells of. A choice that this program does not know counts as closed.
+    pub fn to_settings(&self) -> WaitingRoom {
+        WaitingRoom {
+            admissions_per_second: self.admissions_per_second,
+            inside_max: self.inside_max,
+            on_loss: OnLoss::parse(&self.on_loss).unwrap_or(OnLoss::Closed),
+            pass_lifetime: Duration::from_micros(self.pass_lifetime),
+            grace: Duration::from_micros(self.grace),
+        }
+    }
 }
 
 impl From<&EventConfig> for EventEdit {
@@ -194,6 +238,7 @@ impl From<&EventConfig> for EventEdit {
             hold_ttl_default: config.hold_ttl_default.as_micros(),
             hold_ttl_max: config.hold_ttl_max.as_micros(),
             limit_per_owner: config.limit_per_owner,
+            waiting_room: config.waiting_room.as_ref().map(WaitingRoomEdit::from),
         }
     }
 }

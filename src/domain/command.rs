@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::Xxh3;
 
 use super::SalesState;
-use super::event::EventConfig;
+use super::event::{EventConfig, WaitingRoom};
 use super::ids::{Actor, AllocationId, OrderRef, OwnerId, ReservationId, Version};
 use super::snapshot::Wanted;
 use super::time::{Duration, Timestamp};
@@ -184,6 +184,8 @@ pub struct EventPatch {
     pub hold_ttl_max: Option<Duration>,
     /// See [`EventConfig`]; the inner `None` clears.
     pub limit_per_owner: Option<Option<i64>>,
+    /// See [`EventConfig`]; as a whole; the inner `None` turns it off.
+    pub waiting_room: Option<Option<WaitingRoom>>,
 }
 
 /// New values of the fields that an edit names.

@@ -39,6 +39,48 @@ impl SalesState {
     }
 }
 
+/// What a waiting room does while the servers cannot reach what they share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OnLoss {
+    /// Each server lets people in at the event's rate by itself.
+    Open,
+    /// Nobody new is let in.
+    Closed,
+}
+
+impl OnLoss {
+    /// Every choice.
+    pub const ALL: [Self; 2] = [Self::Open, Self::Closed];
+
+    /// The name, as stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Closed => "CLOSED",
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|choice| choice.as_str() == text)
+    }
+}
+
+/// How an event's waiting room lets people in. It delays buyers and never decides on a sale: `decide` does not look at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WaitingRoom {
+    /// People let in a second, at most. 0: nobody for now.
+    pub admissions_per_second: i64,
+    /// Most people inside at once; `None`: any number.
+    pub inside_max: Option<i64>,
+    /// What to do while the shared room is lost.
+    pub on_loss: OnLoss,
+    /// How long a pass lets its owner buy.
+    pub pass_lifetime: Duration,
+    /// How long a place is kept of somebody who is not heard of.
+    pub grace: Duration,
+}
+
 /// What people edit of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventConfig {
@@ -56,6 +98,8 @@ pub struct EventConfig {
     pub hold_ttl_max: Duration,
     /// Most units that an owner may have held or bought, over all allocations.
     pub limit_per_owner: Option<i64>,
+    /// Who buys waits there first; `None`: nobody waits.
+    pub waiting_room: Option<WaitingRoom>,
 }
 
 /// An event, without its allocations.

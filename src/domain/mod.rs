@@ -21,13 +21,13 @@ mod time;
 mod usage;
 
 pub use audit::{Difference, ReservationBook, Subject};
-pub use change::{AllocationEdit, Changes, Delta, Edited, EventEdit, JournalEntry, JournalKind};
+pub use change::{AllocationEdit, Changes, Delta, Edited, EventEdit, JournalEntry, JournalKind, WaitingRoomEdit};
 pub use command::{
     Action, AllocationPatch, AllocationTarget, ApplyEvent, CapacityMode, Command, EventPatch, Mode, OnExpired, Reserve,
     TransferCapacity, VERSION_OF_NOTHING,
 };
 pub use decide::{Answer, Current, Decision, Lack, Need, Outcome, Refusal, decide};
-pub use event::{Allocation, Event, EventConfig, EventView, SalesState};
+pub use event::{Allocation, Event, EventConfig, EventView, OnLoss, SalesState, WaitingRoom};
 pub use ids::{Actor, AllocationId, EventId, InvalidId, OrderRef, OwnerId, ReservationId, Seq, Version};
 pub use ledger::{Counts, Ledger, LedgerError};
 pub use limits::*;

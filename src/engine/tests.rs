@@ -108,6 +108,7 @@ fn config(limit_per_owner: Option<i64>) -> EventConfig {
         hold_ttl_default: Duration::from_secs(60),
         hold_ttl_max: Duration::from_secs(600),
         limit_per_owner,
+        waiting_room: None,
     }
 }
 

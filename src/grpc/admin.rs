@@ -46,7 +46,7 @@ impl AdminService for Admin {
         let checked = validate::create_event(request.into_inner());
         let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
         self.0.run(&event, actor, action, deadline).await?;
-        self.0.strong_view(&event).await.map(Response::new)
+        self.0.edited_view(&event).await.map(Response::new)
     }
 
     async fn update_event(&self, request: Request<v1::UpdateEventRequest>) -> Result<Response<v1::Event>, Status> {
@@ -55,7 +55,7 @@ impl AdminService for Admin {
         let checked = validate::update_event(request.into_inner());
         let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
         self.0.run(&event, actor, action, deadline).await?;
-        self.0.strong_view(&event).await.map(Response::new)
+        self.0.edited_view(&event).await.map(Response::new)
     }
 
     async fn create_allocation(
@@ -92,7 +92,7 @@ impl AdminService for Admin {
         let checked = validate::apply_event(request.into_inner());
         let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
         self.0.run(&event, actor, action, deadline).await?;
-        let event = if validate_only { None } else { Some(self.0.strong_view(&event).await?) };
+        let event = if validate_only { None } else { Some(self.0.edited_view(&event).await?) };
         Ok(Response::new(v1::ApplyEventResponse { event }))
     }
 

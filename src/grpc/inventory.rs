@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status, async_trait};
 use super::caller::Caller;
 use super::page::Token as _;
 use super::validate::{self, Batch};
+use super::waiting_room::pass_of;
 use super::watch::Messages;
 use super::{Api, convert, deadline, errors, page, watch};
 use crate::domain::{Action, Actor, Command, OwnerId};
@@ -34,6 +35,31 @@ impl Inventory {
         let deadline = deadline::of(&request);
         let reservation = self.0.run_for_reservation(&event, Actor::Owner(owner), action, deadline).await?;
         Ok(Response::new(reservation))
+    }
+
+    /// Takes out of `commands` those whose owners have not been let in. Each shows his own pass, or all the same.
+    async fn check_passes(
+        &self,
+        batch: &Batch,
+        common: Option<&str>,
+        commands: &mut Vec<(usize, Command)>,
+        errors: &mut [Option<Status>],
+    ) {
+        let mut let_in = Vec::with_capacity(commands.len());
+        for (index, command) in commands.drain(..) {
+            let pass = batch.passes.get(index).map(String::as_str).or(common);
+            let checked = match (&command.actor, &command.action) {
+                (Actor::Owner(owner), Action::Reserve(reserve)) => {
+                    self.0.check_pass(&batch.event, owner, reserve, pass).await
+                }
+                _ => Ok(()),
+            };
+            match checked {
+                Ok(()) => let_in.push((index, command)),
+                Err(status) => errors[index] = Some(status),
+            }
+        }
+        *commands = let_in;
     }
 
     /// What a batch's requests ask for: a command and its index for each that is right, an error for each that is not.
@@ -132,10 +158,15 @@ impl InventoryService for Inventory {
         &self,
         request: Request<v1::CreateReservationRequest>,
     ) -> Result<Response<v1::Reservation>, Status> {
-        let create = |request: &_| {
-            validate::create_reservation(request).map(|(event, reserve)| (event, Action::Reserve(reserve)))
-        };
-        self.own(request, create).await
+        let owner = Caller::of(&request)?.owner()?;
+        let checked = validate::create_reservation(request.get_ref());
+        let (event, reserve) = checked.map_err(|violations| errors::invalid(&violations))?;
+        if self.0.door.is_guarded() {
+            self.0.check_pass(&event, &owner, &reserve, pass_of(&request).as_deref()).await?;
+        }
+        let (actor, deadline) = (Actor::Owner(owner), deadline::of(&request));
+        let run = self.0.run_for_reservation(&event, actor, Action::Reserve(reserve), deadline);
+        run.await.map(Response::new)
     }
 
     async fn batch_create_reservations(
@@ -149,11 +180,14 @@ impl InventoryService for Inventory {
             caller.may_name_owners()?;
             None
         };
-        let deadline = deadline::of(&request);
+        let (deadline, pass) = (deadline::of(&request), pass_of(&request));
         let batch = validate::batch(request.into_inner()).map_err(|violations| errors::invalid(&violations))?;
         let more = u32::try_from(batch.requests.len()).unwrap_or(u32::MAX).saturating_sub(1);
         self.0.charge(&caller, more).await?;
-        let (commands, errors) = self.commands(&batch, owner.as_ref()).await;
+        let (mut commands, mut errors) = self.commands(&batch, owner.as_ref()).await;
+        if self.0.door.is_guarded() {
+            self.check_passes(&batch, pass.as_deref(), &mut commands, &mut errors).await;
+        }
         let (indexes, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
         let mut outcomes: Vec<Outcome> =
             errors.into_iter().map(|error| Outcome { outcome: error.as_ref().map(failed) }).collect();

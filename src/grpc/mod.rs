@@ -15,6 +15,7 @@ mod hostile;
 mod inventory;
 mod page;
 mod validate;
+mod waiting_room;
 mod watch;
 mod watchers;
 
@@ -28,6 +29,8 @@ use tonic::Status;
 pub(crate) use self::admin::Admin;
 pub use self::caller::{Authentication, OWNER_KEY};
 pub(crate) use self::inventory::Inventory;
+pub use self::waiting_room::PASS_KEY;
+pub(crate) use self::waiting_room::WaitingRooms;
 
 use self::caller::Caller;
 use self::page::Token as _;
@@ -37,8 +40,9 @@ use crate::engine::{Consistency, Engine};
 use crate::metrics;
 use crate::rate::{Key, RateLimits};
 use crate::storage::Page;
+use crate::waiting_room::Door;
 
-/// What both services work with.
+/// What the services work with.
 #[derive(Clone)]
 pub(crate) struct Api {
     engine: Arc<Engine>,
@@ -47,6 +51,7 @@ pub(crate) struct Api {
     /// Streams that are open.
     watchers: Watchers,
     rates: Arc<RateLimits>,
+    door: Arc<Door>,
 }
 
 impl Api {
@@ -56,8 +61,9 @@ impl Api {
         shutdown: signal::Receiver<bool>,
         watchers: Watchers,
         rates: Arc<RateLimits>,
+        door: Arc<Door>,
     ) -> Self {
-        Self { engine, shutdown, watchers, rates }
+        Self { engine, shutdown, watchers, rates, door }
     }
 
     /// Takes a place for a stream.
@@ -103,6 +109,13 @@ impl Api {
         deadline: Option<Instant>,
     ) -> Result<v1::Reservation, Status> {
         reservation(event, &self.run(event, actor, action, deadline).await?)
+    }
+
+    /// An event as it is after an edit. What changed of its waiting room holds for the next call to this server.
+    async fn edited_view(&self, event: &EventId) -> Result<v1::Event, Status> {
+        // Where it fails, the next look is not far.
+        let _ = self.door.look(self.engine.store()).await;
+        self.strong_view(event).await
     }
 
     /// An event as it is after the call began.

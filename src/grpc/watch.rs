@@ -51,7 +51,7 @@ impl Until {
     }
 
     /// Which of them has come.
-    fn check(self, now: Instant) -> Result<(), Status> {
+    pub(super) fn check(self, now: Instant) -> Result<(), Status> {
         let over = |end: Option<Instant>| end.is_some_and(|end| end <= now);
         if over(self.authorized) {
             return Err(errors::unauthenticated(TokenError::Expired.to_string()));
@@ -68,7 +68,7 @@ impl Until {
     }
 
     /// `at`, or an earlier end.
-    fn cap(self, at: Instant) -> Instant {
+    pub(super) fn cap(self, at: Instant) -> Instant {
         [self.deadline, self.authorized].into_iter().flatten().fold(at, Instant::min)
     }
 }
@@ -129,7 +129,7 @@ impl Follower {
 }
 
 /// Waits for the shutdown. (An error means that the server is gone, which is one as well.)
-async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+pub(super) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|stopping| *stopping).await;
 }
 

@@ -69,7 +69,7 @@ impl Metrics {
         let in_flight = self.requests_in_flight.load(Ordering::Relaxed) as u64;
         out.gauge("boxoffice_grpc_requests_in_flight", "Calls that are being answered.", in_flight)?;
         let watchers = self.watchers.load(Ordering::Relaxed) as u64;
-        out.gauge("boxoffice_watchers", "Streams of WatchEvent and WatchChanges that are open.", watchers)?;
+        out.gauge("boxoffice_watchers", "Streams of WatchEvent, WatchPlace and WatchChanges that are open.", watchers)?;
         let help = "Changes that a stream of changes found when it looked.";
         out.histogram("boxoffice_watch_lag_changes", help, &self.watch_lag)
     }
@@ -103,6 +103,9 @@ impl Metrics {
         out.labelled("boxoffice_store_errors", help, "kind", &self.store_errors)?;
         let serving = u64::from(self.serving.load(Ordering::Relaxed));
         out.gauge("boxoffice_serving", "1 where the store answers and the server is not ending.", serving)?;
+        let lost = self.waiting_rooms_lost.load(Ordering::Relaxed);
+        let help = "Waiting rooms that Redis lost, as this server noticed.";
+        out.counters::<(&str, &str), _>("boxoffice_waiting_rooms_lost", help, &[(Vec::new(), lost)])?;
         let [capacity, held, sold, lag] = self.totals.each_ref().map(|total| total.load(Ordering::Relaxed));
         let units = [("capacity", capacity), ("held", held), ("sold", sold)];
         let units: Vec<_> = units.into_iter().map(|(state, count)| (vec![("state", state)], count)).collect();

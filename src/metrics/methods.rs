@@ -2,6 +2,7 @@
 
 use boxoffice_proto::v1::admin_service_server::SERVICE_NAME as ADMIN;
 use boxoffice_proto::v1::inventory_service_server::SERVICE_NAME as INVENTORY;
+use boxoffice_proto::v1::waiting_room_service_server::SERVICE_NAME as WAITING_ROOM;
 
 /// Buyers' methods, the hottest first, since they are looked for in this order.
 const INVENTORY_METHODS: [&str; 11] = [
@@ -30,8 +31,14 @@ const ADMIN_METHODS: [&str; 11] = [
     "WatchChanges",
     "AuditEvent",
 ];
+/// Methods of those who wait.
+const WAITING_ROOM_METHODS: [&str; 3] = ["JoinWaitingRoom", "WatchPlace", "LeaveWaitingRoom"];
 /// Health, reflection, and what does not exist.
 const OTHER: &str = "other";
+
+const FIRST_OF_ADMIN: usize = INVENTORY_METHODS.len();
+const FIRST_OF_WAITING_ROOM: usize = FIRST_OF_ADMIN + ADMIN_METHODS.len();
+const METHODS: usize = FIRST_OF_WAITING_ROOM + WAITING_ROOM_METHODS.len();
 
 /// A method of the API, or "other": callers may send any path, and must not thereby make more series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +51,11 @@ impl Method {
         let known =
             path.strip_prefix('/').and_then(|path| path.split_once('/')).and_then(|(service, name)| match service {
                 INVENTORY => place(&INVENTORY_METHODS, name),
-                ADMIN => place(&ADMIN_METHODS, name).map(|place| INVENTORY_METHODS.len() + place),
+                ADMIN => place(&ADMIN_METHODS, name).map(|place| FIRST_OF_ADMIN + place),
+                WAITING_ROOM => place(&WAITING_ROOM_METHODS, name).map(|place| FIRST_OF_WAITING_ROOM + place),
                 _ => None,
             });
-        Self(known.unwrap_or(INVENTORY_METHODS.len() + ADMIN_METHODS.len()))
+        Self(known.unwrap_or(METHODS))
     }
 
     /// Whether its answer is a stream.
@@ -63,7 +71,7 @@ impl Method {
 
     /// All, in the order of [`Self::index`].
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        (0..=INVENTORY_METHODS.len() + ADMIN_METHODS.len()).map(Self)
+        (0..=METHODS).map(Self)
     }
 
     pub(super) const fn index(self) -> usize {
@@ -72,13 +80,13 @@ impl Method {
 
     /// The names of its service and of itself.
     pub(crate) fn names(self) -> (&'static str, &'static str) {
-        if let Some(name) = INVENTORY_METHODS.get(self.0) {
-            return (INVENTORY, name);
-        }
-        match ADMIN_METHODS.get(self.0 - INVENTORY_METHODS.len()) {
-            Some(name) => (ADMIN, name),
-            None => (OTHER, OTHER),
-        }
+        let in_service = |service, methods: &[&'static str], first: usize| {
+            self.0.checked_sub(first).and_then(|place| methods.get(place)).map(|name| (service, *name))
+        };
+        in_service(INVENTORY, &INVENTORY_METHODS, 0)
+            .or_else(|| in_service(ADMIN, &ADMIN_METHODS, FIRST_OF_ADMIN))
+            .or_else(|| in_service(WAITING_ROOM, &WAITING_ROOM_METHODS, FIRST_OF_WAITING_ROOM))
+            .unwrap_or((OTHER, OTHER))
     }
 }
 

@@ -38,8 +38,18 @@ pub(crate) const OVERLOADED: &str = "OVERLOADED";
 pub(crate) const DEADLINE_EXCEEDED: &str = "DEADLINE_EXCEEDED";
 pub(crate) const RATE_LIMITED: &str = "RATE_LIMITED";
 pub(crate) const TOO_MANY_WATCHERS: &str = "TOO_MANY_WATCHERS";
-const FAILURES: [&str; 7] =
-    [OVERLOADED, DEADLINE_EXCEEDED, RATE_LIMITED, TOO_MANY_WATCHERS, "STORE_UNAVAILABLE", "SHUTTING_DOWN", "INTERNAL"];
+const FAILURES: [&str; 10] = [
+    OVERLOADED,
+    DEADLINE_EXCEEDED,
+    RATE_LIMITED,
+    TOO_MANY_WATCHERS,
+    "STORE_UNAVAILABLE",
+    "SHUTTING_DOWN",
+    "INTERNAL",
+    "WAITING_ROOM_REQUIRED",
+    "PASS_INVALID",
+    "PASS_EXPIRED",
+];
 
 /// Kinds of [`StoreError`].
 const STORE_ERRORS: [&str; 4] = ["retry", "unavailable", "guard", "corrupt"];
@@ -91,6 +101,8 @@ pub struct Metrics {
     pub(crate) watch_lag: Histogram,
     queues: OnceLock<Vec<Arc<AtomicUsize>>>,
     serving: AtomicBool,
+    /// Shared waiting rooms that were lost, as this server noticed.
+    waiting_rooms_lost: AtomicU64,
     totals: [AtomicU64; 4],
     redis: OnceLock<Arc<RedisMetrics>>,
 }
@@ -119,6 +131,7 @@ impl Default for Metrics {
             watch_lag: Histogram::new(&COUNTS),
             queues: OnceLock::new(),
             serving: AtomicBool::new(false),
+            waiting_rooms_lost: AtomicU64::new(0),
             totals: Default::default(),
             redis: OnceLock::new(),
         }
@@ -157,6 +170,11 @@ impl Metrics {
     /// Where the lanes count what waits. Only the first call counts.
     pub(crate) fn watch_queues(&self, queues: Vec<Arc<AtomicUsize>>) {
         let _ = self.queues.set(queues);
+    }
+
+    /// A shared waiting room was lost, and is a new one now.
+    pub(crate) fn waiting_room_lost(&self) {
+        self.waiting_rooms_lost.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What is counted of Redis, where there is one. Only the first call counts.

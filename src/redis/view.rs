@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Allocation, AllocationId, Duration, Event, EventConfig, EventId, EventView, SalesState, Timestamp,
+    Allocation, AllocationId, Duration, Event, EventConfig, EventId, EventView, SalesState, Timestamp, WaitingRoomEdit,
 };
 
 /// The form of the text. Servers show nothing in a form that they do not know: one of another version reads the database.
@@ -21,6 +21,8 @@ struct View {
     hold_ttl_default: i64,
     hold_ttl_max: i64,
     limit_per_owner: Option<i64>,
+    #[serde(default)]
+    waiting_room: Option<WaitingRoomEdit>,
     version: i64,
     has_allocation_limits: bool,
     created_at: i64,
@@ -66,6 +68,7 @@ pub(super) fn text(view: &EventView) -> Result<String, serde_json::Error> {
         hold_ttl_default: config.hold_ttl_default.as_micros(),
         hold_ttl_max: config.hold_ttl_max.as_micros(),
         limit_per_owner: config.limit_per_owner,
+        waiting_room: config.waiting_room.as_ref().map(WaitingRoomEdit::from),
         version: event.version,
         has_allocation_limits: event.has_allocation_limits,
         created_at: event.created_at.as_micros(),
@@ -101,6 +104,7 @@ pub(super) fn parse(text: &[u8], event: &EventId, read_at: Timestamp) -> Option<
         hold_ttl_default: Duration::from_micros(view.hold_ttl_default),
         hold_ttl_max: Duration::from_micros(view.hold_ttl_max),
         limit_per_owner: view.limit_per_owner,
+        waiting_room: view.waiting_room.as_ref().map(WaitingRoomEdit::to_settings),
     };
     let event = Event {
         id: event.clone(),
@@ -117,6 +121,7 @@ pub(super) fn parse(text: &[u8], event: &EventId, read_at: Timestamp) -> Option<
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::domain::{OnLoss, WaitingRoom};
 
     /// An event whose newest change is `seq`.
     pub(crate) fn view(seq: i64, held: i64, read_at: i64) -> EventView {
@@ -138,6 +143,13 @@ pub(super) mod tests {
             hold_ttl_default: Duration::from_secs(600),
             hold_ttl_max: Duration::from_secs(900),
             limit_per_owner: Some(4),
+            waiting_room: Some(WaitingRoom {
+                admissions_per_second: 5,
+                inside_max: None,
+                on_loss: OnLoss::Open,
+                pass_lifetime: Duration::from_secs(60),
+                grace: Duration::from_secs(10),
+            }),
         };
         let event = Event {
             id: EventId::new("gala").unwrap(),

@@ -32,6 +32,8 @@ use crate::traces::{self, Sampling};
 const OWN: &str = "/boxoffice.v1.";
 /// The hot service. It is called directly: the router would cost each of its requests two allocations more.
 const HOT: &str = "/boxoffice.v1.InventoryService/";
+/// What operators do, which is not limited.
+const OPERATORS: &str = "/boxoffice.v1.AdminService/";
 
 /// All services, behind admission and deadlines. Cloned for each request.
 #[derive(Clone)]
@@ -110,8 +112,7 @@ impl Services {
             return Err(errors::overloaded());
         };
         let caller = self.gates.authentication.identify(request.headers_mut())?;
-        // What operators do is not limited.
-        if request.uri().path().starts_with(HOT) {
+        if !request.uri().path().starts_with(OPERATORS) {
             for key in caller.limited() {
                 self.gates.rates.admit_here(key, 1).map_err(|exceeded| self.rate_limited(&exceeded))?;
             }
@@ -134,7 +135,11 @@ impl Services {
                 return Ok(self.rate_limited(&exceeded).into_http());
             }
         }
-        self.inventory.clone().call(request).await
+        if request.uri().path().starts_with(HOT) {
+            self.inventory.clone().call(request).await
+        } else {
+            self.routes.clone().call(request.map(Body::new)).await
+        }
     }
 
     /// Begins to answer a request that was admitted.
@@ -145,12 +150,13 @@ impl Services {
             request.extensions_mut().insert(Deadline(deadline));
         }
         let request = request.map(|body| Arriving::new(body, this.gates.arrival_max));
-        let work = if !request.uri().path().starts_with(HOT) {
-            Work::Routed(Box::pin(this.routes.clone().call(request.map(Body::new))))
-        } else if this.gates.rates.is_shared() {
+        let path = request.uri().path();
+        let work = if this.gates.rates.is_shared() && path.starts_with(OWN) && !path.starts_with(OPERATORS) {
             Work::Direct(Box::pin(Arc::clone(this).ask_and_call(request)))
-        } else {
+        } else if path.starts_with(HOT) {
             Work::Direct(this.inventory.clone().call(request))
+        } else {
+            Work::Routed(Box::pin(this.routes.clone().call(request.map(Body::new))))
         };
         (work, deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline))))
     }

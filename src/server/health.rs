@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use boxoffice_proto::v1::admin_service_server::SERVICE_NAME as ADMIN;
 use boxoffice_proto::v1::inventory_service_server::SERVICE_NAME as INVENTORY;
+use boxoffice_proto::v1::waiting_room_service_server::SERVICE_NAME as WAITING_ROOM;
 use tokio::sync::Mutex;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic_health::ServingStatus;
@@ -116,7 +117,7 @@ impl Health {
         self.engine.metrics().set_serving(serving);
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
         // The empty name stands for the server as a whole.
-        for service in ["", INVENTORY, ADMIN] {
+        for service in ["", INVENTORY, ADMIN, WAITING_ROOM] {
             self.reporter.set_service_status(service, status).await;
         }
     }

@@ -3,11 +3,12 @@
 use super::{Result, StoreError, Totals, json};
 use crate::domain::{
     Actor, Allocation, AllocationId, Duration, Event, EventConfig, EventId, EventView, InvalidId, JournalEntry,
-    JournalKind, OrderRef, OwnerId, OwnerUnits, Reservation, ReservationId, SalesState, State, Timestamp,
+    JournalKind, OnLoss, OrderRef, OwnerId, OwnerUnits, Reservation, ReservationId, SalesState, State, Timestamp,
+    WaitingRoom,
 };
 
 /// How many columns [`Columns::event`] reads.
-const EVENT_COLUMNS: usize = 13;
+const EVENT_COLUMNS: usize = 18;
 
 /// A row of a database.
 pub(super) trait Cells {
@@ -80,7 +81,7 @@ impl<'r> Columns<'r> {
 
     pub(super) fn event(&mut self) -> Result<Event> {
         let id = self.event_id()?;
-        let config = EventConfig {
+        let mut config = EventConfig {
             display_name: self.text()?.to_owned(),
             sales_state: self.named("sales state", SalesState::parse)?,
             on_sale_at: self.opt_int()?.map(Timestamp::from_micros),
@@ -88,16 +89,29 @@ impl<'r> Columns<'r> {
             hold_ttl_default: Duration::from_micros(self.int()?),
             hold_ttl_max: Duration::from_micros(self.int()?),
             limit_per_owner: self.opt_int()?,
+            waiting_room: None,
         };
-        Ok(Event {
-            id,
-            config,
-            last_seq: self.int()?,
-            version: self.int()?,
-            allocation_count: self.int()?,
-            has_allocation_limits: self.int()? != 0,
-            created_at: self.time()?,
-        })
+        let (last_seq, version, allocation_count) = (self.int()?, self.int()?, self.int()?);
+        let (has_allocation_limits, created_at) = (self.int()? != 0, self.time()?);
+        config.waiting_room = self.waiting_room()?;
+        Ok(Event { id, config, last_seq, version, allocation_count, has_allocation_limits, created_at })
+    }
+
+    /// Nothing where there is none.
+    pub(super) fn waiting_room(&mut self) -> Result<Option<WaitingRoom>> {
+        let (rate, inside_max) = (self.opt_int()?, self.opt_int()?);
+        let (on_loss, pass_lifetime, grace) = (self.opt_text()?, self.opt_int()?, self.opt_int()?);
+        let Some(admissions_per_second) = rate else { return Ok(None) };
+        let whole = on_loss.and_then(OnLoss::parse).zip(pass_lifetime).zip(grace);
+        let ((on_loss, pass_lifetime), grace) =
+            whole.ok_or_else(|| StoreError::Corrupt("half a waiting room".to_owned()))?;
+        Ok(Some(WaitingRoom {
+            admissions_per_second,
+            inside_max,
+            on_loss,
+            pass_lifetime: Duration::from_micros(pass_lifetime),
+            grace: Duration::from_micros(grace),
+        }))
     }
 
     pub(super) fn allocation(&mut self) -> Result<Allocation> {
@@ -180,6 +194,17 @@ pub(super) fn event_views(rows: &[impl Cells], read_at: Timestamp) -> Result<Vec
         }
     }
     Ok(views)
+}
+
+/// Events with their waiting rooms.
+pub(super) fn waiting_rooms(rows: &[impl Cells]) -> Result<Vec<(EventId, WaitingRoom)>> {
+    let mut rooms = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut columns = Columns::of(row);
+        let event = columns.event_id()?;
+        rooms.extend(columns.waiting_room()?.map(|room| (event, room)));
+    }
+    Ok(rooms)
 }
 
 /// What an owner has held or bought, from the lines of his reservations.

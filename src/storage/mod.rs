@@ -18,7 +18,7 @@ use async_trait::async_trait;
 pub use self::clock::{Clock, system_clock};
 use crate::domain::{
     Changes, EventId, EventView, JournalEntry, OwnerId, OwnerUnits, Reservation, ReservationId, Seq, Snapshot,
-    Timestamp, Wanted,
+    Timestamp, WaitingRoom, Wanted,
 };
 
 /// How the engine should run lanes on a store.
@@ -113,6 +113,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Events after `after`, in order of ids, at most `limit`, with all their allocations.
     async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Page<EventView, EventId>>;
+
+    /// The waiting rooms of the events that have one, in order of ids, at most `limit`. (A made-up store of a test has none.)
+    async fn waiting_rooms(&self, _limit: usize) -> Result<Vec<(EventId, WaitingRoom)>> {
+        Ok(Vec::new())
+    }
 
     /// The newest change's number of an event.
     async fn last_seq(&self, event: &EventId) -> Result<Option<Seq>>;

@@ -199,6 +199,12 @@ fn event_row<'a, T: Table>(mut row: Row<'a, T>, event: &Event) -> Row<'a, T> {
         .int(event.allocation_count)
         .int(i64::from(event.has_allocation_limits))
         .int(event.created_at.as_micros());
+    let room = config.waiting_room.as_ref();
+    row.opt_int(room.map(|room| room.admissions_per_second))
+        .opt_int(room.and_then(|room| room.inside_max))
+        .opt_text(room.map(|room| room.on_loss.as_str()))
+        .opt_int(room.map(|room| room.pass_lifetime.as_micros()))
+        .opt_int(room.map(|room| room.grace.as_micros()));
     row
 }
 

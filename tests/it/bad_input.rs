@@ -46,13 +46,14 @@ async fn every_call_refuses_bad_input_by_field() {
     buyers_reads(&server, &mut tried).await;
     buyers_reservations(&server, &mut tried).await;
     buyers_transitions(&server, &mut tried).await;
+    those_who_wait(&server, &mut tried).await;
     operators_edits(&server, &mut tried).await;
     operators_reads(&server, &mut tried).await;
     assert_eq!(tried.0, all_calls().iter().map(String::as_str).collect(), "each call has a row");
     assert_eq!(batches.load(Ordering::SeqCst), 0, "nothing came as far as the store");
 }
 
-/// The calls of both services, from their descriptors: a new one must get a row.
+/// The calls of all services, from their descriptors: a new one must get a row.
 pub(crate) fn all_calls() -> BTreeSet<String> {
     let files = FileDescriptorSet::decode(boxoffice_proto::FILE_DESCRIPTOR_SET).expect("descriptors").file;
     let services = files.into_iter().flat_map(|file| file.service);
@@ -124,8 +125,12 @@ async fn buyers_reservations(server: &Running, tried: &mut Tried) {
     tried.invalid(call, result, "INVALID_OWNER", &["boxoffice-owner"]);
 
     let call = "InventoryService/BatchCreateReservations";
-    let batch =
-        |requests, owners| v1::BatchCreateReservationsRequest { parent: "events/gala".into(), requests, owners };
+    let batch = |requests, owners| v1::BatchCreateReservationsRequest {
+        parent: "events/gala".into(),
+        requests,
+        owners,
+        passes: Vec::new(),
+    };
     let result = client.batch_create_reservations(by("ann", batch(Vec::new(), Vec::new()))).await;
     tried.invalid(call, result, "INVALID_REQUESTS", &["requests"]);
     let many = vec![v1::CreateReservationRequest::default(); 1_001];
@@ -181,13 +186,39 @@ async fn buyers_transitions(server: &Running, tried: &mut Tried) {
     tried.invalid("InventoryService/CancelReservation", result, "INVALID_QUANTITY", &fields);
 }
 
+async fn those_who_wait(server: &Running, tried: &mut Tried) {
+    let mut client = server.rooms();
+    let result = client.join_waiting_room(by("ann", v1::JoinWaitingRoomRequest { parent: "gala".into() })).await;
+    tried.invalid("WaitingRoomService/JoinWaitingRoom", result, "INVALID_PARENT", &["parent"]);
+    let result = client.watch_place(by("ann", v1::WatchPlaceRequest { parent: RESERVATION.into() })).await;
+    tried.invalid("WaitingRoomService/WatchPlace", result, "INVALID_PARENT", &["parent"]);
+    let result = client.leave_waiting_room(by("ann", v1::LeaveWaitingRoomRequest::default())).await;
+    tried.invalid("WaitingRoomService/LeaveWaitingRoom", result, "INVALID_PARENT", &["parent"]);
+}
+
 async fn operators_edits(server: &Running, tried: &mut Tried) {
     let mut client = server.admin();
     let mask = |path: &str| Some(FieldMask { paths: vec![path.to_owned()] });
-    let event = v1::Event { sales_state: 5, limit_per_owner: -1, ..Default::default() };
+    let waiting_room = Some(v1::WaitingRoom {
+        admissions_per_second: 100_001,
+        inside_max: -1,
+        on_loss: 3,
+        pass_lifetime: Some(Duration { seconds: 86_401, nanos: 0 }),
+        grace: Some(Duration { seconds: 0, nanos: 999_999_999 }),
+    });
+    let event = v1::Event { sales_state: 5, limit_per_owner: -1, waiting_room, ..Default::default() };
     let request = v1::CreateEventRequest { event_id: "Gala".into(), event: Some(event.clone()) };
     let result = client.create_event(request).await;
-    let fields = ["event_id", "event.sales_state", "event.limit_per_owner"];
+    let fields = [
+        "event_id",
+        "event.sales_state",
+        "event.limit_per_owner",
+        "event.waiting_room.admissions_per_second",
+        "event.waiting_room.inside_max",
+        "event.waiting_room.on_loss",
+        "event.waiting_room.pass_lifetime",
+        "event.waiting_room.grace",
+    ];
     tried.invalid("AdminService/CreateEvent", result, "INVALID_EVENT_ID", &fields);
 
     let request = v1::UpdateEventRequest { event: Some(event), update_mask: mask("create_time") };
@@ -266,6 +297,10 @@ async fn buyers_must_say_who_they_are() {
     refused.push(client.release_reservation(v1::ReleaseReservationRequest { name: name() }).await.err());
     refused.push(client.confirm_reservation(v1::ConfirmReservationRequest::default()).await.err());
     refused.push(client.cancel_reservation(v1::CancelReservationRequest::default()).await.err());
+    let mut rooms = server.rooms();
+    refused.push(rooms.join_waiting_room(v1::JoinWaitingRoomRequest::default()).await.err());
+    refused.push(rooms.watch_place(v1::WatchPlaceRequest::default()).await.err());
+    refused.push(rooms.leave_waiting_room(v1::LeaveWaitingRoomRequest::default()).await.err());
     for status in refused {
         let status = status.expect("refused");
         assert_eq!((status.code(), reason(&status).as_str()), (Code::Unauthenticated, "UNAUTHENTICATED"));

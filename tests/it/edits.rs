@@ -133,7 +133,8 @@ async fn a_batch_tells_the_outcome_of_each() {
     let requests =
         vec![request(&[("a", 4)]), request(&[("b", 6)]), request(&[("none", 1)]), request(&[]), request(&[("a", 6)])];
     let owners = ["ann", "bob", "cid", "dan", "eve"].map(str::to_owned).to_vec();
-    let batch = v1::BatchCreateReservationsRequest { parent: "events/sale".to_owned(), requests, owners };
+    let batch =
+        v1::BatchCreateReservationsRequest { parent: "events/sale".to_owned(), requests, owners, passes: Vec::new() };
     let outcomes = server.inventory().batch_create_reservations(batch).await.expect("outcomes").into_inner().outcomes;
     let told: Vec<_> = outcomes.into_iter().map(outcome).collect();
     let wanted =

@@ -59,7 +59,12 @@ fn rows(Holds([live, given_back, confirmed, sold, forced]): &Holds) -> Vec<Row> 
     let sale = || "events/sale".to_owned();
     let allocation = |capacity| v1::Allocation { capacity, ..Default::default() };
     let item = v1::CreateReservationRequest { parent: String::new(), ..wants(&new_id(), &[("floor", 1)]) };
-    let batch = v1::BatchCreateReservationsRequest { parent: sale(), requests: vec![item], owners: Vec::new() };
+    let batch = v1::BatchCreateReservationsRequest {
+        parent: sale(),
+        requests: vec![item],
+        owners: Vec::new(),
+        passes: Vec::new(),
+    };
     let ttl = Some(Duration { seconds: 60, nanos: 0 });
     let edited = |path: &str| Some(FieldMask { paths: vec![path.to_owned()] });
     let event = v1::Event { name: sale(), display_name: "Sale".to_owned(), ..Default::default() };
@@ -86,6 +91,9 @@ fn rows(Holds([live, given_back, confirmed, sold, forced]): &Holds) -> Vec<Row> 
     let other = v1::CreateEventRequest { event_id: "other".to_owned(), event: Some(v1::Event::default()) };
     let edit = v1::UpdateEventRequest { event: Some(event), update_mask: edited("display_name") };
     vec![
+        row("WaitingRoomService/JoinWaitingRoom", Buyers, &v1::JoinWaitingRoomRequest { parent: sale() }),
+        row("WaitingRoomService/WatchPlace", Buyers, &v1::WatchPlaceRequest { parent: sale() }),
+        row("WaitingRoomService/LeaveWaitingRoom", Buyers, &v1::LeaveWaitingRoomRequest { parent: sale() }),
         row("InventoryService/GetEvent", Anyone, &v1::GetEventRequest { name: sale(), consistency: 2 }),
         row("InventoryService/ListEvents", Anyone, &v1::ListEventsRequest::default()),
         row("InventoryService/WatchEvent", Anyone, &v1::WatchEventRequest { name: sale(), from_seq: 0 }),
@@ -348,6 +356,7 @@ async fn only_a_gateway_may_name_the_owners_of_a_batch() {
         parent: "events/sale".to_owned(),
         requests: vec![wants(&new_id(), &[("floor", 1)])],
         owners: vec!["ann".to_owned()],
+        passes: Vec::new(),
     };
     let mut client = guarded.server.inventory();
     for role in ["buyer", "admin"] {

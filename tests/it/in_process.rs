@@ -17,6 +17,7 @@ use boxoffice::server::{ServeError, Server, ServerConfig};
 use boxoffice::storage::{AuditReader, LaneConnection, LanePlan, Loaded, Page, Result, Store, StoreError};
 use boxoffice_proto::v1::admin_service_client::AdminServiceClient;
 use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
+use boxoffice_proto::v1::waiting_room_service_client::WaitingRoomServiceClient;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
@@ -52,6 +53,7 @@ pub(crate) fn event(id: &EventId) -> EventView {
         hold_ttl_default: HOLD_TTL_DEFAULT,
         hold_ttl_max: HOLD_TTL_LIFETIME_DEFAULT,
         limit_per_owner: None,
+        waiting_room: None,
     };
     let event = Event {
         id: id.clone(),
@@ -213,6 +215,10 @@ pub(crate) async fn start(store: Arc<dyn Store>, config: ServerConfig) -> Runnin
 impl Running {
     pub(crate) fn inventory(&self) -> InventoryServiceClient<Channel> {
         InventoryServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn rooms(&self) -> WaitingRoomServiceClient<Channel> {
+        WaitingRoomServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {

@@ -91,6 +91,7 @@ async fn a_gateways_limit_and_those_of_its_buyers_both_hold_and_batches_cost_the
             .map(|_| v1::CreateReservationRequest { parent: String::new(), ..wants(&new_id(), &[("floor", 1)]) })
             .collect(),
         owners: owners.iter().map(|owner| (*owner).to_owned()).collect(),
+        ..Default::default()
     };
     let outcomes =
         inventory.batch_create_reservations(sent_by(&shop, batch(&["ann", "ann", "ann", "ann", "bob"]))).await;

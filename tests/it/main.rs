@@ -45,4 +45,5 @@ mod tls;
 mod tokens;
 mod traces;
 mod verify;
+mod waiting_room;
 mod watchers;

@@ -113,7 +113,8 @@ impl BatchReserve {
         let made: Vec<_> = (0..self.items).map(|_| (self.names.id(), self.names.owner())).collect();
         let requests = made.iter().map(|(id, _)| reserve_one(&self.event, *id)).collect();
         let owners = made.iter().map(|(_, owner)| owner.clone()).collect();
-        let request = BatchCreateReservationsRequest { parent: self.event.name.clone(), requests, owners };
+        let request =
+            BatchCreateReservationsRequest { parent: self.event.name.clone(), requests, owners, passes: Vec::new() };
         let request = owned_by(MetadataValue::from_static("gateway"), request);
         let answer = self.client.batch_create_reservations(request).await.context("a batch failed")?.into_inner();
         ensure!(answer.outcomes.len() == self.items, "{} outcomes came for {}", answer.outcomes.len(), self.items);

@@ -16,6 +16,7 @@ mod show;
 mod transfer;
 mod update_allocation;
 mod update_event;
+mod waiting_room;
 mod watch;
 
 use boxoffice_proto::v1::{Consistency, Event, GetEventRequest, SalesState};
@@ -78,6 +79,8 @@ enum Command {
     Cancel(sales_state::CancelArgs),
     /// Limit how much one owner may hold and buy
     SetLimit(set_limit::Args),
+    /// Give an event a waiting room, or change or close it
+    WaitingRoom(waiting_room::Args),
     /// Move capacity from one allocation to another
     Transfer(transfer::Args),
     /// List reservations of everybody, or of one owner
@@ -119,6 +122,7 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
         Command::Close(args) => sales_state::run(args, SalesState::Closed, session).await,
         Command::Cancel(args) => sales_state::run(args.edit, SalesState::Cancelled, session).await,
         Command::SetLimit(args) => set_limit::run(args, session).await,
+        Command::WaitingRoom(args) => waiting_room::run(args, session).await,
         Command::Transfer(args) => transfer::run(args, session).await,
         Command::Reservations(args) => reservations::run(args, session).await,
         Command::ForceRelease(args) => force_release::run(args, session).await,

@@ -7,6 +7,7 @@ mod csv;
 mod hostile;
 mod plan;
 mod toml;
+mod waiting_room;
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -17,6 +18,7 @@ use prost_types::{Duration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use plan::{Change, Conflicts, Plan};
+pub(crate) use waiting_room::WaitingRoomPart;
 
 use super::failure::Failure;
 use super::values;
@@ -66,6 +68,9 @@ pub(crate) struct EventPart {
     pub(crate) limit_per_owner: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) etag: Option<String>,
+    /// Last, since TOML writes tables after values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) waiting_room: Option<WaitingRoomPart>,
 }
 
 /// What it says of one allocation.
@@ -106,6 +111,7 @@ impl Document {
                 max_hold_ttl: event.max_hold_ttl_seconds.as_ref().map(|ttl| span(Some(ttl)).replace(' ', "")),
                 limit_per_owner: Some(event.limit_per_owner),
                 etag: etag(&event.etag),
+                waiting_room: Some(WaitingRoomPart::of(event.waiting_room.as_ref())),
             },
             allocations: event.allocations.iter().map(allocation).collect(),
         }
@@ -164,6 +170,7 @@ struct Settings {
     off_sale_time: Option<Option<Timestamp>>,
     default_hold_ttl: Option<Duration>,
     max_hold_ttl: Option<Duration>,
+    waiting_room: Option<Option<v1::WaitingRoom>>,
 }
 
 impl EventPart {
@@ -195,6 +202,7 @@ impl EventPart {
             off_sale_time: time("off_sale_time", &self.off_sale_time)?,
             default_hold_ttl: ttl("default_hold_ttl", &self.default_hold_ttl)?,
             max_hold_ttl: ttl("max_hold_ttl", &self.max_hold_ttl)?,
+            waiting_room: self.waiting_room.as_ref().map(WaitingRoomPart::parsed).transpose()?,
         })
     }
 }

@@ -60,11 +60,14 @@ impl Conflicts {
     }
 }
 
+/// What stands for all the fields of something that is not there yet.
+const NEW: &str = "(new)";
+
 /// What is compared of a resource: names as in the API, values as in the views.
 type Fields = Map<String, Value>;
 
 /// The fields of an event that people edit.
-const EVENT_FIELDS: [&str; 7] = [
+const EVENT_FIELDS: [&str; 8] = [
     "display_name",
     "sales_state",
     "on_sale_time",
@@ -72,6 +75,7 @@ const EVENT_FIELDS: [&str; 7] = [
     "default_hold_ttl_seconds",
     "max_hold_ttl_seconds",
     "limit_per_owner",
+    "waiting_room",
 ];
 /// The fields of an allocation that people edit. (A capacity that is being drained counts as where it goes.)
 const ALLOCATION_FIELDS: [&str; 3] = ["display_name", "capacity", "limit_per_owner"];
@@ -122,7 +126,7 @@ impl Plan {
         let read_etag = read_etag.map_err(|error| Failure::Usage(format!("{resource}: etag {error}")))?;
         let Some((mut now, etag)) = now else {
             let shall_be = Value::Object(target);
-            let (field, is) = ("(new)".to_owned(), Value::Null);
+            let (field, is) = (NEW.to_owned(), Value::Null);
             self.changes.push(Change { resource: resource.to_owned(), field, is, shall_be });
             return Ok(ETAG_OF_NOTHING.to_owned());
         };
@@ -175,20 +179,25 @@ impl Plan {
 }
 
 impl Change {
-    /// One for each field. Of something new, those that are not left at their default.
+    /// One for each field. Of something new, those that are not left at their default; of a message in a field, those that
+    /// differ.
     fn rows(&self) -> Vec<Vec<String>> {
-        let row = |field: &str, shall_be: &Value| {
-            let of = values::last_segment(&self.resource).to_owned();
-            vec![of, field.to_owned(), cell(&self.is), cell(shall_be)]
-        };
-        let Value::Object(fields) = &self.shall_be else { return vec![row(&self.field, &self.shall_be)] };
+        let of = values::last_segment(&self.resource);
+        let row =
+            |field: &str, is: &Value, shall_be: &Value| vec![of.to_owned(), field.to_owned(), cell(is), cell(shall_be)];
+        let Value::Object(fields) = &self.shall_be else { return vec![row(&self.field, &self.is, &self.shall_be)] };
+        if self.field != NEW {
+            let is = |name: &str| self.is.get(name).unwrap_or(&Value::Null);
+            let differ = fields.iter().filter(|(name, value)| is(name) != *value);
+            return differ.map(|(name, value)| row(&format!("{}.{name}", self.field), is(name), value)).collect();
+        }
         let by_default = |name: &str, value: &Value| match value {
             Value::Null => true,
             Value::String(text) => text.is_empty(),
             value => name == "limit_per_owner" && *value == json!(0),
         };
         let set = fields.iter().filter(|(name, value)| !by_default(name, value));
-        set.map(|(name, value)| row(name, value)).collect()
+        set.map(|(name, value)| row(name, &Value::Null, value)).collect()
     }
 }
 
@@ -218,6 +227,7 @@ fn event_target(document: &Document, current: Option<&v1::Event>) -> Result<v1::
     event.default_hold_ttl = settings.default_hold_ttl.or(event.default_hold_ttl);
     event.max_hold_ttl = settings.max_hold_ttl.or(event.max_hold_ttl);
     event.limit_per_owner = part.limit_per_owner.unwrap_or(event.limit_per_owner);
+    event.waiting_room = settings.waiting_room.unwrap_or(event.waiting_room);
     Ok(event)
 }
 

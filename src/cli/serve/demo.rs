@@ -34,6 +34,7 @@ pub(super) async fn make_if_empty(engine: &Engine) -> Result<bool, Failure> {
         hold_ttl_default: HOLD_TTL_DEFAULT,
         hold_ttl_max: HOLD_TTL_LIFETIME_DEFAULT,
         limit_per_owner: Some(LIMIT_PER_OWNER),
+        waiting_room: None,
     })];
     for (id, capacity) in ALLOCATIONS {
         let id = AllocationId::new(id).map_err(|error| failed(&error))?;

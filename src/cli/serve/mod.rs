@@ -21,6 +21,7 @@ use boxoffice::engine::{Board, Engine, EngineConfig};
 use boxoffice::grpc::Authentication;
 use boxoffice::redis::{Redis, RedisBoard};
 use boxoffice::server::{Server, ServerConfig};
+use boxoffice::waiting_room::{PassKeys, RedisRooms, Rooms};
 
 use super::failure::Failure;
 use logging::LogFormat;
@@ -49,6 +50,10 @@ pub(crate) struct Args {
     /// Where to serve /metrics and /healthz over plain HTTP, for monitoring; off unless given
     #[arg(long, value_name = "ADDR")]
     operations_listen: Option<SocketAddr>,
+    /// Keys of admission passes, the same for all servers: 1 to 4 secrets of at least 32 bytes in base64, one a line; the first
+    /// signs. Read again when it changes [default: a key of this process alone, which no other server and no restart knows]
+    #[arg(long, value_name = "FILE")]
+    pass_key_file: Option<PathBuf>,
     /// How lines of the log look; RUST_LOG says which there are
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -94,8 +99,11 @@ impl Args {
             true => ServerConfig::new(self.listen, Authentication::Dev),
             false => self.security.server_config(self.listen)?,
         };
+        let wrong = |error| Failure::Failed(format!("--pass-key-file: {}", in_one_line(&error)));
+        let pass_keys = self.pass_key_file.clone().map(PassKeys::load).transpose().map_err(wrong)?.map(Arc::new);
+        let shared_rooms = redis.map(|redis| Arc::new(RedisRooms::new(Arc::clone(redis))) as Arc<dyn Rooms>);
         let (operations_listen, traces) = (self.operations_listen, self.traces.sampling());
-        Ok(self.limits.apply(ServerConfig { operations_listen, traces, ..config }, redis))
+        Ok(self.limits.apply(ServerConfig { operations_listen, traces, pass_keys, shared_rooms, ..config }, redis))
     }
 }
 

@@ -20,11 +20,22 @@ pub(crate) struct EventView {
     pub(crate) default_hold_ttl_seconds: Option<Number>,
     pub(crate) max_hold_ttl_seconds: Option<Number>,
     pub(crate) limit_per_owner: i32,
+    pub(crate) waiting_room: Option<WaitingRoomView>,
     pub(crate) allocations: Vec<AllocationView>,
     pub(crate) seq: i64,
     pub(crate) etag: String,
     pub(crate) create_time: Option<String>,
     pub(crate) read_time: Option<String>,
+}
+
+/// The settings of a waiting room.
+#[derive(Debug, Serialize)]
+pub(crate) struct WaitingRoomView {
+    pub(crate) admissions_per_second: i32,
+    pub(crate) inside_max: i32,
+    pub(crate) on_loss: String,
+    pub(crate) pass_lifetime_seconds: Option<Number>,
+    pub(crate) grace_seconds: Option<Number>,
 }
 
 /// An allocation.
@@ -54,12 +65,42 @@ impl From<v1::Event> for EventView {
             default_hold_ttl_seconds: seconds(event.default_hold_ttl),
             max_hold_ttl_seconds: seconds(event.max_hold_ttl),
             limit_per_owner: event.limit_per_owner,
+            waiting_room: event.waiting_room.map(Into::into),
             allocations: event.allocations.into_iter().map(Into::into).collect(),
             seq: event.seq,
             etag: event.etag,
             create_time: time(event.create_time),
             read_time: time(event.read_time),
         }
+    }
+}
+
+impl From<v1::WaitingRoom> for WaitingRoomView {
+    fn from(room: v1::WaitingRoom) -> Self {
+        Self {
+            admissions_per_second: room.admissions_per_second,
+            inside_max: room.inside_max,
+            on_loss: enum_name(room.on_loss, "ON_LOSS_", v1::waiting_room::OnLoss::as_str_name),
+            pass_lifetime_seconds: seconds(room.pass_lifetime),
+            grace_seconds: seconds(room.grace),
+        }
+    }
+}
+
+impl WaitingRoomView {
+    /// For people.
+    fn as_text(&self) -> String {
+        let inside = match self.inside_max {
+            0 => "any number inside".to_owned(),
+            max => format!("at most {max} inside"),
+        };
+        format!(
+            "{} a second, {inside}; passes last {}, places are kept {}; {} while Redis is away",
+            self.admissions_per_second,
+            span(self.pass_lifetime_seconds.as_ref()),
+            span(self.grace_seconds.as_ref()),
+            self.on_loss
+        )
     }
 }
 
@@ -95,6 +136,7 @@ impl EventView {
                 ),
             ),
             ("limit per owner", limit(self.limit_per_owner)),
+            ("waiting room", self.waiting_room.as_ref().map_or_else(|| "none".to_owned(), WaitingRoomView::as_text)),
             ("etag", self.etag.clone()),
             ("changes so far", self.seq.to_string()),
             ("as of", moment(self.read_time.as_ref())),

@@ -3,10 +3,12 @@
 
 mod change;
 mod event;
+mod place;
 mod reservation;
 
 pub(crate) use change::{AuditView, ChangeView, DifferenceView, change_table, difference_table};
-pub(crate) use event::{AllocationView, EventView, allocation_table, event_table};
+pub(crate) use event::{AllocationView, EventView, WaitingRoomView, allocation_table, event_table};
+pub(crate) use place::PlaceView;
 pub(crate) use reservation::{ReservationView, reservation_table};
 
 use prost_types::{Duration, Timestamp};

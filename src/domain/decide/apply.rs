@@ -29,6 +29,7 @@ fn apply_all(working: &mut Working<'_>, command: &Command, id: &EventId, target:
             hold_ttl_default: Some(config.hold_ttl_default),
             hold_ttl_max: Some(config.hold_ttl_max),
             limit_per_owner: Some(config.limit_per_owner),
+            waiting_room: Some(config.waiting_room),
         };
         edit::update_event(working, command, target.expected, &patch)?;
     } else if may_be_missing(target.expected) {

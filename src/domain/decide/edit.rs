@@ -77,6 +77,7 @@ fn patched(config: &EventConfig, patch: &EventPatch) -> EventConfig {
         hold_ttl_default: patch.hold_ttl_default.unwrap_or(config.hold_ttl_default),
         hold_ttl_max: patch.hold_ttl_max.unwrap_or(config.hold_ttl_max),
         limit_per_owner: patch.limit_per_owner.unwrap_or(config.limit_per_owner),
+        waiting_room: patch.waiting_room.unwrap_or(config.waiting_room),
     }
 }
 

@@ -45,6 +45,7 @@ pub(crate) fn config() -> EventConfig {
         hold_ttl_default: TTL,
         hold_ttl_max: TTL_MAX,
         limit_per_owner: None,
+        waiting_room: None,
     }
 }
 

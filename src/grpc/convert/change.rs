@@ -52,6 +52,7 @@ fn event_edit(event: &EventId, edit: &EventEdit) -> v1::Event {
         default_hold_ttl: Some(time::duration(Duration::from_micros(edit.hold_ttl_default))),
         max_hold_ttl: Some(time::duration(Duration::from_micros(edit.hold_ttl_max))),
         limit_per_owner: limit(edit.limit_per_owner),
+        waiting_room: edit.waiting_room.as_ref().map(|edit| super::event::waiting_room(&edit.to_settings())),
         ..v1::Event::default()
     }
 }

@@ -3,7 +3,7 @@
 use boxoffice_proto::v1;
 
 use super::{etag, limit, names, time, units};
-use crate::domain::{Allocation, Event, EventConfig, EventId, EventView, SalesState};
+use crate::domain::{Allocation, Event, EventConfig, EventId, EventView, OnLoss, SalesState, WaitingRoom};
 
 /// An event with all its allocations.
 pub(in crate::grpc) fn view(view: &EventView) -> v1::Event {
@@ -40,7 +40,34 @@ pub(super) fn settings(id: &EventId, config: &EventConfig) -> v1::Event {
         etag: String::new(),
         create_time: None,
         read_time: None,
+        waiting_room: config.waiting_room.as_ref().map(waiting_room),
     }
+}
+
+/// The settings of a waiting room.
+pub(super) fn waiting_room(room: &WaitingRoom) -> v1::WaitingRoom {
+    v1::WaitingRoom {
+        admissions_per_second: units(room.admissions_per_second),
+        inside_max: limit(room.inside_max),
+        on_loss: on_loss(room.on_loss).into(),
+        pass_lifetime: Some(time::duration(room.pass_lifetime)),
+        grace: Some(time::duration(room.grace)),
+    }
+}
+
+const fn on_loss(choice: OnLoss) -> v1::waiting_room::OnLoss {
+    match choice {
+        OnLoss::Open => v1::waiting_room::OnLoss::Open,
+        OnLoss::Closed => v1::waiting_room::OnLoss::Closed,
+    }
+}
+
+/// A choice from the wire, where "not specified" stands for CLOSED; `None`: no such choice.
+pub(in crate::grpc) fn parse_on_loss(number: i32) -> Option<OnLoss> {
+    Some(match v1::waiting_room::OnLoss::try_from(number).ok()? {
+        v1::waiting_room::OnLoss::Unspecified | v1::waiting_room::OnLoss::Closed => OnLoss::Closed,
+        v1::waiting_room::OnLoss::Open => OnLoss::Open,
+    })
 }
 
 /// An allocation.
@@ -93,5 +120,15 @@ mod tests {
         assert_eq!(parse_sales_state(0), Some(SalesState::Draft));
         assert_eq!(parse_sales_state(6), None);
         assert_eq!(parse_sales_state(-1), None);
+    }
+
+    #[test]
+    fn choices_on_loss_are_read_as_they_are_written() {
+        for choice in OnLoss::ALL {
+            assert_eq!(parse_on_loss(on_loss(choice).into()), Some(choice));
+            assert_eq!(on_loss(choice).as_str_name(), format!("ON_LOSS_{}", choice.as_str()));
+        }
+        assert_eq!(parse_on_loss(0), Some(OnLoss::Closed));
+        assert_eq!(parse_on_loss(3), None);
     }
 }

@@ -10,6 +10,7 @@ pub(in crate::grpc) enum EventField {
     DefaultHoldTtl,
     MaxHoldTtl,
     LimitPerOwner,
+    WaitingRoom,
 }
 
 impl EventField {
@@ -23,6 +24,7 @@ impl EventField {
             "default_hold_ttl" => Some(Self::DefaultHoldTtl),
             "max_hold_ttl" => Some(Self::MaxHoldTtl),
             "limit_per_owner" => Some(Self::LimitPerOwner),
+            "waiting_room" => Some(Self::WaitingRoom),
             _ => None,
         }
     }

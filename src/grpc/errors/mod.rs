@@ -13,12 +13,14 @@ use std::time::Duration;
 use tonic::{Code, Status};
 
 pub(super) use self::refusal::refused;
+use super::convert::names;
 use super::details::Details;
 use super::validate::Violations;
 use crate::domain::EventId;
 use crate::engine::Failure;
 use crate::rate::Exceeded;
 use crate::storage::StoreError;
+use crate::waiting_room::Barred;
 
 /// After how long a caller should ask again when too much waits.
 const OVERLOADED_RETRY: Duration = Duration::from_millis(100);
@@ -147,7 +149,32 @@ pub(crate) fn internal() -> Status {
     Details::new(Code::Internal, "INTERNAL", "an error inside the server; it has been logged", &[]).into_status()
 }
 
-fn store_unavailable() -> Status {
+/// Why somebody may not reserve before he was let in.
+pub(super) fn barred(event: &EventId, barred: Barred) -> Status {
+    let message = match barred {
+        Barred::NoPass => "the event has a waiting room: join it, and send the pass in the metadata key boxoffice-pass",
+        Barred::Invalid => "the pass is none, or not of this owner for this event",
+        Barred::Expired => "the pass has expired: join the waiting room again",
+        Barred::Unknown => return store_unavailable(),
+    };
+    let reason = barred_reason(barred);
+    Details::new(Code::FailedPrecondition, reason, message, &[])
+        .precondition(reason, std::iter::once((names::event(event), message)))
+        .into_status()
+}
+
+/// The reason that [`barred`] names.
+pub(super) const fn barred_reason(barred: Barred) -> &'static str {
+    match barred {
+        Barred::NoPass => "WAITING_ROOM_REQUIRED",
+        Barred::Invalid => "PASS_INVALID",
+        Barred::Expired => "PASS_EXPIRED",
+        Barred::Unknown => "STORE_UNAVAILABLE",
+    }
+}
+
+/// The database does not answer.
+pub(super) fn store_unavailable() -> Status {
     let message = "the database is not available; try again with the same ids";
     Details::new(Code::Unavailable, "STORE_UNAVAILABLE", message, &[]).retry(UNAVAILABLE_RETRY).into_status()
 }

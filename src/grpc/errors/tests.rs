@@ -27,6 +27,7 @@ fn event() -> Event {
         hold_ttl_default: Span::from_secs(600),
         hold_ttl_max: Span::from_secs(3600),
         limit_per_owner: None,
+        waiting_room: None,
     };
     Event {
         id: gala(),

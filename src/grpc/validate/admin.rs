@@ -63,6 +63,7 @@ fn event_config(violations: &mut Violations, path: Path<'_>, event: v1::Event) -
         violations.add("INVALID_DEFAULT_HOLD_TTL", default_path, "must be at most max_hold_ttl");
     }
     let limit_per_owner = violations.limit_per_owner(path.field("limit_per_owner"), event.limit_per_owner);
+    let waiting_room = violations.waiting_room(path.field("waiting_room"), event.waiting_room.as_ref());
     Some(EventConfig {
         display_name: display_name?,
         sales_state: sales_state?,
@@ -71,6 +72,7 @@ fn event_config(violations: &mut Violations, path: Path<'_>, event: v1::Event) -
         hold_ttl_default: hold_ttl_default?,
         hold_ttl_max: hold_ttl_max?,
         limit_per_owner: limit_per_owner?,
+        waiting_room: waiting_room?,
     })
 }
 
@@ -119,6 +121,9 @@ fn event_patch(violations: &mut Violations, path: Path<'_>, fields: &[EventField
     }
     if has(EventField::LimitPerOwner) {
         patch.limit_per_owner = violations.limit_per_owner(path.field("limit_per_owner"), event.limit_per_owner);
+    }
+    if has(EventField::WaitingRoom) {
+        patch.waiting_room = violations.waiting_room(path.field("waiting_room"), event.waiting_room.as_ref());
     }
     if has(EventField::DisplayName) {
         patch.display_name = violations.display_name(path.field("display_name"), event.display_name);

@@ -56,19 +56,23 @@ pub(in crate::grpc) struct Batch {
     pub(in crate::grpc) event: EventId,
     pub(in crate::grpc) requests: Vec<v1::CreateReservationRequest>,
     pub(in crate::grpc) owners: Vec<String>,
+    pub(in crate::grpc) passes: Vec<String>,
 }
 
 pub(in crate::grpc) fn batch(request: v1::BatchCreateReservationsRequest) -> Result<Batch, Violations> {
     let mut violations = Violations::default();
     let event = violations.event_name("INVALID_PARENT", REQUEST.field("parent"), &request.parent);
-    let v1::BatchCreateReservationsRequest { requests, owners, .. } = request;
+    let v1::BatchCreateReservationsRequest { requests, owners, passes, .. } = request;
     if !(1..=BATCH_MAX).contains(&requests.len()) {
         violations.add("INVALID_REQUESTS", REQUEST.field("requests"), format!("must be 1 to {BATCH_MAX}"));
     }
     if !owners.is_empty() && owners.len() != requests.len() {
         violations.add("INVALID_OWNERS", REQUEST.field("owners"), "must be empty, or as many as requests");
     }
-    violations.check(event.map(|event| Batch { event, requests, owners }))
+    if !passes.is_empty() && passes.len() != requests.len() {
+        violations.add("INVALID_PASSES", REQUEST.field("passes"), "must be empty, or as many as requests");
+    }
+    violations.check(event.map(|event| Batch { event, requests, owners, passes }))
 }
 
 /// One request of a batch. Its paths are those of the request alone, as `CreateReservation` would name them.

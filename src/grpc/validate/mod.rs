@@ -9,12 +9,14 @@ mod hostile;
 mod inventory;
 #[cfg(test)]
 mod tests;
+mod waiting_room;
 
 use std::borrow::Cow;
 use std::fmt;
 
 pub(super) use self::admin::*;
 pub(super) use self::inventory::*;
+pub(super) use self::waiting_room::*;
 
 /// Most violations that are told of one request: they travel in a header, and some clients take no more than 8 KiB of them.
 const VIOLATIONS_MAX: usize = 20;

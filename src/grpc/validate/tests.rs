@@ -138,15 +138,18 @@ fn batch_fields() {
         parent: "events/gala".to_owned(),
         requests: vec![reservation(vec![line("events/gala/allocations/a", 1)])],
         owners: Vec::new(),
+        passes: Vec::new(),
     };
     expect("right", &told(batch(right.clone())), &[]);
     let none = v1::BatchCreateReservationsRequest { requests: Vec::new(), ..right.clone() };
     expect("none", &told(batch(none)), &[("requests", "INVALID_REQUESTS")]);
     let many = vec![v1::CreateReservationRequest::default(); BATCH_MAX + 1];
-    let many = v1::BatchCreateReservationsRequest { parent: String::new(), requests: many, owners: Vec::new() };
+    let many = v1::BatchCreateReservationsRequest { parent: String::new(), requests: many, ..Default::default() };
     expect("many", &told(batch(many)), &[("parent", "INVALID_PARENT"), ("requests", "INVALID_REQUESTS")]);
     let owners = v1::BatchCreateReservationsRequest { owners: vec!["ann".into(), "bob".into()], ..right.clone() };
     expect("owners", &told(batch(owners)), &[("owners", "INVALID_OWNERS")]);
+    let passes = v1::BatchCreateReservationsRequest { passes: vec![String::new(); 2], ..right.clone() };
+    expect("passes", &told(batch(passes)), &[("passes", "INVALID_PASSES")]);
 
     let event = EventId::new("gala").unwrap();
     let mut item = right.requests[0].clone();

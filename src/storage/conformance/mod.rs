@@ -109,6 +109,7 @@ fn new_event(id: &str, now: Timestamp) -> Event {
             hold_ttl_default: Duration::from_secs(600),
             hold_ttl_max: Duration::from_secs(3600),
             limit_per_owner: None,
+            waiting_room: None,
         },
         last_seq: 0,
         version: 1,

@@ -1,7 +1,7 @@
 //! What is written is read again as it was.
 
 use super::*;
-use crate::domain::{Actor, AllocationEdit, Delta, EventEdit, JournalKind, OrderRef};
+use crate::domain::{Actor, AllocationEdit, Delta, EventEdit, JournalKind, OnLoss, OrderRef, WaitingRoom};
 
 /// Text that would break SQL or JSON that is put together carelessly.
 const AWKWARD: &str = "O'Brien \"& Söhne\" \\ \u{7}\n{}[], 100 % 🎫";
@@ -19,6 +19,13 @@ pub(in crate::storage) async fn every_field_survives(backend: &mut impl Backend)
         hold_ttl_default: Duration::from_micros(1),
         hold_ttl_max: Duration::from_secs(86_400 * 30),
         limit_per_owner: Some(4),
+        waiting_room: Some(WaitingRoom {
+            admissions_per_second: 50,
+            inside_max: Some(2_000),
+            on_loss: OnLoss::Open,
+            pass_lifetime: Duration::from_secs(300),
+            grace: Duration::from_micros(60_000_001),
+        }),
     };
     event.has_allocation_limits = true;
     event.version = 7;

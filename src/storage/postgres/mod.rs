@@ -35,11 +35,13 @@ pub use self::open::{OpenError, PostgresConfig, migrate};
 use self::owner_index::{OWNER_RUN_ENTRIES, OwnerIndexer};
 use self::queries::Statement;
 use self::script::{Mode, Script};
-use super::columns::{Columns, event_views};
+use super::columns::{Columns, event_views, waiting_rooms};
 use super::{
     AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, Totals, WholeStore, limit_and_one, page,
 };
-use crate::domain::{Changes, EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp};
+use crate::domain::{
+    Changes, EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp, WaitingRoom,
+};
 
 /// Events in one batch: a transaction holds all their rows, so other servers wait for the slowest of them.
 const EVENTS_PER_BATCH_MAX: usize = 16;
@@ -255,7 +257,7 @@ fn views(rows: &[PgRow]) -> Result<Vec<EventView>> {
 }
 
 /// Where the views' rows tell the time.
-const VIEW_TIME_AT: usize = 21;
+const VIEW_TIME_AT: usize = 26;
 
 #[async_trait]
 impl Store for PostgresStore {
@@ -289,6 +291,12 @@ impl Store for PostgresStore {
         let args = [Arg::Text(after.map_or("", EventId::as_str)), Arg::Int(limit_and_one(limit))];
         let views = views(&self.rows(queries::EVENTS, &args).await?)?;
         Ok(page(views, limit, |view| view.event.id.clone()))
+    }
+
+    async fn waiting_rooms(&self, limit: usize) -> Result<Vec<(EventId, WaitingRoom)>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.rows(queries::WAITING_ROOMS, &[Arg::Int(limit)]).await?;
+        waiting_rooms(&rows)
     }
 
     async fn last_seq(&self, event: &EventId) -> Result<Option<Seq>> {

@@ -63,6 +63,7 @@ statements! {
     JOURNAL_INSERT = "journal_insert";
     EVENT = "event";
     EVENTS = "events";
+    WAITING_ROOMS = "waiting_rooms";
     LAST_SEQ = "last_seq";
     RESERVATION = "reservation";
     RESERVATIONS = "reservations";

@@ -32,11 +32,13 @@ use self::lane::Lane;
 pub use self::open::OpenError;
 use self::script::Query;
 use super::clock::{Clock, system_clock};
-use super::columns::{Columns, event_views};
+use super::columns::{Columns, event_views, waiting_rooms};
 use super::{
     AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, Totals, WholeStore, limit_and_one, page,
 };
-use crate::domain::{EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp};
+use crate::domain::{
+    EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp, WaitingRoom,
+};
 
 /// Connections that read, audits aside.
 const READERS_MAX: u32 = 4;
@@ -168,6 +170,11 @@ impl Store for SqliteStore {
         let query = sqlx::query(queries::EVENTS).bind(after).bind(now.as_micros()).bind(limit_and_one(limit));
         let views = event_views(&self.rows(query).await?, now)?;
         Ok(page(views, limit, |view| view.event.id.clone()))
+    }
+
+    async fn waiting_rooms(&self, limit: usize) -> Result<Vec<(EventId, WaitingRoom)>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        waiting_rooms(&self.rows(sqlx::query(queries::WAITING_ROOMS).bind(limit)).await?)
     }
 
     async fn last_seq(&self, event: &EventId) -> Result<Option<Seq>> {

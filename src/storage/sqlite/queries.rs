@@ -53,6 +53,7 @@ pub(super) const UPKEEP_COMPLETE: &str = sql!("upkeep_complete_run", "upkeep_adv
 
 pub(super) const EVENT: &str = sql!("event");
 pub(super) const EVENTS: &str = sql!("events");
+pub(super) const WAITING_ROOMS: &str = sql!("waiting_rooms");
 pub(super) const LAST_SEQ: &str = sql!("last_seq");
 pub(super) const RESERVATION: &str = sql!("reservation");
 pub(super) const RESERVATIONS: &str = sql!("reservations");

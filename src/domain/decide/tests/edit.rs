@@ -4,7 +4,7 @@ use crate::domain::tests::fixture::*;
 use crate::domain::tests::world::World;
 use crate::domain::{
     ALLOCATIONS_PER_EVENT_MAX, AllocationPatch, Answer, CAPACITY_MAX, CapacityMode, Current, EventConfig, EventPatch,
-    JournalKind, Refusal, SalesState, State,
+    JournalKind, OnLoss, Refusal, SalesState, State, WaitingRoom,
 };
 
 fn empty() -> World {
@@ -105,6 +105,13 @@ fn fields_can_be_cleared() {
         on_sale_at: Some(START),
         off_sale_at: Some(START.plus(secs(1))),
         limit_per_owner: Some(3),
+        waiting_room: Some(WaitingRoom {
+            admissions_per_second: 5,
+            inside_max: None,
+            on_loss: OnLoss::Open,
+            pass_lifetime: secs(60),
+            grace: secs(10),
+        }),
         ..config()
     };
     world.ok(create_event(full));
@@ -113,6 +120,7 @@ fn fields_can_be_cleared() {
         on_sale_at: Some(None),
         off_sale_at: Some(None),
         limit_per_owner: Some(None),
+        waiting_room: Some(None),
         ..EventPatch::default()
     };
     world.ok(update_event(None, clear));

@@ -9,6 +9,8 @@ expired (allocation_id, units) AS MATERIALIZED (
      GROUP BY l.key)
 SELECT e.id, e.display_name, e.sales_state, e.on_sale_at, e.off_sale_at, e.hold_ttl_default, e.hold_ttl_max,
        e.limit_per_owner, e.last_seq, e.version, e.allocation_count, e.has_allocation_limits, e.created_at,
+       e.waiting_room_rate, e.waiting_room_inside_max,
+       e.waiting_room_on_loss, e.waiting_room_pass_lifetime, e.waiting_room_grace,
        a.id, a.display_name, a.capacity, a.drain_to, a.held - coalesce(x.units, 0), a.sold, a.limit_per_owner, a.version,
        (SELECT now FROM clock)
   FROM events AS e

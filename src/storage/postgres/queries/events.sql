@@ -14,6 +14,8 @@ expired (event_id, allocation_id, units) AS MATERIALIZED (
      GROUP BY p.id, l.key)
 SELECT p.id, p.display_name, p.sales_state, p.on_sale_at, p.off_sale_at, p.hold_ttl_default, p.hold_ttl_max,
        p.limit_per_owner, p.last_seq, p.version, p.allocation_count, p.has_allocation_limits, p.created_at,
+       p.waiting_room_rate, p.waiting_room_inside_max,
+       p.waiting_room_on_loss, p.waiting_room_pass_lifetime, p.waiting_room_grace,
        a.id, a.display_name, a.capacity, a.drain_to, a.held - coalesce(x.units, 0), a.sold, a.limit_per_owner, a.version,
        (SELECT now FROM clock)
   FROM page AS p

@@ -65,6 +65,8 @@ async fn assert_by_key(connection: &mut SqliteConnection) {
             "upkeep_due" => vec!["SCAN events"],
             // Sums over all of them, a few times a minute.
             "totals" => vec!["SCAN allocations", "SCAN allocations", "SCAN allocations", "SCAN events"],
+            // Reads the events that have one, and no others.
+            "waiting_rooms" => vec!["SCAN e USING INDEX events_with_waiting_room"],
             _ => vec![],
         };
         assert_eq!(careless, known, "{name}: {steps:#?}");

@@ -1,0 +1,201 @@
+//! The way in to events that have a waiting room.
+
+use boxoffice_proto::v1;
+use boxoffice_proto::v1::place::State;
+use boxoffice_proto::v1::waiting_room_service_server::WaitingRoomService;
+use futures::stream::unfold;
+use tokio::sync::watch as signal;
+use tokio::time::Instant;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::caller::Caller;
+use super::convert::time;
+use super::watch::{Messages, Until, stopped};
+use super::watchers::WatcherPlace;
+use super::{Api, errors, validate};
+use crate::domain::{Duration, EventId, OwnerId, Reserve, Timestamp, WaitingRoom as Settings};
+use crate::engine::Consistency;
+use crate::waiting_room::{Barred, Placed};
+
+/// The metadata key of an admission pass.
+pub const PASS_KEY: &str = "boxoffice-pass";
+
+/// The service of those who wait.
+pub(crate) struct WaitingRooms(pub(crate) Api);
+
+#[async_trait]
+impl WaitingRoomService for WaitingRooms {
+    type WatchPlaceStream = Messages<v1::WatchPlaceResponse>;
+
+    async fn join_waiting_room(
+        &self,
+        request: Request<v1::JoinWaitingRoomRequest>,
+    ) -> Result<Response<v1::Place>, Status> {
+        let owner = Caller::of(&request)?.owner()?;
+        let checked = validate::waiting_room_of(&request.get_ref().parent);
+        let event = checked.map_err(|violations| errors::invalid(&violations))?;
+        join(&self.0, &event, &owner).await.map(Response::new)
+    }
+
+    async fn watch_place(
+        &self,
+        request: Request<v1::WatchPlaceRequest>,
+    ) -> Result<Response<Self::WatchPlaceStream>, Status> {
+        let caller = Caller::of(&request)?;
+        let owner = caller.owner()?;
+        let until = Until::of(&request, caller);
+        let checked = validate::waiting_room_of(&request.get_ref().parent);
+        let event = checked.map_err(|violations| errors::invalid(&violations))?;
+        let stream_place = self.0.enter_watcher(caller)?;
+        // Asked once before the stream begins, so that what is wrong is answered as by any other call.
+        let place = join(&self.0, &event, &owner).await?;
+        let watcher = Watcher {
+            api: self.0.clone(),
+            event,
+            owner,
+            until,
+            shutdown: self.0.shutdown.clone(),
+            told: None,
+            newest: Some(place),
+            _place: stream_place,
+        };
+        Ok(Response::new(Box::pin(unfold(Some(watcher), |watcher| async {
+            let mut watcher = watcher?;
+            match watcher.next().await {
+                Ok(place) => {
+                    let goes_on = place.state() == State::Waiting;
+                    let answer = v1::WatchPlaceResponse { place: Some(place) };
+                    Some((Ok(answer), goes_on.then_some(watcher)))
+                }
+                Err(status) => Some((Err(status), None)),
+            }
+        }))))
+    }
+
+    async fn leave_waiting_room(
+        &self,
+        request: Request<v1::LeaveWaitingRoomRequest>,
+    ) -> Result<Response<v1::LeaveWaitingRoomResponse>, Status> {
+        let owner = Caller::of(&request)?.owner()?;
+        let checked = validate::waiting_room_of(&request.get_ref().parent);
+        let event = checked.map_err(|violations| errors::invalid(&violations))?;
+        if let Some(settings) = settings(&self.0, &event).await? {
+            self.0.door.leave(&event, &owner, &settings).await;
+        }
+        Ok(Response::new(v1::LeaveWaitingRoomResponse {}))
+    }
+}
+
+/// One who watches his place. Each look says that he is there; between two of them nothing is held but this.
+struct Watcher {
+    api: Api,
+    event: EventId,
+    owner: OwnerId,
+    until: Until,
+    shutdown: signal::Receiver<bool>,
+    told: Option<v1::Place>,
+    newest: Option<v1::Place>,
+    _place: WatcherPlace,
+}
+
+impl Watcher {
+    /// His place, once it is another one than was told.
+    async fn next(&mut self) -> Result<v1::Place, Status> {
+        loop {
+            if *self.shutdown.borrow() {
+                return Err(errors::shutting_down());
+            }
+            self.until.check(Instant::now())?;
+            let place = match self.newest.take() {
+                Some(place) => place,
+                None => join(&self.api, &self.event, &self.owner).await?,
+            };
+            if self.told.as_ref() != Some(&place) {
+                self.told = Some(place.clone());
+                return Ok(place);
+            }
+            self.rest(&place).await;
+        }
+    }
+
+    async fn rest(&mut self, place: &v1::Place) {
+        let pause = place.poll_after.and_then(|after| std::time::Duration::try_from(after).ok()).unwrap_or_default();
+        let rest = tokio::time::sleep_until(self.until.cap(Instant::now() + pause));
+        tokio::select! {
+            () = stopped(&mut self.shutdown) => {}
+            () = rest => {}
+        }
+    }
+}
+
+/// The settings of an event's room, if it has one.
+async fn settings(api: &Api, event: &EventId) -> Result<Option<Settings>, Status> {
+    match api.door.room_of(event) {
+        Some(Some(settings)) => Ok(Some(settings)),
+        // It has none: then it must exist at least.
+        Some(None) => {
+            let view = api.engine.view(event, Consistency::Cached).await;
+            let view = view.map_err(|error| errors::read_failed(&error))?;
+            view.map(|_| None).ok_or_else(|| errors::event_not_found(event))
+        }
+        None => Err(errors::store_unavailable()),
+    }
+}
+
+async fn join(api: &Api, event: &EventId, owner: &OwnerId) -> Result<v1::Place, Status> {
+    let Some(settings) = settings(api, event).await? else { return Ok(wire(State::NotNeeded)) };
+    let span = |millis: i64| time::duration(Duration::from_micros(millis.saturating_mul(1_000)));
+    match api.door.join(event, owner, &settings).await {
+        Placed::Full => Err(errors::overloaded()),
+        Placed::Waiting { position, estimate, poll_after } => {
+            let (position, waiting) = position.unwrap_or_default();
+            Ok(v1::Place {
+                position: i64::try_from(position).unwrap_or(i64::MAX),
+                waiting_count: i64::try_from(waiting).unwrap_or(i64::MAX),
+                estimated_wait_min: estimate.min.map(span),
+                estimated_wait_max: estimate.max.map(span),
+                poll_after: Some(span(poll_after)),
+                ..wire(State::Waiting)
+            })
+        }
+        Placed::Inside { pass, until } => {
+            let until = Timestamp::from_micros(until.saturating_mul(1_000));
+            Ok(v1::Place { pass, pass_expire_time: Some(time::timestamp(until)), ..wire(State::Admitted) })
+        }
+    }
+}
+
+fn wire(state: State) -> v1::Place {
+    v1::Place { state: state.into(), ..v1::Place::default() }
+}
+
+/// The pass that came with a call. One that is no text, or of which there are several, lets nobody in.
+pub(super) fn pass_of<T>(request: &Request<T>) -> Option<String> {
+    let mut sent = request.metadata().get_all(PASS_KEY).iter();
+    let pass = sent.next()?.to_str().unwrap_or("?");
+    Some(if sent.next().is_none() { pass.to_owned() } else { "?".to_owned() })
+}
+
+impl Api {
+    /// Whether `owner` may reserve with this pass: the settings of the event decide, and no database is asked. But for one
+    /// case: a request that was granted may be repeated to hear its answer, also when the pass has expired since.
+    pub(super) async fn check_pass(
+        &self,
+        event: &EventId,
+        owner: &OwnerId,
+        reserve: &Reserve,
+        pass: Option<&str>,
+    ) -> Result<(), Status> {
+        let Err(barred) = self.door.check(event, owner, pass) else { return Ok(()) };
+        if barred == Barred::Expired {
+            let found = self.engine.store().reservation(event, &reserve.id).await;
+            let found = found.map_err(|error| errors::read_failed(&error))?;
+            if found.is_some_and(|found| found.owner == *owner) {
+                return Ok(());
+            }
+        }
+        let status = errors::barred(event, barred);
+        self.engine.metrics().refused(errors::barred_reason(barred));
+        Err(status)
+    }
+}

@@ -1,0 +1,460 @@
+//! The waiting room over the wire: in one process alone, and shared by two servers through Redis. The same must hold in both.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use boxoffice_proto::v1;
+use boxoffice_proto::v1::place::State;
+use boxoffice_proto::v1::waiting_room::OnLoss;
+use boxoffice_proto::v1::waiting_room_service_client::WaitingRoomServiceClient;
+use private_cluster::{AppendSync, Redis, RedisOptions};
+use prost_types::FieldMask;
+use tempfile::TempDir;
+use tokio::task::spawn_blocking;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+use crate::support::{Server, by, new_id, reason, wants};
+
+/// The longest that anything is waited for.
+const WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// Servers of one sale.
+struct Sale {
+    servers: Vec<Server>,
+    redis: Option<Redis>,
+    database: Option<String>,
+    files: TempDir,
+}
+
+/// Not a secret, but long enough to be one.
+const KEY: &str = "bm90IGEgc2VjcmV0LCBidXQgbG9uZyBlbm91Z2ggdG8gYmUgb25l\n";
+
+/// One server on SQLite, with the room in its memory.
+fn alone() -> Sale {
+    let files = tempfile::tempdir().expect("a directory");
+    let server = Server::start(files.path());
+    Sale { servers: vec![server], redis: None, database: None, files }
+}
+
+/// Two servers on one PostgreSQL and one Redis, which keeps what it was told.
+async fn shared() -> Sale {
+    let files = tempfile::tempdir().expect("a directory");
+    let (database, redis) = spawn_blocking(|| {
+        let database = private_cluster::fresh_database(private_cluster::shared()).expect("a database");
+        let options = RedisOptions::default().append_only(AppendSync::Always);
+        (database, Redis::start(&options).expect("Redis starts"))
+    })
+    .await
+    .expect("they start");
+    std::fs::write(files.path().join("passes"), KEY).expect("a key file");
+    let servers = (0..2).map(|_| start_on(&database, &redis, &files)).collect();
+    let sale = Sale { servers, redis: Some(redis), database: Some(database), files };
+    sale.event("probe", room(0)).await;
+    sale.until_shared("probe").await;
+    sale
+}
+
+fn start_on(database: &str, redis: &Redis, files: &TempDir) -> Server {
+    let key = files.path().join("passes");
+    let key = key.to_str().expect("a path in UTF-8");
+    Server::start_on(database, &["--redis-url", &redis.url(), "--redis-timeout", "1s", "--pass-key-file", key])
+}
+
+/// A room that lets nobody out of the line, unless it is told otherwise.
+fn room(rate: i32) -> v1::WaitingRoom {
+    v1::WaitingRoom { admissions_per_second: rate, ..v1::WaitingRoom::default() }
+}
+
+fn seconds(seconds: i64) -> Option<prost_types::Duration> {
+    Some(prost_types::Duration { seconds, nanos: 0 })
+}
+
+impl Sale {
+    async fn event(&self, id: &str, room: v1::WaitingRoom) {
+        let event =
+            v1::Event { sales_state: v1::SalesState::OnSale.into(), waiting_room: Some(room), ..v1::Event::default() };
+        let mut admin = self.servers[0].admin();
+        let create = v1::CreateEventRequest { event_id: id.to_owned(), event: Some(event) };
+        admin.create_event(create).await.expect("the event is created");
+        let allocation = Some(v1::Allocation { capacity: 100, ..v1::Allocation::default() });
+        let parent = format!("events/{id}");
+        let create = v1::CreateAllocationRequest { parent, allocation_id: "floor".to_owned(), allocation };
+        admin.create_allocation(create).await.expect("the allocation is created");
+        // The other servers learn of it by and by.
+        for server in 0..self.servers.len() {
+            until("the room is known", async || self.join(server, id, "first").await.state() == State::Waiting).await;
+            self.leave(server, id, "first").await;
+        }
+    }
+
+    /// Changes the settings, and waits until all servers must have seen it.
+    async fn change(&self, id: &str, waiting_room: Option<v1::WaitingRoom>) {
+        let event = v1::Event { name: format!("events/{id}"), waiting_room, ..v1::Event::default() };
+        let update_mask = Some(FieldMask { paths: vec!["waiting_room".to_owned()] });
+        let request = v1::UpdateEventRequest { event: Some(event), update_mask };
+        self.servers[0].admin().update_event(request).await.expect("it is changed");
+        if self.servers.len() > 1 {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    fn rooms(&self, server: usize) -> WaitingRoomServiceClient<Channel> {
+        WaitingRoomServiceClient::new(self.servers[server].channel())
+    }
+
+    async fn try_join(&self, server: usize, id: &str, owner: &str) -> Result<v1::Place, Status> {
+        let request = v1::JoinWaitingRoomRequest { parent: format!("events/{id}") };
+        let answer = self.rooms(server % self.servers.len()).join_waiting_room(by(owner, request)).await;
+        answer.map(tonic::Response::into_inner)
+    }
+
+    async fn join(&self, server: usize, id: &str, owner: &str) -> v1::Place {
+        self.try_join(server, id, owner).await.expect("an answer")
+    }
+
+    /// Joins until he is let in: right after a change, nobody is.
+    async fn admitted(&self, server: usize, id: &str, owner: &str) -> v1::Place {
+        let mut place = v1::Place::default();
+        until("he is let in", async || {
+            place = self.join(server, id, owner).await;
+            place.state() == State::Admitted
+        })
+        .await;
+        place
+    }
+
+    async fn leave(&self, server: usize, id: &str, owner: &str) {
+        let request = v1::LeaveWaitingRoomRequest { parent: format!("events/{id}") };
+        let mut rooms = self.rooms(server % self.servers.len());
+        rooms.leave_waiting_room(by(owner, request)).await.expect("he may leave");
+    }
+
+    async fn reserve(&self, server: usize, id: &str, owner: &str, pass: &str, hold: &str) -> Result<String, Status> {
+        let mut request = by(owner, wants_of(id, hold));
+        if !pass.is_empty() {
+            request.metadata_mut().insert("boxoffice-pass", pass.parse().expect("ASCII"));
+        }
+        let mut inventory = self.servers[server % self.servers.len()].inventory();
+        inventory.create_reservation(request).await.map(|answer| answer.into_inner().name)
+    }
+
+    /// Waits until all servers have found Redis.
+    async fn until_shared(&self, id: &str) {
+        for server in 0..self.servers.len() {
+            until("Redis is there", async || self.join(server, id, "probe").await.position == 1).await;
+        }
+    }
+}
+
+fn wants_of(id: &str, hold: &str) -> v1::CreateReservationRequest {
+    let line = v1::reservation::Line {
+        allocation: format!("events/{id}/allocations/floor"),
+        quantity: 1,
+        ..v1::reservation::Line::default()
+    };
+    let reservation = Some(v1::Reservation { lines: vec![line], ..v1::Reservation::default() });
+    v1::CreateReservationRequest { parent: format!("events/{id}"), reservation, ..wants(hold, &[]) }
+}
+
+async fn until(what: &str, mut check: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !check().await {
+        assert!(begun.elapsed() < WAIT_MAX, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn in_one_process() {
+    let sale = alone();
+    all(&sale).await;
+}
+
+#[tokio::test]
+async fn shared_through_redis() {
+    let sale = shared().await;
+    all(&sale).await;
+}
+
+/// At the same time, each with an event of its own.
+async fn all(sale: &Sale) {
+    tokio::join!(
+        the_order_is_exact_and_ten_tabs_are_one_place(sale),
+        places_of_those_who_vanish_are_passed_on(sale),
+        a_pass_is_good_for_its_owner_its_event_and_its_time(sale),
+        each_of_a_batch_shows_his_own_pass(sale),
+        rate_and_cap_change_live_and_the_room_can_be_turned_off(sale),
+    );
+}
+
+async fn the_order_is_exact_and_ten_tabs_are_one_place(sale: &Sale) {
+    let id = "order";
+    sale.event(id, v1::WaitingRoom { inside_max: 1, ..room(0) }).await;
+    let people: Vec<_> = (0..20).map(|n| format!("owner-{n}")).collect();
+    for (n, owner) in people.iter().enumerate() {
+        let tabs = futures::future::join_all((0..10).map(|tab| sale.join(n + tab, id, owner))).await;
+        let position = i64::try_from(n).expect("small") + 1;
+        assert!(tabs.iter().all(|place| place.position == position && place.waiting_count == position), "{tabs:?}");
+    }
+    sale.change(id, Some(v1::WaitingRoom { inside_max: 1, ..room(100_000) })).await;
+    for (n, owner) in people.iter().enumerate() {
+        // Those behind him ask first, at any server, and gain nothing by it.
+        for (ahead, other) in people[n + 1..].iter().enumerate().rev() {
+            let place = sale.join(n + ahead, id, other).await;
+            assert_eq!((place.state(), place.pass.as_str()), (State::Waiting, ""), "{other} before {owner}");
+        }
+        let place = sale.admitted(n, id, owner).await;
+        let again = sale.join(n + 1, id, owner).await;
+        assert_eq!((again.pass, again.pass_expire_time), (place.pass, place.pass_expire_time), "the same pass");
+        sale.leave(n + 1, id, owner).await;
+    }
+}
+
+async fn places_of_those_who_vanish_are_passed_on(sale: &Sale) {
+    let id = "vanish";
+    sale.event(id, v1::WaitingRoom { grace: seconds(2), ..room(0) }).await;
+    let begun = Instant::now();
+    let position = async |server, owner| sale.join(server, id, owner).await.position;
+    assert_eq!(position(0, "ann").await, 1);
+    assert_eq!(position(0, "bob").await, 2);
+    assert_eq!(position(1, "cid").await, 3);
+    let place = sale.join(0, id, "cid").await;
+    let poll = place.poll_after.expect("when to call again");
+    assert!(poll.seconds == 0 && poll.nanos <= 999_999_999, "within half of the grace time: {poll:?}");
+    // Bob only calls once more, at another server; ann not at all.
+    let mut bob = false;
+    until("ann's place is passed on", async || {
+        if !bob && begun.elapsed() > Duration::from_millis(700) {
+            assert_eq!(position(1, "bob").await, 2, "a reconnect within the grace time keeps the place");
+            bob = true;
+        }
+        position(0, "cid").await == 2
+    })
+    .await;
+    assert!(begun.elapsed() >= Duration::from_secs(2), "not before the grace time: {:?}", begun.elapsed());
+    assert_eq!(position(0, "bob").await, 1);
+    assert_eq!(position(0, "ann").await, 3, "she begins anew");
+}
+
+async fn a_pass_is_good_for_its_owner_its_event_and_its_time(sale: &Sale) {
+    let lasting = v1::WaitingRoom { pass_lifetime: seconds(1), ..room(100_000) };
+    sale.event("pass", room(0)).await;
+    sale.event("other", room(0)).await;
+    sale.change("pass", Some(lasting)).await;
+    sale.change("other", Some(room(100_000))).await;
+    let refused = async |owner: &str, pass: &str, why: &str| {
+        let status = sale.reserve(1, "pass", owner, pass, &new_id()).await.expect_err(why);
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, why), "{owner}");
+        assert!(!status.message().contains(owner));
+    };
+    refused("ann", "", "WAITING_ROOM_REQUIRED").await;
+    let elsewhere = sale.admitted(0, "other", "ann").await.pass;
+    refused("ann", &elsewhere, "PASS_INVALID").await;
+    let place = sale.admitted(0, "pass", "ann").await;
+    refused("bob", &place.pass, "PASS_INVALID").await;
+    let (head, _) = place.pass.split_at(place.pass.len() - 2);
+    refused("ann", &format!("{head}AA"), "PASS_INVALID").await;
+    refused("ann", "1.A", "PASS_INVALID").await;
+    let hold = new_id();
+    let name = sale.reserve(1, "pass", "ann", &place.pass, &hold).await.expect("her own pass");
+    until("the pass expires", async || {
+        let tried = sale.reserve(0, "pass", "ann", &place.pass, &new_id()).await;
+        tried.err().is_some_and(|status| reason(&status) == "PASS_EXPIRED")
+    })
+    .await;
+    // What was granted is still answered, and needs no pass from then on.
+    assert_eq!(sale.reserve(0, "pass", "ann", &place.pass, &hold).await.expect("the first answer"), name);
+    let mut inventory = sale.servers[0].inventory();
+    let extend = v1::ExtendReservationRequest { name: name.clone(), ttl: seconds(60) };
+    inventory.extend_reservation(by("ann", extend)).await.expect("extended");
+    let confirm = v1::ConfirmReservationRequest { name: name.clone(), order_ref: "order".into(), on_expired: 0 };
+    inventory.confirm_reservation(by("ann", confirm)).await.expect("sold");
+    inventory
+        .cancel_reservation(by("ann", v1::CancelReservationRequest { name, lines: vec![] }))
+        .await
+        .expect("refunded");
+    assert_ne!(sale.admitted(0, "pass", "ann").await.pass, place.pass);
+}
+
+async fn each_of_a_batch_shows_his_own_pass(sale: &Sale) {
+    use v1::batch_create_reservations_response::outcome::Outcome;
+    sale.event("batch", room(0)).await;
+    sale.change("batch", Some(room(100_000))).await;
+    let ann = sale.admitted(0, "batch", "ann").await.pass;
+    let batch = v1::BatchCreateReservationsRequest {
+        parent: "events/batch".to_owned(),
+        requests: (0..3).map(|_| wants_of("batch", &new_id())).collect(),
+        owners: ["ann", "bob", "cid"].map(str::to_owned).to_vec(),
+        passes: vec![ann.clone(), ann.clone(), String::new()],
+    };
+    let answer = sale.servers[0].inventory().batch_create_reservations(Request::new(batch.clone())).await;
+    let told = |answer: v1::BatchCreateReservationsResponse| {
+        let one = |outcome: v1::batch_create_reservations_response::Outcome| match outcome.outcome {
+            Some(Outcome::Reservation(reservation)) => reservation.owner,
+            Some(Outcome::Error(error)) => {
+                let details = prost::Message::encode_to_vec(&error);
+                reason(&Status::with_details(Code::from(error.code), error.message, details.into()))
+            }
+            None => String::new(),
+        };
+        answer.outcomes.into_iter().map(one).collect::<Vec<_>>()
+    };
+    let outcomes = told(answer.expect("outcomes").into_inner());
+    assert_eq!(outcomes, ["ann", "PASS_INVALID", "WAITING_ROOM_REQUIRED"]);
+    // Without owners, all are for the caller, and so is the pass of the call.
+    let own = v1::BatchCreateReservationsRequest {
+        owners: Vec::new(),
+        passes: Vec::new(),
+        requests: (0..2).map(|_| wants_of("batch", &new_id())).collect(),
+        ..batch
+    };
+    let mut request = by("ann", own);
+    request.metadata_mut().insert("boxoffice-pass", ann.parse().expect("ASCII"));
+    let answer = sale.servers[0].inventory().batch_create_reservations(request).await;
+    assert_eq!(told(answer.expect("outcomes").into_inner()), ["ann", "ann"]);
+}
+
+async fn rate_and_cap_change_live_and_the_room_can_be_turned_off(sale: &Sale) {
+    let id = "live";
+    sale.event(id, room(0)).await;
+    let mut streams = BTreeMap::new();
+    for n in 0..6_usize {
+        let request = v1::WatchPlaceRequest { parent: format!("events/{id}") };
+        let mut rooms = sale.rooms(n % sale.servers.len());
+        let mut stream = rooms.watch_place(by(&format!("owner-{n}"), request)).await.expect("a stream").into_inner();
+        let place = stream.message().await.expect("an answer").and_then(|answer| answer.place).expect("a place");
+        assert_eq!((place.state(), place.position), (State::Waiting, i64::try_from(n).expect("small") + 1));
+        assert_eq!((place.estimated_wait_min, place.estimated_wait_max), (None, None), "nobody is let in");
+        streams.insert(n, stream);
+    }
+    sale.change(id, Some(v1::WaitingRoom { inside_max: 2, ..room(100_000) })).await;
+    for n in 0..2 {
+        let mut stream = streams.remove(&n).expect("his stream");
+        let place = last(&mut stream).await;
+        assert!(place.state() == State::Admitted && !place.pass.is_empty(), "{n}: {place:?}");
+        let name = sale.reserve(n, id, &format!("owner-{n}"), &place.pass, &new_id()).await;
+        name.expect("he may buy");
+    }
+    let place = sale.join(0, id, "owner-2").await;
+    assert_eq!((place.state(), place.position), (State::Waiting, 1), "the cap holds him up");
+    sale.change(id, None).await;
+    for (n, mut stream) in streams {
+        assert_eq!(last(&mut stream).await.state(), State::NotNeeded, "{n}");
+    }
+    sale.reserve(0, id, "owner-5", "", &new_id()).await.expect("no pass is needed any more");
+    let status = sale.try_join(0, "nothing", "ann").await.expect_err("no such event");
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::NotFound, "EVENT_NOT_FOUND"));
+}
+
+/// What a stream ends with.
+async fn last(stream: &mut tonic::Streaming<v1::WatchPlaceResponse>) -> v1::Place {
+    let all = async {
+        let mut last = None;
+        while let Some(answer) = stream.message().await.expect("no error") {
+            last = answer.place;
+        }
+        last.expect("a place")
+    };
+    tokio::time::timeout(WAIT_MAX, all).await.expect("the stream ends")
+}
+
+#[tokio::test]
+async fn the_order_outlives_servers_and_redis_and_a_lost_room_is_lined_up_anew() {
+    let mut sale = shared().await;
+    let id = "restart";
+    sale.event(id, room(0)).await;
+    sale.event("open", v1::WaitingRoom { on_loss: OnLoss::Open.into(), ..room(0) }).await;
+    sale.change("open", Some(v1::WaitingRoom { on_loss: OnLoss::Open.into(), inside_max: 1, ..room(1_000) })).await;
+    let pass = sale.admitted(0, "open", "ann").await.pass;
+    assert_eq!(sale.join(0, "open", "bob").await.state(), State::Waiting, "ann is inside");
+    let people = ["a", "b", "c", "d"];
+    for owner in people {
+        sale.join(0, id, owner).await;
+    }
+    let positions = async |sale: &Sale, server| {
+        let mut positions = Vec::new();
+        for owner in people.iter().rev() {
+            positions.push(sale.join(server, id, owner).await.position);
+        }
+        positions
+    };
+    // A server ends, and another one takes its place.
+    sale.servers.remove(0).kill();
+    assert_eq!(positions(&sale, 0).await, [4, 3, 2, 1]);
+    let (database, redis) = (sale.database.as_ref().expect("one"), sale.redis.as_ref().expect("one"));
+    sale.servers.push(start_on(database, redis, &sale.files));
+    sale.until_shared("probe").await;
+    assert_eq!(positions(&sale, 1).await, [4, 3, 2, 1]);
+
+    // Redis dies. Nobody new is let in, or by each server alone, as the event wants it; who has a pass buys on.
+    let redis = sale.redis.as_ref().expect("one");
+    redis.kill().expect("it runs");
+    until("the position is not known", async || sale.join(0, id, "a").await.position == 0).await;
+    assert_eq!(sale.join(1, id, "new").await.state(), State::Waiting);
+    until("bob is let in", async || sale.join(0, "open", "bob").await.state() == State::Admitted).await;
+    sale.reserve(0, "open", "ann", &pass, &new_id()).await.expect("ann has a pass");
+    redis.start_again().expect("it starts");
+    sale.until_shared("probe").await;
+    assert_eq!(positions(&sale, 1).await, [4, 3, 2, 1], "it had written down the order");
+
+    // All that is in Redis is lost. Whoever asks first is first again.
+    flush(redis);
+    assert_eq!(sale.join(0, id, "d").await.position, 1);
+    assert_eq!(positions(&sale, 0).await, [1, 2, 3, 4]);
+    sale.reserve(1, "open", "ann", &pass, &new_id()).await.expect("her pass is as good as before");
+    for server in &sale.servers {
+        assert_audit(server, "events/open").await;
+    }
+}
+
+fn flush(redis: &Redis) {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", redis.port())).expect("it listens");
+    stream.write_all(b"FLUSHALL\r\n").expect("sent");
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).expect("answered");
+    assert_eq!(&answer, b"+OK\r\n");
+}
+
+async fn assert_audit(server: &Server, event: &str) {
+    let request = v1::AuditEventRequest { name: event.to_owned() };
+    let report = server.admin().audit_event(request).await.expect("the audit runs").into_inner();
+    assert_eq!(report.differences, []);
+}
+
+#[tokio::test]
+async fn a_buyer_waits_and_buys_by_the_command_line() {
+    let sale = alone();
+    let boxoffice = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_boxoffice"));
+        command.args(arguments).args(["--server", sale.servers[0].url()]).stdin(std::process::Stdio::null());
+        let output = command.output().expect("it runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, told, _) = boxoffice(&["admin", "waiting-room", "demo", "--rate", "100", "--inside-max", "1"]);
+    assert!(code == Some(0) && told.contains("100 a second, at most 1 inside"), "{told}");
+    let (code, _, told) = boxoffice(&["buy", "demo", "floor", "1", "--owner", "ann"]);
+    assert!(code == Some(1) && told.contains("WAITING_ROOM_REQUIRED"), "{told}");
+    let (code, pass, told) = boxoffice(&["join", "demo", "--owner", "ann"]);
+    assert!(code == Some(0) && told.contains("let in, until"), "{told}");
+    let (code, told, _) = boxoffice(&["buy", "demo", "floor", "1", "--owner", "ann", "--pass", pass.trim()]);
+    assert!(code == Some(0) && told.contains("held for"), "{told}");
+    let (code, told, _) = boxoffice(&["leave", "demo", "--owner", "ann"]);
+    assert!(code == Some(0) && told.contains("left"), "{told}");
+    let (code, told, way) = boxoffice(&["buy", "demo", "floor", "1", "--owner", "bob", "--wait"]);
+    assert!(code == Some(0) && told.contains("held for") && way.contains("let in"), "{told} {way}");
+    let (code, file, _) = boxoffice(&["admin", "export", "demo"]);
+    assert!(code == Some(0) && file.contains("[event.waiting_room]"), "{file}");
+    let (code, told, _) = boxoffice(&["admin", "waiting-room", "demo", "--off"]);
+    assert!(code == Some(0) && told.contains("waiting room     none"), "{told}");
+    let path = sale.files.path().join("demo.toml");
+    // The file is older than the edit; without its etags it says what shall be.
+    let file: String = file.lines().filter(|line| !line.starts_with("etag")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&path, file).expect("written");
+    let (code, told, error) = boxoffice(&["admin", "apply", path.to_str().expect("UTF-8"), "--yes"]);
+    assert!(code == Some(0) && told.contains("waiting_room"), "{told} {error}");
+    let (_, told, _) = boxoffice(&["admin", "show", "demo"]);
+    assert!(told.contains("100 a second, at most 1 inside"), "{told}");
+}

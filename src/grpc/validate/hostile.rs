@@ -1,4 +1,4 @@
-//! Every request of both services, from bytes that nobody honest sends.
+//! Every request of all services, from bytes that nobody honest sends.
 //!
 //! Whatever decodes is taken or refused, never anything else; a refusal names fields of the request, and fits the headers of every
 //! client; what is taken says the same after it was encoded and read again.
@@ -33,7 +33,7 @@ enum Whole {
 }
 
 /// Each call, and what stands between its bytes and the engine.
-const TARGETS: [(&str, Target); 22] = [
+const TARGETS: [(&str, Target); 25] = [
     ("InventoryService/GetEvent", |bytes| one(bytes, |request| get_event(&request))),
     ("InventoryService/ListEvents", |bytes| one(bytes, |request| list_events(&request))),
     ("InventoryService/WatchEvent", |bytes| one(bytes, |request| watch_event(&request))),
@@ -45,6 +45,15 @@ const TARGETS: [(&str, Target); 22] = [
     ("InventoryService/ReleaseReservation", |bytes| one(bytes, |request| release(&request))),
     ("InventoryService/ConfirmReservation", |bytes| one(bytes, |request| confirm(&request))),
     ("InventoryService/CancelReservation", |bytes| one(bytes, |request| cancel(&request))),
+    ("WaitingRoomService/JoinWaitingRoom", |bytes| {
+        one(bytes, |request: v1::JoinWaitingRoomRequest| waiting_room_of(&request.parent))
+    }),
+    ("WaitingRoomService/WatchPlace", |bytes| {
+        one(bytes, |request: v1::WatchPlaceRequest| waiting_room_of(&request.parent))
+    }),
+    ("WaitingRoomService/LeaveWaitingRoom", |bytes| {
+        one(bytes, |request: v1::LeaveWaitingRoomRequest| waiting_room_of(&request.parent))
+    }),
     ("AdminService/CreateEvent", |bytes| one(bytes, create_event)),
     ("AdminService/UpdateEvent", |bytes| one(bytes, update_event)),
     ("AdminService/CreateAllocation", |bytes| one(bytes, create_allocation)),

@@ -7,6 +7,7 @@ mod failures;
 mod faulty;
 mod limits;
 mod queue;
+mod views;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

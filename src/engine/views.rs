@@ -24,6 +24,10 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(40);
 const KEEPER_PATIENCE: Duration = Duration::from_millis(100);
 const KEEPER_LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
+/// How long the newest view that was seen is remembered, so that nobody is shown an older one from another source: what hangs on
+/// the board may be older than what was read here while the board was away. No view is shown for nearly as long.
+const REMEMBERED: Duration = Duration::from_secs(5);
+
 /// Most events whose views are kept.
 const EVENTS_MAX: u64 = 10_000;
 
@@ -33,6 +37,7 @@ pub(super) struct Views {
     board: Option<Arc<dyn Board>>,
     herald: Arc<Herald>,
     cache: Cache<EventId, Shown>,
+    newest: moka::sync::Cache<EventId, Arc<EventView>>,
 }
 
 /// What may be shown of an event for a while. Nothing: there is no such event.
@@ -63,7 +68,8 @@ impl Expiry<EventId, Shown> for Until {
 impl Views {
     pub(super) fn new(store: Arc<dyn Store>, board: Option<Arc<dyn Board>>, herald: Arc<Herald>) -> Self {
         let cache = Cache::builder().max_capacity(EVENTS_MAX).expire_after(Until).build();
-        Self { store, board, herald, cache }
+        let newest = moka::sync::Cache::builder().max_capacity(EVENTS_MAX).time_to_live(REMEMBERED).build();
+        Self { store, board, herald, cache, newest }
     }
 
     pub(super) async fn get(&self, event: &EventId) -> Result<Option<Arc<EventView>>, Arc<StoreError>> {
@@ -80,27 +86,40 @@ impl Views {
     pub(super) async fn renew(&self, event: &EventId) -> Result<Option<(Arc<EventView>, Instant)>, StoreError> {
         let read = Instant::now();
         let view = self.store.event(event).await?.map(Arc::new);
-        self.cache.insert(event.clone(), Shown { view: view.clone(), until: read + FRESH }).await;
+        let shown = view.clone().map(|view| self.newest_of(&view));
+        self.cache.insert(event.clone(), Shown { view: shown, until: read + FRESH }).await;
         Ok(view.map(|view| (view, read)))
     }
 
     async fn find(&self, event: &EventId) -> Result<Shown, StoreError> {
         if let Some(board) = &self.board
-            && let Some(shown) = posted(&**board, event).await
+            && let Some((view, until)) = posted(&**board, event).await
+            && Arc::ptr_eq(&view, &self.newest_of(&view))
         {
-            return Ok(shown);
+            return Ok(Shown { view: Some(view), until });
         }
         let read = Instant::now();
         let view = self.store.event(event).await?.map(Arc::new);
         if let Some(view) = &view {
             self.herald.read(view, read);
         }
-        Ok(Shown { view, until: read + FRESH })
+        Ok(Shown { view: view.map(|view| self.newest_of(&view)), until: read + FRESH })
+    }
+
+    /// This view, or the one that was seen here already where that is newer. Of two readings of the same state the later one
+    /// counts, since holds lapse.
+    fn newest_of(&self, view: &Arc<EventView>) -> Arc<EventView> {
+        let age = |view: &EventView| (view.event.last_seq, view.read_at);
+        let newest = self.newest.entry_by_ref(&view.event.id).and_upsert_with(|known| match known {
+            Some(known) if age(known.value()) > age(view) => known.into_value(),
+            _ => Arc::clone(view),
+        });
+        newest.into_value()
     }
 }
 
-/// What hangs on the board. `None`: nothing that may be shown.
-async fn posted(board: &dyn Board, event: &EventId) -> Option<Shown> {
+/// What hangs on the board, and until when it may be shown. `None`: nothing that may be shown.
+async fn posted(board: &dyn Board, event: &EventId) -> Option<(Arc<EventView>, Instant)> {
     let begun = Instant::now();
     loop {
         let looked = Instant::now();
@@ -109,8 +128,7 @@ async fn posted(board: &dyn Board, event: &EventId) -> Option<Shown> {
             // Whatever the board says of it.
             let life = life.min(VIEW_LIFE);
             // An answer may have been on its way for longer than what it tells may be shown.
-            let shown = Shown { view: Some(view), until: looked + life.min(LOOK_INTERVAL) };
-            return (looked.elapsed() < life).then_some(shown);
+            return (looked.elapsed() < life).then(|| (view, looked + life.min(LOOK_INTERVAL)));
         }
         if !look.is_kept || begun.elapsed() >= KEEPER_PATIENCE {
             return None;

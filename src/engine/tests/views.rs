@@ -1,0 +1,60 @@
+//! What is shown of an event, from whatever source it comes.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::*;
+use crate::domain::{EventPatch, EventView};
+use crate::engine::{Away, Board, Consistency, Look, Posted, VIEW_LIFE};
+
+/// A board that comes back after it was away, with what hung there before.
+#[derive(Default)]
+struct OldBoard(Mutex<Option<Arc<EventView>>>);
+
+#[async_trait]
+impl Board for OldBoard {
+    fn is_up(&self) -> bool {
+        self.0.lock().unwrap().is_some()
+    }
+
+    async fn look(&self, _: &EventId) -> Result<Look, Away> {
+        let view = self.0.lock().unwrap().clone().ok_or(Away)?;
+        Ok(Look { posted: Some((view, VIEW_LIFE)), is_kept: false })
+    }
+
+    async fn post(&self, _: &EventView, _: Instant, _: std::time::Duration, _: bool) -> Result<Posted, Away> {
+        Err(Away)
+    }
+
+    fn hear(&self, _: &EventId) -> Option<watch::Receiver<Vec<u8>>> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn a_board_that_comes_back_shows_nothing_older_than_what_was_shown_meanwhile() {
+    let world = World::new().await;
+    let event = world.event("gala", 10, None).await;
+    let board = Arc::new(OldBoard::default());
+    let shared = Some(Arc::clone(&board) as Arc<dyn Board>);
+    let engine = Engine::start_with(Arc::clone(&world.engine.store), quiet(), shared).await.unwrap();
+    let look = async || engine.view(&event, Consistency::Cached).await.unwrap().unwrap();
+    let before = look().await;
+    let patch = EventPatch { sales_state: Some(SalesState::Paused), ..EventPatch::default() };
+    let pause = Action::UpdateEvent { expected: None, patch };
+    world.run(&event, by_admin(pause)).await.unwrap();
+    let begun = Instant::now();
+    while look().await.event.last_seq == before.event.last_seq {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "the change is never shown");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    *board.0.lock().unwrap() = Some(before);
+    let begun = Instant::now();
+    while begun.elapsed() < VIEW_LIFE {
+        assert_eq!(look().await.event.last_seq, world.last_seq(&event).await);
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}

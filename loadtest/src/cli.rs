@@ -82,6 +82,9 @@ pub struct Common {
     /// How many child servers share the store; with sqlite only 1
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub servers: u32,
+    /// Let the child servers share a Redis of the load test's own: what people look at, and the limits of how often they may call
+    #[arg(long)]
+    pub redis: bool,
     /// Use the server that runs at this URL (with --dev) instead of a child; it is never killed
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
@@ -141,6 +144,10 @@ pub struct LoadArgs {
     /// Operators who change capacities in mid-sale
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
     pub operators: Option<u32>,
+    /// People who only look: half of them ask again and again, half of them follow the event. What they are shown is audited,
+    /// too. Without --redis 0, with it 8, unless said otherwise
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub viewers: Option<u32>,
     /// How long to wait, in seconds, for all holds to drain
     #[arg(long, default_value_t = 60)]
     pub drain_seconds: u64,

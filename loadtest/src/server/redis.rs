@@ -38,6 +38,8 @@ impl PrivateRedis {
         tokio::task::spawn_blocking(move || {
             // A replica gets what it lacks at once, rather than after five seconds in which others might want the same.
             let options = RedisOptions::default().setting("repl-diskless-sync-delay", "0");
+            // And it keeps no copy, from which it would read again what it had long ago.
+            let options = options.setting("rdb-del-sync-files", "yes");
             let primary = Redis::start(&options)?;
             let replica = with_replica.then(|| primary.replica(&options)).transpose()?;
             let servers = std::iter::once(primary).chain(replica).collect();

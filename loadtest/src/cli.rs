@@ -43,6 +43,9 @@ pub enum Scenario {
     Growth(GrowthArgs),
     /// Load a server with up to ten times of what it can serve, and see what it still serves, how soon, and in how much memory.
     Overload(OverloadArgs),
+    /// Measure what a Redis that servers share brings those who look at a sale, and what it costs those who buy, on a PostgreSQL
+    /// and a Redis of its own: against servers without one, in turns.
+    Views(ViewsArgs),
     /// Hold the same sale in the ways that people write by hand, on a PostgreSQL and a Redis of its own, and with Boxoffice:
     /// what each sells in a second, oversells, and loses when its store is killed.
     Compare(CompareArgs),
@@ -82,6 +85,9 @@ pub struct Common {
     /// How many child servers share the store; with sqlite only 1
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub servers: u32,
+    /// Let the child servers share a Redis of the load test's own: what people look at, and the limits of how often they may call
+    #[arg(long)]
+    pub redis: bool,
     /// Use the server that runs at this URL (with --dev) instead of a child; it is never killed
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
@@ -141,6 +147,10 @@ pub struct LoadArgs {
     /// Operators who change capacities in mid-sale
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
     pub operators: Option<u32>,
+    /// People who only look: half of them ask again and again, half of them follow the event. What they are shown is audited,
+    /// too. Without --redis 0, with it 8, unless said otherwise
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub viewers: Option<u32>,
     /// How long to wait, in seconds, for all holds to drain
     #[arg(long, default_value_t = 60)]
     pub drain_seconds: u64,
@@ -262,6 +272,27 @@ pub struct OverloadArgs {
     pub connections: u32,
 }
 
+/// Options of `views`. Its store, its Redis and its servers are always its own.
+#[derive(Debug, Clone, Args)]
+#[command(mut_arg("store", |store| store.default_value("postgres").hide(true)))]
+#[command(mut_arg("servers", |servers| servers.default_value("3")))]
+#[command(mut_arg("target", |target| target.hide(true)))]
+#[command(mut_arg("redis", |redis| redis.hide(true)))]
+pub struct ViewsArgs {
+    /// Options of every scenario.
+    #[command(flatten)]
+    pub common: Common,
+    /// How to measure.
+    #[command(flatten)]
+    pub pace: Pace,
+    /// Those who look, each again as soon as he was shown something
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub viewers: u32,
+    /// Reservations a second meanwhile
+    #[arg(long, value_name = "N", default_value_t = 200.0, value_parser = positive)]
+    pub sale_rate: f64,
+}
+
 /// Options of `compare`. Its stores and servers are always its own, so what says otherwise is refused, and not offered.
 #[derive(Debug, Clone, Args)]
 #[command(mut_arg("store", |store| store.default_value("postgres").hide(true)))]
@@ -304,6 +335,7 @@ impl Scenario {
             Self::Bench(args) => &args.common,
             Self::Growth(args) => &args.common,
             Self::Overload(args) => &args.common,
+            Self::Views(args) => &args.common,
             Self::Compare(args) => &args.common,
         }
     }

@@ -1,10 +1,10 @@
 //! Reads everything that the server has written down of an event.
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use boxoffice_proto::v1::audit_event_response::Difference;
 use boxoffice_proto::v1::{
-    AdminServiceListReservationsRequest, AuditEventRequest, AuditEventResponse, Change, Event, ListChangesRequest,
-    Reservation,
+    AdminServiceListReservationsRequest, Allocation, AuditEventRequest, AuditEventResponse, Change, Event,
+    ListChangesRequest, Reservation,
 };
 use uuid::Uuid;
 
@@ -116,23 +116,27 @@ fn number(event: &SaleEvent, allocation: &str) -> Result<usize> {
     event.number(allocation).with_context(|| format!("{} has no allocation {allocation}", event.name))
 }
 
-fn counters_of(names: &SaleEvent, event: &Event) -> Result<Counters> {
+/// What somebody was shown. An allocation that is not there yet has no units.
+pub fn shown_counters(names: &SaleEvent, event: &Event) -> Counters {
     let counter = |name: &String| {
-        let allocation = event.allocations.iter().find(|allocation| allocation.name == *name);
-        let allocation = allocation.with_context(|| format!("{name} is not in its event"))?;
-        Ok(Counter {
-            allocation: name.clone(),
-            capacity: allocation.capacity,
-            held: allocation.held,
-            sold: allocation.sold,
-            available: allocation.available,
-        })
+        let none = Counter { allocation: name.clone(), capacity: 0, held: 0, sold: 0, available: 0 };
+        event.allocations.iter().find(|allocation| allocation.name == *name).map_or(none, counter)
     };
-    Ok(Counters {
-        seq: event.seq,
-        read_at: event.read_time.as_ref().map_or(0, micros),
-        allocations: names.allocations.iter().map(counter).collect::<Result<_>>()?,
-    })
+    let allocations = names.allocations.iter().map(counter).collect();
+    Counters { seq: event.seq, read_at: event.read_time.as_ref().map_or(0, micros), allocations }
+}
+
+fn counter(allocation: &Allocation) -> Counter {
+    let Allocation { name, capacity, held, sold, available, .. } = allocation;
+    Counter { allocation: name.clone(), capacity: *capacity, held: *held, sold: *sold, available: *available }
+}
+
+fn counters_of(names: &SaleEvent, event: &Event) -> Result<Counters> {
+    for name in &names.allocations {
+        let is_there = event.allocations.iter().any(|allocation| allocation.name == *name);
+        ensure!(is_there, "{name} is not in its event");
+    }
+    Ok(shown_counters(names, event))
 }
 
 fn entry(event: &SaleEvent, change: &Change) -> Result<Entry> {

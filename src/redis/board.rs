@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use moka::sync::Cache;
+use redis::ToRedisArgs;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -30,7 +31,27 @@ pub struct RedisBoard {
     /// The name of this server, unlike that of any other.
     server: String,
     seen: Cache<EventId, Seen>,
+    clocks: Cache<EventId, Clock>,
 }
+
+/// The clock of the Redis that has an event (each node of a cluster has its own).
+#[derive(Clone, Copy)]
+struct Clock {
+    /// What it said, in milliseconds since 1970.
+    millis: i64,
+    /// When we heard that. It was said before.
+    heard: Instant,
+}
+
+impl Clock {
+    /// It is at least so late there now.
+    fn least(&self) -> i64 {
+        self.millis.saturating_add(i64::try_from(self.heard.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A clock that nobody knows.
+const NO_CLOCK: i64 = 0;
 
 /// The newest that hung on the board when we looked.
 #[derive(Clone)]
@@ -48,11 +69,21 @@ impl RedisBoard {
         let seen = Cache::builder().max_capacity(EVENTS_MAX).time_to_live(REMEMBERED).build();
         let (look, post) =
             (Script::new(include_str!("scripts/look.lua")), Script::new(include_str!("scripts/post.lua")));
-        Self { redis, look, post, server, seen }
+        let clocks = Cache::builder().max_capacity(EVENTS_MAX).time_to_live(REMEMBERED).build();
+        Self { redis, look, post, server, seen, clocks }
     }
 
     fn keys(&self, event: &EventId) -> [String; 4] {
         ["view", "keeper", "asked", "news"].map(|what| self.redis.key(event, what))
+    }
+
+    /// Sends a view, or asks for the time.
+    async fn send(&self, event: &EventId, keys: &[&str], args: impl ToRedisArgs) -> Result<(Posted, Clock), Away> {
+        let answer = self.redis.run(&self.post, keys, args).await;
+        let (keeps, asked, millis): (i64, i64, i64) = answer.map_err(away)?;
+        let clock = Clock { millis, heard: Instant::now() };
+        self.clocks.insert(event.clone(), clock);
+        Ok((Posted { keeps: keeps == 1, asked: asked == 1 }, clock))
     }
 
     /// The view of an answer, where it may be shown.
@@ -109,11 +140,15 @@ impl Board for RedisBoard {
             // The reading took so long that nobody may be shown it.
             return Err(Away);
         }
+        let keys = keys.each_ref().map(String::as_str);
         let times = (life, millis(VIEW_LIFE), who, millis(KEEPING));
-        let args = (view.event.last_seq, view.read_at.as_micros(), text, times);
-        let posted = self.redis.run(&self.post, &keys.each_ref().map(String::as_str), args).await;
-        let (keeps, asked): (i64, i64) = posted.map_err(away)?;
-        Ok(Posted { keeps: keeps == 1, asked: asked == 1 })
+        let clock = match self.clocks.get(event) {
+            Some(clock) => clock.least(),
+            // What comes with an unknown time is not posted, but the answer tells it.
+            None => self.send(event, &keys, (0, 0, "", &times, NO_CLOCK)).await?.1.least(),
+        };
+        let args = (view.event.last_seq, view.read_at.as_micros(), &text, &times, clock);
+        Ok(self.send(event, &keys, args).await?.0)
     }
 
     fn hear(&self, event: &EventId) -> Option<watch::Receiver<Vec<u8>>> {

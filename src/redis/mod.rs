@@ -16,7 +16,7 @@ mod tests;
 mod view;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use redis::{Cmd, ErrorKind, FromRedisValue, PushInfo, PushKind, RedisError, ServerErrorKind, ToRedisArgs};
@@ -45,6 +45,9 @@ const RECONNECT_MAX: Duration = Duration::from_secs(1);
 /// How often connections are asked whether they still work, so that a connection on which nothing is asked is not found broken
 /// only when it is needed.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long after the log has told that Redis refuses commands, or answers too late, nothing more of that kind is told.
+const TOLD_FOR: Duration = Duration::from_secs(60);
 
 /// How to use Redis.
 #[derive(Debug, Clone)]
@@ -96,6 +99,26 @@ struct Shared {
     renew: AtomicBool,
     /// Whether the log says that it is away.
     told_away: AtomicBool,
+    /// When the log told of a refusal, and of an answer that came too late.
+    told_refusal: ToldAt,
+    told_late: ToldAt,
+}
+
+/// When the log told of something that each call may meet.
+#[derive(Default)]
+struct ToldAt(Mutex<Option<Instant>>);
+
+impl ToldAt {
+    /// Whether it is time to tell it again.
+    fn is_due(&self) -> bool {
+        let now = Instant::now();
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_some_and(|at| now.saturating_duration_since(at) < TOLD_FOR) {
+            return false;
+        }
+        *told = Some(now);
+        true
+    }
 }
 
 impl Redis {
@@ -127,6 +150,8 @@ impl Redis {
             doubt,
             renew: AtomicBool::new(false),
             told_away: AtomicBool::new(false),
+            told_refusal: ToldAt::default(),
+            told_late: ToldAt::default(),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&shared).stay_connected());
@@ -181,6 +206,14 @@ impl Redis {
         self.shared.ask(key, command).await
     }
 
+    /// Somebody went on without an answer, earlier than within the time limit of a command.
+    fn was_late(&self) {
+        self.shared.metrics.count(RedisOutcome::Silent);
+        if self.shared.told_late.is_due() {
+            tracing::warn!("Redis answers too late to be waited for; for now each server holds its own limits");
+        }
+    }
+
     /// The newest message of a channel (SPUBLISH), as long as the receiver lives. It also wakes, without a new message, after
     /// the connection was lost. Messages get lost, so whoever hears must look for himself from time to time. `None`: too many
     /// channels are heard.
@@ -230,6 +263,10 @@ impl Shared {
             }
             Err(Some(error)) => {
                 self.answered(breaker, RedisOutcome::Refused);
+                // A script that it has not seen yet is sent to it at once.
+                if error.kind() != ErrorKind::Server(ServerErrorKind::NoScript) && self.told_refusal.is_due() {
+                    tracing::warn!(why = %in_one_line(&error), "Redis refuses a command; its work is done without it");
+                }
                 Err(RedisFailure::Failed(error))
             }
         }

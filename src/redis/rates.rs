@@ -38,7 +38,11 @@ impl SharedRates for RedisRates {
         match timeout(WAIT_MAX, self.redis.run::<u64>(&self.script, &[&name], arguments)).await {
             Ok(Ok(wait_micros)) if wait_micros > 0 => Err(Duration::from_micros(wait_micros)),
             // Whatever else it says, or does not, is no refusal.
-            Ok(Ok(_) | Err(_)) | Err(_) => Ok(()),
+            Ok(Ok(_) | Err(_)) => Ok(()),
+            Err(_) => {
+                self.redis.was_late();
+                Ok(())
+            }
         }
     }
 }

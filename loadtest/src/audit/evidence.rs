@@ -29,6 +29,19 @@ pub struct Evidence {
     pub held_after_drain: i32,
     /// Whether somebody bought for as long as there was anything to buy, so that all must be sold.
     pub must_be_sold_out: bool,
+    /// What those who only looked were shown.
+    pub shown: Vec<Shown>,
+    /// What came to them in an order in which it must not come, in words.
+    pub disorder: Vec<String>,
+}
+
+/// A state of the event that somebody was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// What he was shown.
+    pub counters: Counters,
+    /// How long before he asked it had been read, where he asked; negative: after that.
+    pub age: Option<Micros>,
 }
 
 /// Most units that an owner may have; 0: no limit.

@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod findings;
 mod ledger;
 mod linear;
+mod shown;
 mod story;
 mod tables;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     tables::check(evidence, &ledger, &mut findings);
     check_promises(evidence, &mut findings);
     linear::check(evidence, &ledger, &mut findings);
+    shown::check(evidence, &mut findings);
     let unknown = evidence.calls.iter().filter(|call| matches!(call.told, Told::Unknown(_))).count() as u64;
     Verdict { capacity: evidence.counters.capacity(), sold: evidence.counters.sold(), unknown, findings }
 }

@@ -1,13 +1,15 @@
-//! Faults while the load runs: servers killed and paused, a database killed, a network that loses, delays and splits.
+//! Faults while the load runs: servers killed and paused, a database killed, a network that loses, delays and splits, and all
+//! that can become of a Redis that the servers share.
 //!
 //! A scenario takes [`FaultArgs`], refuses by [`check`] what its servers cannot have, lets its clients connect to [`Fronts`]
 //! instead of to the servers, and runs a [`Storm`] beside its load.
 
 mod fronts;
 pub mod proxy;
+mod redis;
 mod storm;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
 pub use fronts::{Fronts, Imposed};
@@ -33,6 +35,18 @@ pub enum Fault {
     KillDatabase,
     /// Redis is emptied
     FlushRedis,
+    /// Redis is killed (SIGKILL), and started again, empty
+    KillRedis,
+    /// Redis is stopped where it is (SIGSTOP), and goes on after a while
+    PauseRedis,
+    /// Redis answers late for a while
+    SlowRedis,
+    /// Redis is killed, and a replica that has fallen behind takes its place
+    FailOverRedis,
+    /// Redis' memory is full for a while, and takes nothing more
+    FillRedis,
+    /// What servers keep in Redis is replaced by garbage of other types, again and again for a while
+    GarbleRedis,
 }
 
 impl Fault {
@@ -46,6 +60,12 @@ impl Fault {
             Self::Pause => "pause",
             Self::KillDatabase => "kill-database",
             Self::FlushRedis => "flush-redis",
+            Self::KillRedis => "kill-redis",
+            Self::PauseRedis => "pause-redis",
+            Self::SlowRedis => "slow-redis",
+            Self::FailOverRedis => "fail-over-redis",
+            Self::FillRedis => "fill-redis",
+            Self::GarbleRedis => "garble-redis",
         }
     }
 
@@ -53,9 +73,32 @@ impl Fault {
     const fn is_of_network(self) -> bool {
         match self {
             Self::DropReplies | Self::Delay | Self::Partition => true,
-            Self::KillServer | Self::Pause | Self::KillDatabase | Self::FlushRedis => false,
+            Self::KillServer | Self::Pause | Self::KillDatabase => false,
+            Self::FlushRedis | Self::KillRedis | Self::PauseRedis | Self::SlowRedis => false,
+            Self::FailOverRedis | Self::FillRedis | Self::GarbleRedis => false,
         }
     }
+
+    /// Whether it is done to the Redis that the servers share.
+    pub fn is_of_redis(self) -> bool {
+        Self::OF_REDIS.contains(&self)
+    }
+
+    /// All that can be done to Redis.
+    pub const OF_REDIS: [Self; 7] = [
+        Self::FlushRedis,
+        Self::KillRedis,
+        Self::PauseRedis,
+        Self::SlowRedis,
+        Self::FailOverRedis,
+        Self::FillRedis,
+        Self::GarbleRedis,
+    ];
+}
+
+/// Whether a fault of this name leaves servers without Redis for a while.
+pub fn takes_redis_away(name: &str) -> bool {
+    [Fault::KillRedis, Fault::PauseRedis, Fault::FailOverRedis].iter().any(|fault| fault.as_str() == name)
 }
 
 /// Options of scenarios in which something goes wrong.
@@ -82,7 +125,16 @@ pub fn check(faults: &[Fault], common: &Common) -> Result<()> {
                 common.target.is_none() && common.store == StoreChoice::PrivatePostgres,
                 "--faults {name} needs --store postgres: only a PostgreSQL of the load test's own can be killed"
             ),
-            Fault::FlushRedis => bail!("--faults {name} has nothing to empty: the servers under test use no Redis"),
+            Fault::FlushRedis
+            | Fault::KillRedis
+            | Fault::PauseRedis
+            | Fault::SlowRedis
+            | Fault::FailOverRedis
+            | Fault::FillRedis
+            | Fault::GarbleRedis => ensure!(
+                common.target.is_none() && common.redis,
+                "--faults {name} needs --redis: only a Redis of the load test's own can be spoiled"
+            ),
         }
         Ok(())
     })
@@ -128,7 +180,12 @@ mod tests {
             let line = format!("loadtest --faults kill-database{rest}");
             assert!(refusal(&line).contains("--faults kill-database needs --store postgres"));
         }
-        assert!(refusal("loadtest --faults flush-redis").contains("use no Redis"));
+        for fault in Fault::OF_REDIS.map(Fault::as_str) {
+            assert!(
+                refusal(&format!("loadtest --faults {fault}")).contains(&format!("--faults {fault} needs --redis"))
+            );
+            assert!(checked(&format!("loadtest --redis --faults {fault}")).is_ok());
+        }
         assert!(checked("loadtest --target http://h:1 --faults drop-replies,delay,partition").is_ok());
         assert!(checked("loadtest --faults kill-server,pause").is_ok());
     }

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -60,7 +60,7 @@ pub struct Storm {
     /// How far the load must be for each kill that is owed; the next one is the last.
     kills_at: Vec<f64>,
     calm: RangeInclusive<Duration>,
-    random: SmallRng,
+    pub(super) random: SmallRng,
 }
 
 impl Storm {
@@ -148,7 +148,17 @@ impl Storm {
             Fault::DropReplies => self.spoil(Mode::DropReplies, REPLIES_DROPPED, fronts, load).await,
             Fault::Partition => self.spoil(Mode::Partition, PARTITIONED, fronts, load).await,
             Fault::Delay => self.spoil(Mode::Delay { least: DELAY_MIN, most: DELAY_MAX }, DELAYED, fronts, load).await,
-            Fault::FlushRedis => bail!("the servers under test use no Redis"),
+            Fault::FlushRedis
+            | Fault::KillRedis
+            | Fault::PauseRedis
+            | Fault::SlowRedis
+            | Fault::FailOverRedis
+            | Fault::FillRedis
+            | Fault::GarbleRedis => {
+                let redis = servers.redis().cloned();
+                let redis = redis.ok_or_else(|| anyhow!("there is no Redis of the load test's own"))?;
+                self.strike_redis(fault, &redis, load).await
+            }
         }
     }
 
@@ -193,7 +203,7 @@ impl Storm {
     }
 
     /// Waits for a random time, or until the load is done.
-    async fn last(&mut self, length: RangeInclusive<Duration>, load: &impl Load) {
+    pub(super) async fn last(&mut self, length: RangeInclusive<Duration>, load: &impl Load) {
         let end = Instant::now() + self.random.random_range(length);
         while Instant::now() < end && load.done() < 1.0 {
             sleep(POLL.min(end - Instant::now())).await;

@@ -1,5 +1,6 @@
 //! What happened in the course of a sale, over time: what the plots show.
 
+mod felt;
 mod latencies;
 mod recorded;
 mod stock;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use crate::audit::evidence::Entry;
 use crate::clock::Micros;
 use crate::history::Call;
+pub use felt::{Felt, RISE_FELT};
 pub use latencies::Latencies;
 pub(super) use stock::thinned;
 pub(super) use traffic::round_width;
@@ -29,6 +31,8 @@ pub struct Course {
     pub traffic: Vec<Traffic>,
     /// When which fault was at work.
     pub faults: Vec<FaultMark>,
+    /// What buyers felt of each.
+    pub felt: Vec<Felt>,
     /// How long calls took.
     pub latencies: Latencies,
     /// The memory of the servers, where it was looked at.
@@ -61,6 +65,7 @@ impl Course {
             begun,
             stock: thinned(&stock::fold(journal, begun), STOCK_POINTS_MAX),
             traffic: traffic::count(calls.clone(), begun),
+            felt: felt::of(calls.clone(), &faults, begun),
             faults: faults.into_iter().map(from_begun).collect(),
             latencies: Latencies::of(calls),
             memory: Vec::new(),

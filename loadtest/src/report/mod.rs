@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod course;
+mod felt;
 mod files;
 mod html;
 mod percentiles;
@@ -223,6 +224,7 @@ impl Report {
             "baselines": self.baselines,
             "courses": self.courses,
             "latencies": self.latencies(),
+            "faults": felt::json(&felt::worst(&self.courses)),
             "violations": self.violations.iter().map(violation).collect::<Vec<_>>(),
             "facts": facts,
         })

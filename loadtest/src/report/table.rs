@@ -6,7 +6,7 @@ use tabled::settings::object::{Columns, Object as _, Rows};
 use tabled::settings::{Alignment, Style};
 
 use super::baseline::Baseline;
-use super::{AuditCounts, Measurement, Report, percentiles, words};
+use super::{AuditCounts, Measurement, Report, felt, percentiles, words};
 
 /// Prints the tables, what went wrong, and the verdict.
 pub(super) fn print(report: &Report) {
@@ -21,6 +21,10 @@ pub(super) fn print(report: &Report) {
     let latencies = report.latencies().rows();
     if !latencies.is_empty() {
         println!("{}", render(percentiles::rows(&latencies), Some(2)));
+    }
+    let felt = felt::worst(&report.courses);
+    if !felt.is_empty() {
+        println!("{}", render(felt::table(&felt), Some(1)));
     }
     if !report.measurements.is_empty() {
         println!("{}", render(measurements(&report.measurements), Some(1)));

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::Sale;
 use super::caller::Caller;
+use super::viewer::Views;
 use crate::audit::evidence::{Entry, Evidence};
 use crate::clock::time_ordered_id;
 use crate::fetch;
@@ -123,12 +124,14 @@ pub(super) async fn gather(
     calls: Vec<Call>,
     operators: Vec<OperatorCall>,
     held_after_drain: &[i32],
+    views: &mut Views,
 ) -> Result<Vec<Evidence>> {
     let (mut admin, mut inventory) = (sale.connections.admin(0), sale.connections.inventory(0));
     let mut all = Vec::with_capacity(sale.events.len());
     let mut calls = by_event(calls, sale.events.len(), |call| call.event).into_iter();
     let mut operators = by_event(operators, sale.events.len(), |call| call.event).into_iter();
-    for (event, held) in sale.events.iter().zip(held_after_drain) {
+    let (mut shown, mut disorder) = (std::mem::take(&mut views.shown), std::mem::take(&mut views.disorder));
+    for (number, (event, held)) in sale.events.iter().zip(held_after_drain).enumerate() {
         let mut journal = Vec::new();
         fetch::extend_journal(&mut admin, event, &mut journal).await?;
         let server_audit = fetch::server_audit(&mut admin, event).await?;
@@ -142,6 +145,8 @@ pub(super) async fn gather(
             limits: sale.limits,
             held_after_drain: *held,
             must_be_sold_out: true,
+            shown: shown.get_mut(number).map(std::mem::take).unwrap_or_default(),
+            disorder: disorder.get_mut(number).map(std::mem::take).unwrap_or_default(),
         });
     }
     Ok(all)

@@ -12,6 +12,7 @@ mod progress;
 mod results;
 mod round;
 pub mod soak;
+mod viewer;
 mod wire;
 
 use std::sync::Arc;
@@ -25,9 +26,10 @@ pub use arrivals::Shape;
 pub use plan::Kind;
 
 use crate::audit::evidence::Limits;
-use crate::cli::LoadArgs;
+use crate::cli::{Common, LoadArgs};
 use crate::client::Connections;
 use crate::event::SaleEvent;
+use crate::faults::Fault;
 use crate::report::Report;
 use crate::server::{Options, Servers};
 use caller::Caller;
@@ -62,11 +64,23 @@ pub async fn run(kind: Kind, args: &LoadArgs) -> Result<Report> {
     let mut results = Results::new(kind.as_str());
     for (title, plan) in rounds(kind, plan, args) {
         let sweep_interval = (!plan.swept).then_some(Duration::ZERO);
-        let mut servers = Servers::start(&args.common, Options { sweep_interval, ..Options::default() }).await?;
+        let options = Options { sweep_interval, ..options(&args.common, &plan.faults) };
+        let mut servers = Servers::start(&args.common, options).await?;
         let round = round::hold(&plan, args.common.seed, &mut servers).await?;
         results.add(title, &plan, round);
+        results.hear(&servers);
     }
     Ok(results.report())
+}
+
+/// Calls a second that each owner may make where servers share a Redis: more than anybody here makes, so that Redis is asked about
+/// each call and nobody is refused.
+const OWNER_RATE: u32 = 10_000;
+
+/// Servers that can have these faults.
+fn options(common: &Common, faults: &[Fault]) -> Options {
+    let redis_replica = faults.contains(&Fault::FailOverRedis);
+    Options { redis_replica, owner_rate: common.redis.then_some(OWNER_RATE), ..Options::default() }
 }
 
 /// The sales to hold, each with its title. Whether servers look for lapsed holds must make no difference; where expiry is what

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use super::arrivals::Shape;
 use super::habits::{DUPLICATES, EXPIRY, Habits, LIMITS, MIXED, SALE, STORM};
 use crate::audit::evidence::Limits;
-use crate::cli::LoadArgs;
+use crate::cli::{Common, LoadArgs};
 use crate::faults::{self, Fault};
 
 /// A scenario that sells.
@@ -71,6 +71,8 @@ pub(super) struct Plan {
     pub connections: u32,
     /// Operators who change capacities in mid-sale.
     pub operators: u32,
+    /// People who only look.
+    pub viewers: u32,
     /// How often a server is killed, spread over the sale.
     pub kills: u32,
     /// What else goes wrong, all the time.
@@ -81,6 +83,14 @@ pub(super) struct Plan {
     pub patience: Duration,
     /// What buyers are like.
     pub habits: &'static Habits,
+}
+
+/// People who look where servers share a Redis, unless said otherwise: it is there for them.
+const VIEWERS_WITH_REDIS: u32 = 8;
+
+/// How many look, unless said otherwise.
+pub(super) const fn viewers(common: &Common) -> u32 {
+    if common.redis { VIEWERS_WITH_REDIS } else { 0 }
 }
 
 impl Plan {
@@ -99,6 +109,7 @@ impl Plan {
             in_flight: 512,
             connections: 16,
             operators: 0,
+            viewers: 0,
             kills: 3,
             faults: Vec::new(),
             swept: true,
@@ -195,6 +206,7 @@ impl Plan {
             in_flight: args.in_flight.unwrap_or(in_flight),
             connections: args.connections,
             operators: args.operators.unwrap_or(plan.operators),
+            viewers: args.viewers.unwrap_or(viewers(&args.common)),
             kills: if args.common.target.is_some() { 0 } else { args.kills.unwrap_or(plan.kills) },
             faults: args.faults.faults.clone(),
             patience: Duration::from_secs(args.drain_seconds),

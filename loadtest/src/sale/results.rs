@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 
 use super::plan::Plan;
 use super::round::Round;
+use super::viewer::Views;
 use crate::audit;
 use crate::audit::findings::Violation;
+use crate::faults;
 use crate::history::{Call, Told};
 use crate::report::course::{Course, FaultMark};
 use crate::report::{AuditCounts, Latency, Measurement, Report, latency_histogram};
-use crate::server::Shares;
+use crate::server::{RedisLines, Servers, Shares};
 
 /// Most violations that are told in words; all are counted.
 const VIOLATIONS_MAX: usize = 50;
@@ -33,6 +35,8 @@ pub(super) struct Results {
     operator_calls: usize,
     calls: Counts,
     courses: Vec<Course>,
+    views: Views,
+    redis_lines: Vec<RedisLines>,
 }
 
 /// How many calls had which answer.
@@ -62,6 +66,15 @@ impl Results {
             operator_calls: 0,
             calls: Counts::default(),
             courses: Vec::new(),
+            views: Views::default(),
+            redis_lines: Vec::new(),
+        }
+    }
+
+    /// Reads what the servers' logs say of Redis, before they are gone.
+    pub(super) fn hear(&mut self, servers: &Servers) {
+        if servers.redis().is_some() {
+            self.redis_lines.extend(servers.redis_lines());
         }
     }
 
@@ -86,6 +99,7 @@ impl Results {
         self.drained_after = self.drained_after.max(round.drained_after);
         self.faults.extend(round.faults);
         self.late += round.late;
+        self.views.count(&round.views);
     }
 
     fn count(&mut self, call: &Call) {
@@ -151,6 +165,24 @@ impl Results {
             let text =
                 format!("{count} times, {:.1} s in all", Duration::from_micros(micros.unsigned_abs()).as_secs_f64());
             facts.push((fault, json!(text)));
+        }
+        if self.views.looks + self.views.updates > 0 {
+            facts.push(("looks", json!(self.views.looks)));
+            facts.push(("updates_to_those_who_follow", json!(self.views.updates)));
+            facts.push(("looks_and_streams_that_failed", json!(self.views.failed)));
+            facts.push(("looks_that_went_back", json!(self.views.went_back)));
+            facts.push(("oldest_look_ms", json!(self.views.oldest / 1_000)));
+        }
+        if !self.redis_lines.is_empty() {
+            let each = |of: fn(&RedisLines) -> usize| {
+                let counts: Vec<_> = self.redis_lines.iter().map(|lines| of(lines).to_string()).collect();
+                json!(counts.join(", "))
+            };
+            let outages = self.faults.iter().filter(|mark| faults::takes_redis_away(mark.fault)).count();
+            facts.push(("redis_outages", json!(outages)));
+            facts.push(("log_lines_of_each_server_redis_is_away", each(|lines| lines.away)));
+            facts.push(("log_lines_of_each_server_redis_is_back", each(|lines| lines.back)));
+            facts.push(("log_lines_of_each_server_redis_otherwise", each(|lines| lines.other)));
         }
         if self.operator_calls > 0 {
             facts.push(("operator_calls", json!(self.operator_calls)));

@@ -13,7 +13,8 @@ use super::arrivals::Arrivals;
 use super::buyer::{Buyer, Errand};
 use super::plan::Plan;
 use super::progress::Progress;
-use super::{Sale, aftermath, operator};
+use super::viewer::Views;
+use super::{Sale, aftermath, operator, viewer};
 use crate::audit::evidence::Evidence;
 use crate::client::Connections;
 use crate::clock::{Micros, now};
@@ -37,6 +38,8 @@ pub(super) struct Round {
     pub shares: Shares,
     /// Buyers who came at a fixed time and found all places taken.
     pub late: u32,
+    /// What those who only looked were shown; the states themselves are in the evidence.
+    pub views: Views,
 }
 
 /// Puts the events on sale, lets everybody in, waits until all has drained, and gathers the evidence.
@@ -50,24 +53,25 @@ pub(super) async fn hold(plan: &Plan, seed: u64, servers: &mut Servers) -> Resul
     let mut storm = Storm::new(&plan.faults, !seed).kills(plan.kills);
     let used = CpuShares::begin(servers);
     let (begun, opening) = (now(), Instant::now());
-    let (mut calls, operators, faults) = tokio::select! {
+    let (mut calls, operators, mut views, faults) = tokio::select! {
         done = async {
             tokio::try_join!(
                 rush(&sale, plan, &progress, opening, begun),
                 operators(&sale, plan, &progress),
+                viewer::look_on(&sale, plan.viewers, &progress),
                 storm.run(servers, &fronts, &*progress),
             )
         } => done?,
-        () = progress.show() => (Vec::new(), Vec::new(), Vec::new()),
+        () = progress.show() => (Vec::new(), Vec::new(), Views::default(), Vec::new()),
     };
     let seconds = opening.elapsed().as_secs_f64();
     let shares = used.end(servers);
     let drained = aftermath::drain(&sale, plan.swept, plan.patience).await;
     let (held, drained_after) = drained.map_err(|error| servers.explain(error))?;
     calls.extend(aftermath::sell_the_rest(&sale).await.map_err(|error| servers.explain(error))?);
-    let gathered = aftermath::gather(&sale, calls, operators, &held).await;
+    let gathered = aftermath::gather(&sale, calls, operators, &held, &mut views).await;
     let evidence = gathered.map_err(|error| servers.explain(error))?;
-    Ok(Round { evidence, seconds, drained_after, faults, shares, late: progress.late() })
+    Ok(Round { evidence, seconds, drained_after, faults, shares, late: progress.late(), views })
 }
 
 /// Creates the events of a plan.

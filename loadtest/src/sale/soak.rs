@@ -11,7 +11,7 @@ use super::round;
 use crate::cli::SoakArgs;
 use crate::faults::{self, Fault};
 use crate::report::Report;
-use crate::server::{Options, Servers};
+use crate::server::Servers;
 
 /// The kinds of sales, in turn. Their number has no divisor in common with that of the faults of either store, so that each
 /// kind meets each fault.
@@ -19,8 +19,21 @@ const KINDS: [Kind; 7] =
     [Kind::Mixed, Kind::Sale, Kind::Duplicates, Kind::Mixed, Kind::Limits, Kind::Expiry, Kind::Storm];
 
 /// What goes wrong, one kind of it in each round.
-const FAULTS: [Fault; 6] =
-    [Fault::KillServer, Fault::DropReplies, Fault::Delay, Fault::Partition, Fault::Pause, Fault::KillDatabase];
+const FAULTS: [Fault; 13] = [
+    Fault::KillServer,
+    Fault::DropReplies,
+    Fault::Delay,
+    Fault::Partition,
+    Fault::Pause,
+    Fault::KillDatabase,
+    Fault::FlushRedis,
+    Fault::KillRedis,
+    Fault::PauseRedis,
+    Fault::SlowRedis,
+    Fault::FailOverRedis,
+    Fault::FillRedis,
+    Fault::GarbleRedis,
+];
 
 /// Sells until the time is over; at least one round.
 ///
@@ -28,7 +41,7 @@ const FAULTS: [Fault; 6] =
 /// Where a sale could not be held: no server, or one that died by itself.
 pub async fn run(args: &SoakArgs) -> Result<Report> {
     let possible = possible(args)?;
-    let mut servers = Servers::start(&args.common, Options::default()).await?;
+    let mut servers = Servers::start(&args.common, super::options(&args.common, &possible)).await?;
     let mut results = Results::new("soak");
     let begun = Instant::now();
     for round in 0.. {
@@ -43,6 +56,7 @@ pub async fn run(args: &SoakArgs) -> Result<Report> {
             break;
         }
     }
+    results.hear(&servers);
     Ok(results.report())
 }
 
@@ -58,6 +72,7 @@ fn possible(args: &SoakArgs) -> Result<Vec<Fault>> {
 fn plan(kind: Kind, fault: Option<Fault>, args: &SoakArgs) -> Plan {
     Plan {
         connections: args.connections,
+        viewers: super::plan::viewers(&args.common),
         kills: 0,
         faults: fault.into_iter().collect(),
         patience: Duration::from_secs(60),

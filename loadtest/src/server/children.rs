@@ -3,16 +3,20 @@
 use anyhow::{Result, anyhow};
 
 use super::database::PrivateDatabase;
+use super::home::Settings;
 use super::process::Child;
+use super::redis::PrivateRedis;
+use super::redis_log::RedisLines;
 use super::store::Store;
 use super::usage::Usage;
 use super::{Options, binary};
 use crate::cli::Common;
 
-/// At least one server on one store. The fields end in this order: no server outlives its database.
+/// At least one server on one store. The fields end in this order: no server outlives its database or its Redis.
 pub struct Children {
     servers: Vec<Child>,
     store: Store,
+    redis: Option<PrivateRedis>,
 }
 
 impl Children {
@@ -22,13 +26,19 @@ impl Children {
     /// Where there is no binary, or something does not come up.
     pub(super) async fn start(common: &Common, options: Options) -> Result<Self> {
         let store = Store::make(&common.store, common.servers, options.commit_delay).await?;
+        let redis = if common.redis { Some(PrivateRedis::start(options.redis_replica).await?) } else { None };
         let binary = binary::find(common.server_binary.as_deref())?;
-        let mut children = Self { servers: Vec::new(), store };
+        let settings = Settings {
+            database_url: store.database_url(),
+            redis_url: redis.as_ref().map(PrivateRedis::url),
+            owner_rate: options.owner_rate,
+            sweep_interval: options.sweep_interval,
+            keep: common.keep,
+        };
+        let mut children = Self { servers: Vec::new(), store, redis };
         // One after another: the first brings the tables up to date.
         for _ in 0..common.servers.max(1) {
-            let started =
-                Child::start(&binary, children.store.database_url(), options.sweep_interval, common.keep).await;
-            children.servers.push(started?);
+            children.servers.push(Child::start(&binary, settings.clone()).await?);
         }
         Ok(children)
     }
@@ -88,6 +98,16 @@ impl Children {
     /// The PostgreSQL that was started for them, if there is one.
     pub fn database(&self) -> Option<&PrivateDatabase> {
         self.store.private()
+    }
+
+    /// The Redis that was started for them, if there is one.
+    pub fn redis(&self) -> Option<&PrivateRedis> {
+        self.redis.as_ref()
+    }
+
+    /// What the log of each says of Redis.
+    pub fn redis_lines(&self) -> Vec<RedisLines> {
+        self.servers.iter().map(Child::redis_lines).collect()
     }
 
     /// The ends of their logs.

@@ -13,25 +13,41 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
+use super::redis_log::RedisLines;
+
 /// How long a server may take to come up; after a kill it may have a write-ahead log to read.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// What the line begins with by which the server says that it serves.
 const LISTENING: &str = "listening on ";
 /// Lines of the log to show when the server dies.
 const LOG_TAIL_LINES: usize = 20;
-/// The environment variable by which a server is told its database. Arguments could be read by everybody on the machine.
 /// Names the directory of the logs of a whole run of tests.
 const LOGS: &str = "BOXOFFICE_TEST_LOGS";
+/// The environment variables by which a server is told its database and its Redis. Arguments could be read by everybody on the
+/// machine.
 const DATABASE_URL: &str = "BOXOFFICE_DATABASE_URL";
+const REDIS_URL: &str = "BOXOFFICE_REDIS_URL";
+
+/// How one server is to be.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Settings {
+    /// `None`: a SQLite file in the directory.
+    pub(super) database_url: Option<String>,
+    /// `None`: it shares nothing besides.
+    pub(super) redis_url: Option<String>,
+    /// Calls a second that each owner may make; `None`: any number.
+    pub(super) owner_rate: Option<u32>,
+    /// `None`: as the server does by itself.
+    pub(super) sweep_interval: Option<Duration>,
+    /// Whether its directory stays.
+    pub(super) keep: bool,
+}
 
 /// A directory in which one server runs, and all it needs to be started. The fields end in this order: the reaper has nothing
 /// to do where the directory has gone.
 pub(super) struct Home {
     binary: PathBuf,
-    /// `None`: a SQLite file in the directory.
-    database_url: Option<String>,
-    /// `None`: as the server does by itself.
-    sweep_interval: Option<Duration>,
+    settings: Settings,
     /// Nobody else gets it while the server is down.
     port: HeldPort,
     directory: TempDir,
@@ -39,13 +55,9 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// Makes the directory; `keep`: it stays.
-    pub(super) fn make(
-        binary: &Path,
-        database_url: Option<String>,
-        sweep_interval: Option<Duration>,
-        keep: bool,
-    ) -> Result<Self> {
+    /// Makes the directory.
+    pub(super) fn make(binary: &Path, settings: Settings) -> Result<Self> {
+        let keep = settings.keep;
         let binary = binary.canonicalize().with_context(|| format!("{} cannot be found", binary.display()))?;
         let base = std::env::temp_dir().canonicalize().context("there is no place for temporary files")?;
         let mut directory = tempfile::Builder::new().prefix("boxoffice-loadtest-").tempdir_in(base)?;
@@ -54,7 +66,7 @@ impl Home {
             eprintln!("a server's own data and log stay in {}", directory.path().display());
         }
         let reaper = Reaper::start(directory.path(), &binary, keep)?;
-        Ok(Self { binary, database_url, sweep_interval, port: HeldPort::take()?, directory, _reaper: reaper })
+        Ok(Self { binary, settings, port: HeldPort::take()?, directory, _reaper: reaper })
     }
 
     /// Where it serves, the same after each restart.
@@ -83,14 +95,27 @@ impl Home {
         format!("the server's log ends with:\n  {}", tail.join("\n  "))
     }
 
+    /// What the log says of Redis.
+    pub(super) fn redis_lines(&self) -> RedisLines {
+        RedisLines::of(&String::from_utf8_lossy(&std::fs::read(self.log()).unwrap_or_default()))
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         // The reaper knows it by its directory.
         command.current_dir(self.directory.path()).args(["serve", "--dev", "--listen", &self.address()]);
-        if let Some(interval) = self.sweep_interval {
+        if let Some(interval) = self.settings.sweep_interval {
             command.arg("--sweep-interval").arg(humantime::format_duration(interval).to_string());
         }
-        match &self.database_url {
+        if let Some(rate) = self.settings.owner_rate {
+            command.arg("--owner-rate").arg(rate.to_string());
+        }
+        // What is set for the load test itself must not send its servers to a Redis that nobody named, either.
+        match &self.settings.redis_url {
+            Some(url) => command.env(REDIS_URL, url),
+            None => command.env_remove(REDIS_URL),
+        };
+        match &self.settings.database_url {
             Some(url) => command.env(DATABASE_URL, url),
             // What is set for the load test itself must not send its servers to a database that nobody named.
             None => command.arg("--data").arg(self.data()).env_remove(DATABASE_URL),

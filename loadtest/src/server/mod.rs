@@ -5,6 +5,8 @@ mod children;
 mod database;
 mod home;
 mod process;
+mod redis;
+mod redis_log;
 mod shares;
 mod store;
 mod usage;
@@ -17,6 +19,8 @@ use anyhow::{Result, ensure};
 pub use children::Children;
 pub use database::PrivateDatabase;
 pub use process::{Child, Paused};
+pub use redis::PrivateRedis;
+pub use redis_log::RedisLines;
 pub use shares::{CpuShares, Shares, cores};
 pub use store::StoreChoice;
 pub use usage::{Usage, children_cpu_seconds, generator_cpu_seconds};
@@ -30,6 +34,10 @@ pub struct Options {
     pub commit_delay: Option<Duration>,
     /// How often the servers look for holds that have lapsed; `None`: as they do by themselves; zero: never.
     pub sweep_interval: Option<Duration>,
+    /// Where they share a Redis: whether it has a replica that can take its place.
+    pub redis_replica: bool,
+    /// Calls a second that each owner may make; `None`: any number.
+    pub owner_rate: Option<u32>,
 }
 
 /// The program that child servers run: the one that was named, else the one beside ours, built if need be.
@@ -61,6 +69,7 @@ impl Servers {
             return Ok(Self::Children(Children::start(common, options).await?));
         };
         ensure!(common.servers == 1, "--target names one server; --servers {} are not at hand", common.servers);
+        ensure!(!common.redis, "--redis needs servers of the load test's own, not --target");
         ensure!(options.commit_delay.is_none(), "--commit-delay needs a server of the load test's own, not --target");
         Ok(Self::Running { url: url.clone() })
     }
@@ -89,6 +98,22 @@ impl Servers {
         match self {
             Self::Children(children) => children.database(),
             Self::Running { .. } => None,
+        }
+    }
+
+    /// The Redis that was started for them, if there is one.
+    pub fn redis(&self) -> Option<&PrivateRedis> {
+        match self {
+            Self::Children(children) => children.redis(),
+            Self::Running { .. } => None,
+        }
+    }
+
+    /// What the log of each says of Redis.
+    pub fn redis_lines(&self) -> Vec<RedisLines> {
+        match self {
+            Self::Children(children) => children.redis_lines(),
+            Self::Running { .. } => Vec::new(),
         }
     }
 

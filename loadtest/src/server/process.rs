@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::home::Home;
+use super::home::{Home, Settings};
+use super::redis_log::RedisLines;
 use super::usage::{self, Usage};
 
 /// How long a killed server may take to be gone when it is dropped.
@@ -27,13 +28,8 @@ impl Child {
     ///
     /// # Errors
     /// Where it does not come up; the error holds the end of its log.
-    pub(super) async fn start(
-        binary: &Path,
-        database_url: Option<String>,
-        sweep_interval: Option<Duration>,
-        keep: bool,
-    ) -> Result<Self> {
-        let home = Home::make(binary, database_url, sweep_interval, keep)?;
+    pub(super) async fn start(binary: &Path, settings: Settings) -> Result<Self> {
+        let home = Home::make(binary, settings)?;
         let process = home.launch().await?;
         Ok(Self { home, process, earlier_cpu_seconds: Some(0.0) })
     }
@@ -112,6 +108,11 @@ impl Child {
         bytes_in(&self.home.data())
     }
 
+    /// What its log says of Redis.
+    pub fn redis_lines(&self) -> RedisLines {
+        self.home.redis_lines()
+    }
+
     /// The end of its log, under a heading.
     pub fn log_tail(&self) -> String {
         self.home.log_tail()
@@ -173,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_killed_server_has_used_still_counts() {
-        let mut child = Child::start(Path::new(BUSY), None, None, false).await.unwrap();
+        let mut child = Child::start(Path::new(BUSY), Settings::default()).await.unwrap();
         let mut used = used_more_than(&child, 0.0).await;
         for _ in 0..2 {
             child.kill().await.unwrap();

@@ -72,10 +72,11 @@ pub(crate) fn processes(place: &Path) -> Vec<String> {
 }
 
 #[test]
-fn two_servers_on_postgres_pass_the_sale_though_they_are_killed() {
+fn two_servers_pass_the_sale_though_they_are_killed_and_whatever_becomes_of_their_redis() {
     let place = place();
-    let line = "sale --store postgres --servers 2 --kills 3 --tickets 400 --buyers 1200 --seconds 3 --hold-seconds 1 \
-                --in-flight 64 --json";
+    // Of these faults the first comes before any kill does.
+    let line = "sale --store postgres --servers 2 --redis --kills 3 --faults pause-redis,fail-over-redis,garble-redis --seed 1 \
+                --tickets 400 --buyers 1200 --seconds 3 --shape steady --hold-seconds 1 --in-flight 64 --json";
     let (file, page) = (place.path().join("sale.json"), place.path().join("sale.html"));
     let output = run(place.path(), &format!("{line} {} --html {}", file.display(), page.display()));
     assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output));
@@ -84,6 +85,11 @@ fn two_servers_on_postgres_pass_the_sale_though_they_are_killed() {
     assert_eq!(report["audit"]["sold"], 400);
     let faults = report["courses"][0]["faults"].as_array().unwrap();
     assert_eq!(faults.iter().filter(|mark| mark["fault"] == "kill-server").count(), 3);
+    assert!(faults.iter().any(|mark| mark["fault"].as_str().unwrap().ends_with("-redis")), "{faults:?}");
+    assert_eq!(report["courses"][0]["felt"].as_array().unwrap().len(), faults.len());
+    let facts = &report["facts"];
+    assert!(facts["looks"].as_u64() > Some(0) && facts["updates_to_those_who_follow"].as_u64() > Some(0), "{facts}");
+    assert_eq!(facts["log_lines_of_each_server_redis_is_away"].as_str().unwrap().split(", ").count(), 2, "{facts}");
     let (course, last) = (&report["courses"][0], &report["courses"][0]["stock"].as_array().unwrap().last().unwrap());
     assert_eq!((&last["sold"], &last["held"], &last["capacity"]), (&400.into(), &0.into(), &400.into()));
     assert_eq!(
@@ -92,6 +98,7 @@ fn two_servers_on_postgres_pass_the_sale_though_they_are_killed() {
     );
     let page = std::fs::read_to_string(&page).unwrap();
     assert!(page.ends_with("</html>") && page.contains("400 of 400 sold, none oversold"), "{page}");
+    assert!(page.contains("What buyers felt of it"), "{page}");
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(table.contains("p99.99") && table.contains("CreateReservation"), "{table}");
     let mut left = entries(place.path());
@@ -118,6 +125,17 @@ fn a_soak_goes_from_fault_to_fault() {
 }
 
 #[test]
+fn without_the_programs_of_redis_it_is_said_in_one_line() {
+    let place = place();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
+    command.args(["sale", "--redis"]).env("TMPDIR", place.path()).env("BOXOFFICE_REDIS_BIN", place.path());
+    let output = recorded(command.output().unwrap());
+    let told = stderr(&output);
+    assert_eq!((output.status.code(), told.lines().count()), (Some(2), 1), "{told}");
+    assert!(told.contains("redis-server"), "{told}");
+}
+
+#[test]
 fn the_network_loses_answers_and_nothing_else_is_lost() {
     let place = place();
     let output =
@@ -134,6 +152,9 @@ fn faults_that_these_servers_cannot_have_are_refused() {
         ("mixed --faults kill-database", "--faults kill-database needs --store postgres"),
         ("soak --target http://127.0.0.1:1 --faults pause", "--faults pause needs a server of the load test's own"),
         ("storm --shape closed --rate 5", "--shape closed knows no times"),
+        ("sale --faults kill-redis", "--faults kill-redis needs --redis"),
+        ("sale --redis --target http://127.0.0.1:1", "--redis needs servers of the load test's own"),
+        ("views --store sqlite", "views needs a PostgreSQL, a Redis and servers of its own"),
     ] {
         let output = run(place.path(), line);
         assert_eq!(output.status.code(), Some(2), "{line}");

@@ -235,7 +235,8 @@ async fn a_killed_database_comes_back_under_its_servers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_faults_together_leave_everything_whole() {
     let faults = [Fault::KillServer, Fault::DropReplies, Fault::Delay, Fault::Partition, Fault::Pause];
-    storm(" --store postgres --servers 2", &[&faults[..], &[Fault::KillDatabase]].concat()).await;
+    let more = [Fault::KillDatabase, Fault::FlushRedis, Fault::KillRedis];
+    storm(" --store postgres --servers 2 --redis", &[&faults[..], &more].concat()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,15 @@
 -- Posts the view of one event, unless a newer one hangs there, and says who is to keep it fresh.
 -- KEYS: the view, who keeps it fresh, the mark that somebody asked, the channel of news.
--- ARGV: seq, read_at, the text, its life in ms, the longest life in ms, who posts ('s:…' sells units, 'r:…' only looks), and
--- how long he keeps it fresh in ms.
--- Answers: 1 where it is on him to keep it fresh, and 1 where somebody asked lately.
+-- ARGV: seq, read_at, the text, its life in ms, the longest life in ms, who posts ('s:…' sells units, 'r:…' only looks), how
+-- long he keeps it fresh in ms, and which time it was here at least, in ms, when he sent this (0: he does not know).
+-- Answers: 1 where it is on him to keep it fresh, 1 where somebody asked lately, and the time in ms.
+-- A Redis that hung does late what it was told long ago. What has lapsed on the way is not posted, nor what may have.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local left = tonumber(ARGV[4]) - math.max(0, now - tonumber(ARGV[8]))
+if left <= 0 then
+  return {0, redis.call('EXISTS', KEYS[3]), now}
+end
 local seq, read_at = tonumber(ARGV[1]), tonumber(ARGV[2])
 local old = redis.pcall('HMGET', KEYS[1], 'seq', 'read_at', 'view')
 local life = redis.call('PTTL', KEYS[1])
@@ -20,7 +27,7 @@ if seq > old_seq or (seq == old_seq and read_at >= old_read_at) then
     redis.call('HSET', KEYS[1], 'seq', ARGV[1], 'read_at', ARGV[2], 'stamp', ARGV[1] .. '-' .. ARGV[2], 'view', ARGV[3])
     redis.pcall('SPUBLISH', KEYS[4], ARGV[1])
   end
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  redis.call('PEXPIRE', KEYS[1], left)
 end
 local keeper = redis.pcall('GET', KEYS[2])
 local garbage = type(keeper) == 'table' or (keeper and redis.call('PTTL', KEYS[2]) == -1)
@@ -32,4 +39,4 @@ if garbage or not keeper or keeper == ARGV[6] or (sells and weaker)
   redis.call('SET', KEYS[2], ARGV[6], 'PX', ARGV[7])
   keeps = 1
 end
-return {keeps, redis.call('EXISTS', KEYS[3])}
+return {keeps, redis.call('EXISTS', KEYS[3]), now}

@@ -60,6 +60,23 @@ async fn a_view_hangs_no_longer_than_it_may_be_shown() {
 }
 
 #[tokio::test]
+async fn what_a_redis_that_hung_posts_late_is_shown_no_longer_than_it_would_have_been() {
+    let private = private();
+    let redis = Arc::new(connected(&private.url()).await);
+    let board = RedisBoard::new(Arc::clone(&redis), "one".to_owned());
+    // The time there is known, so that the next one is sent at once.
+    post(&board, (1, 1, 1), true).await;
+    private.pause().unwrap();
+    board.post(&view(2, 2, 2), Instant::now(), VIEW_LIFE, true).await.expect_err("it hangs");
+    sleep(VIEW_LIFE).await;
+    private.resume().unwrap();
+    until_answered(&redis).await;
+    assert_eq!(private.tell("EXISTS test:{gala}:view").unwrap(), "0");
+    post(&board, (3, 3, 3), true).await;
+    assert_eq!(seen(&board).await, Some((3, 3, 3)));
+}
+
+#[tokio::test]
 async fn one_server_reads_for_all_and_rather_one_that_sells() {
     let private = private();
     let (one, other) = (board(&private.url(), "one").await, board(&private.url(), "other").await);

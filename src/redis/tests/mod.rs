@@ -41,6 +41,14 @@ fn event() -> EventId {
     EventId::new("gala").unwrap()
 }
 
+#[test]
+fn what_each_call_may_meet_is_told_once_in_a_while() {
+    let told = ToldAt::default();
+    assert!(told.is_due() && !told.is_due());
+    *told.0.lock().unwrap() = Instant::now().checked_sub(TOLD_FOR);
+    assert!(told.is_due() && !told.is_due());
+}
+
 #[tokio::test]
 async fn a_script_runs_whether_redis_knows_it_or_not() {
     let private = private();

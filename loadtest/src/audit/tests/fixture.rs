@@ -164,6 +164,8 @@ pub(in crate::audit) fn evidence(mut journal: Vec<Entry>, calls: Vec<Call>) -> E
         limits: Limits { per_owner: LIMIT, per_allocation: 0 },
         held_after_drain: 0,
         must_be_sold_out: true,
+        shown: Vec::new(),
+        disorder: Vec::new(),
     }
 }
 

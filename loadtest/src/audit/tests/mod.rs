@@ -4,3 +4,4 @@ mod causes;
 mod doctored;
 pub(super) mod fixture;
 mod several;
+mod shown;

@@ -125,6 +125,7 @@ fn whole(courses: &[Course]) -> Course {
         faults,
         latencies: Latencies::sum(courses.iter().map(|course| &course.latencies)),
         memory: Vec::new(),
+        felt: Vec::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::audit::findings::{Key, Violation};
 use crate::cli::{Cli, Common};
 use crate::clock::{Micros, SECOND};
 use crate::report::baseline::Baseline;
-use crate::report::course::{Course, FaultMark, Latencies, Stock, Traffic};
+use crate::report::course::{Course, FaultMark, Felt, Latencies, RISE_FELT, Stock, Traffic};
 use crate::report::{AuditCounts, Latency, Measurement, Report, Run, Target};
 
 const BEGUN: Micros = 1_900_000_000 * SECOND;
@@ -107,11 +107,28 @@ fn course(seed: u64, span: Micros, faults: usize, beyond: i64) -> Course {
             FaultMark { fault, from, to: from + random.random_range(SECOND / 10..SECOND) }
         })
         .collect();
+    let felt = faults.iter().map(|mark| felt(mark, &mut random)).collect();
     let stock = (0..400).map(|index| stock(index, span, beyond, &mut random)).collect();
     let down = |at: Micros| faults.iter().any(|fault| (fault.from..fault.to).contains(&at));
     let traffic =
         (0..95).map(|index| traffic(index * span / 95, span / 95, down(index * span / 95), &mut random)).collect();
-    Course { title: "sale".to_owned(), begun: BEGUN, stock, traffic, faults, latencies, memory: Vec::new() }
+    let title = "sale".to_owned();
+    Course { title, begun: BEGUN, stock, traffic, faults, felt, latencies, memory: Vec::new() }
+}
+
+fn felt(mark: &FaultMark, random: &mut SmallRng) -> Felt {
+    let rise = random.random_range(-200..40_000);
+    Felt {
+        fault: mark.fault,
+        from: mark.from,
+        to: mark.to,
+        calls_before: 400,
+        p99_before_us: Some(4_000),
+        calls_during: 300,
+        p99_during_us: Some(4_000 + rise),
+        rise_us: Some(rise),
+        above_us: Some(if rise > RISE_FELT { SECOND / 2 } else { 0 }),
+    }
 }
 
 fn stock(index: i64, span: Micros, beyond: i64, random: &mut SmallRng) -> Stock {

@@ -4,6 +4,7 @@ mod audit;
 mod axis;
 mod baselines;
 mod courses;
+mod felt;
 #[cfg(test)]
 mod invented;
 mod latencies;
@@ -45,6 +46,7 @@ pub(super) fn page(report: &Report, common: &Common, run: &Run) -> String {
                     (audit::violations(&report.violations))
                     (baselines::section(&report.baselines))
                     (courses::section(&report.courses))
+                    (felt::section(&report.courses))
                     (measurements::section(&report.measurements))
                     (facts(&report.facts))
                     (repeat(run))

@@ -1,0 +1,139 @@
+//! A sale at a fixed rate that as many look at as can, and how much of it reaches the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use boxoffice_proto::v1::{Consistency, GetEventRequest};
+use hdrhistogram::Histogram;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use super::fleet::Fleet;
+use crate::bench::driver::{self, Turn, Work};
+use crate::bench::work::{Reserve, reserve_one};
+use crate::cli::ViewsArgs;
+use crate::client::{Inventory, owned_by};
+use crate::event::SaleEvent;
+use crate::report::latency_histogram;
+use crate::server::PrivateDatabase;
+
+/// How long the load has been at work when the database's counters are read first. Its processes tell what they did once a second,
+/// so what is told is always of up to a second before.
+const SETTLE: Duration = Duration::from_millis(1_500);
+/// Most reservations of the sale that wait for their answers; more are not sent.
+const SALE_IN_FLIGHT_MAX: usize = 1_000;
+
+/// What one turn came to.
+#[derive(Debug)]
+pub(super) struct Watched {
+    /// Those who looked.
+    pub(super) looks: Turn,
+    /// Reservations that were granted.
+    pub(super) sales_per_s: f64,
+    /// Their p99.
+    pub(super) sale_p99_ms: f64,
+    /// Committed and rolled back, of all servers together.
+    pub(super) transactions_per_s: f64,
+}
+
+/// Holds a sale at the rate that was asked for while so many look again and again.
+///
+/// # Errors
+/// Where a look fails, or the database does not answer.
+pub(super) async fn watched_sale(fleet: &mut Fleet, database: &PrivateDatabase, args: &ViewsArgs) -> Result<Watched> {
+    let length = Duration::from_secs_f64(args.pace.seconds);
+    let in_all = SETTLE + length;
+    let look = |task| Look { client: fleet.connections.inventory(task), event: fleet.event.clone() };
+    let looks = (0..args.viewers as usize).map(look).collect();
+    let counted = transactions(database, fleet.kind.as_str(), length);
+    let sold = sell(fleet, args.sale_rate, in_all);
+    let (looks, sold, transactions_per_s) =
+        tokio::try_join!(driver::run::<Look>(looks, in_all - driver::WARM_UP), sold, counted)?;
+    #[allow(clippy::cast_precision_loss, reason = "counts of calls and latencies are far below 2^52")]
+    let (sold_count, p99) = (sold.len() as f64, sold.value_at_quantile(0.99) as f64);
+    let sales_per_s = sold_count / in_all.as_secs_f64();
+    Ok(Watched { looks, sales_per_s, sale_p99_ms: p99 / 1e3, transactions_per_s })
+}
+
+/// Transactions a second while the load is at work. (`pg_stat_database`; a statement by itself is one.)
+async fn transactions(database: &PrivateDatabase, name: &str, length: Duration) -> Result<f64> {
+    let read = async || -> Result<(Instant, f64)> {
+        let sql = format!("SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = '{name}'");
+        let count = database.psql("postgres", &sql).await?;
+        Ok((Instant::now(), count.parse().with_context(|| format!("{count} is no count"))?))
+    };
+    sleep(SETTLE).await;
+    let (begun, before) = read().await?;
+    // The load is at work until the second reading, too.
+    sleep(length.saturating_sub(begun.elapsed() + Duration::from_millis(100))).await;
+    let (ended, after) = read().await?;
+    Ok((after - before) / (ended - begun).as_secs_f64())
+}
+
+/// Reserves at a fixed rate; answers how long what was granted took, from when it was due.
+async fn sell(fleet: &mut Fleet, rate: f64, length: Duration) -> Result<Histogram<u64>> {
+    let mut names = fleet.names();
+    let mut ticks = interval(Duration::from_secs_f64(1.0 / rate));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let (mut calls, mut took, begun) = (JoinSet::new(), latency_histogram(), Instant::now());
+    let mut unknown = 0;
+    let mut note = |done: Result<Option<Duration>, tokio::task::JoinError>| -> Result<()> {
+        match done? {
+            Some(span) => took.saturating_record(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)),
+            None => unknown += 1,
+        }
+        Ok(())
+    };
+    for number in 0.. {
+        let due = ticks.tick().await;
+        if begun.elapsed() >= length {
+            break;
+        }
+        while let Some(done) = calls.try_join_next() {
+            note(done)?;
+        }
+        if calls.len() < SALE_IN_FLIGHT_MAX {
+            let mut client = fleet.connections.inventory(number);
+            let request = owned_by(names.owner_value(), reserve_one(&fleet.event, names.id()));
+            // What is refused or gets no answer may have been done.
+            calls.spawn(async move { client.create_reservation(request).await.ok().map(|_| due.elapsed()) });
+        }
+    }
+    while let Some(done) = calls.join_next().await {
+        note(done)?;
+    }
+    fleet.unknown += unknown;
+    fleet.reserved += took.len();
+    Ok(took)
+}
+
+/// As many reservations as so many at a time can make.
+///
+/// # Errors
+/// Where one fails.
+pub(super) async fn reserve(fleet: &mut Fleet, in_flight: usize, args: &ViewsArgs) -> Result<Turn> {
+    let events = Arc::new(vec![fleet.event.clone()]);
+    let mut works = Vec::with_capacity(in_flight);
+    for task in 0..in_flight {
+        let (client, names) = (fleet.connections.inventory(task), fleet.names());
+        works.push(Reserve { client, events: Arc::clone(&events), next: 0, names });
+    }
+    let turn = driver::run(works, Duration::from_secs_f64(args.pace.seconds)).await?;
+    fleet.reserved += turn.units_in_all;
+    Ok(turn)
+}
+
+/// A page view: the event as it was a moment ago.
+struct Look {
+    client: Inventory,
+    event: SaleEvent,
+}
+
+impl Work for Look {
+    async fn once(&mut self) -> Result<Option<u64>> {
+        let request = GetEventRequest { name: self.event.name.clone(), consistency: Consistency::Cached.into() };
+        self.client.get_event(request).await.context("a look failed")?;
+        Ok(Some(1))
+    }
+}

@@ -228,7 +228,12 @@ mod tests {
         for turn in 0..2 {
             redis.tell("SET boxoffice:early 1".to_owned()).await.unwrap();
             redis.follow_again().await.unwrap();
-            redis.blocking(|pair| pair.primary()?.tell("WAIT 1 5000")).await.unwrap();
+            let arrived = |pair: &Pair| pair.other()?.tell("EXISTS boxoffice:early");
+            let begun = std::time::Instant::now();
+            while redis.blocking(arrived).await.unwrap() != "1" {
+                assert!(begun.elapsed() < FOLLOW_WAIT_MAX, "the replica never hears of it");
+                sleep(FOLLOW_POLL).await;
+            }
             redis.fail_over(Duration::from_millis(1)).await.unwrap();
             redis.replace_replica().await.unwrap();
             assert_eq!((redis.0.number(), held("boxoffice:early").await), (1 - turn, "1".to_owned()));

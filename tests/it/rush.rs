@@ -1,6 +1,7 @@
 //! Buyers who all buy at once, through whichever server answers, and keep account of what they were told.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -197,8 +198,21 @@ fn why(status: &Status) -> String {
     match status.code() {
         Code::Unavailable => NOT_CONNECTED.to_owned(),
         Code::Cancelled if status.message() == "operation was canceled" => NOT_SENT.to_owned(),
+        _ if has_left_in_order(status) => NOT_SENT.to_owned(),
         other => format!("{other:?} {}", status.message()),
     }
+}
+
+/// Whether the server said goodbye in an orderly way (GOAWAY with `NO_ERROR`) while the call was on its way to it: calls after the
+/// last one that a goodbye names were not begun (RFC 9113, 6.8). `tonic` calls that INTERNAL.
+fn has_left_in_order(status: &tonic::Status) -> bool {
+    let mut causes = std::iter::successors(status.source(), |error| (*error).source());
+    causes.any(|cause| {
+        let error = cause.downcast_ref::<h2::Error>();
+        error.is_some_and(|error| {
+            error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
+        })
+    })
 }
 
 impl Account {

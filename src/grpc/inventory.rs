@@ -13,7 +13,7 @@ use super::validate::{self, Batch};
 use super::waiting_room::pass_of;
 use super::watch::Messages;
 use super::{Api, convert, deadline, errors, page, watch};
-use crate::domain::{Action, Actor, Command, OwnerId};
+use crate::domain::{Action, Actor, Command, OwnerId, Reserve};
 use crate::rate::{Key, Scope};
 use crate::storage::Page;
 
@@ -62,29 +62,50 @@ impl Inventory {
         *commands = let_in;
     }
 
+    /// Charges each buyer for his items, and refuses what is too much.
+    async fn charge_owners(&self, items: &mut [Result<(OwnerId, Reserve), Status>]) {
+        for item in items.iter_mut() {
+            if let Ok((owner, _)) = item
+                && let Err(status) = self.0.charge_here(key_of(owner))
+            {
+                *item = Err(status);
+            }
+        }
+        if self.0.rates.is_shared() {
+            // All at once: each is a question to another machine.
+            join_all(items.iter_mut().map(async |item| {
+                if let Ok((owner, _)) = item
+                    && let Err(status) = self.0.charge_elsewhere(key_of(owner)).await
+                {
+                    *item = Err(status);
+                }
+            }))
+            .await;
+        }
+    }
+
     /// What a batch's requests ask for: a command and its index for each that is right, an error for each that is not.
     /// Buyers who are named for one item have their own limits, and only their items are refused.
     async fn commands(&self, batch: &Batch, caller: Option<&OwnerId>) -> (Vec<(usize, Command)>, Vec<Option<Status>>) {
-        let checked = batch.requests.iter().enumerate().map(async |(index, request)| {
+        let checked = batch.requests.iter().enumerate().map(|(index, request)| {
             let owner = match (batch.owners.get(index), caller) {
                 (Some(owner), _) => validate::batch_owner(index, owner),
                 (None, Some(caller)) => Ok(caller.clone()),
                 (None, None) => validate::batch_owner(index, ""),
             };
             let checked = owner.and_then(|owner| Ok((owner, validate::batch_item(&batch.event, request)?)));
-            let (owner, reserve) = checked.map_err(|violations| errors::invalid(&violations))?;
-            if caller.is_none() {
-                self.0.charge_one(Key { scope: Scope::Owner, name: owner.as_str() }, 1).await?;
-            }
-            Ok(Command { actor: Actor::Owner(owner), action: Action::Reserve(reserve) })
+            checked.map_err(|violations| errors::invalid(&violations))
         });
-        // All at once: where servers share their limits, each charge is a question to another machine.
-        let checked: Vec<Result<Command, Status>> = join_all(checked).await;
+        let mut checked: Vec<_> = checked.collect();
+        if caller.is_none() {
+            self.charge_owners(&mut checked).await;
+        }
         let mut commands = Vec::with_capacity(checked.len());
         let mut errors = Vec::with_capacity(checked.len());
         for (index, checked) in checked.into_iter().enumerate() {
             match checked {
-                Ok(command) => {
+                Ok((owner, reserve)) => {
+                    let command = Command { actor: Actor::Owner(owner), action: Action::Reserve(reserve) };
                     commands.push((index, command));
                     errors.push(None);
                 }
@@ -93,6 +114,11 @@ impl Inventory {
         }
         (commands, errors)
     }
+}
+
+/// Whose limit a buyer's calls count against.
+fn key_of(owner: &OwnerId) -> Key<'_> {
+    Key { scope: Scope::Owner, name: owner.as_str() }
 }
 
 #[async_trait]

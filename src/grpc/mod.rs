@@ -38,7 +38,7 @@ pub(crate) use self::watchers::Watchers;
 use crate::domain::{Action, Actor, Answer, Command, EventId, OwnerId, Reservation, Seq};
 use crate::engine::{Consistency, Engine};
 use crate::metrics;
-use crate::rate::{Key, RateLimits};
+use crate::rate::{Exceeded, Key, RateLimits};
 use crate::storage::Page;
 use crate::waiting_room::Door;
 
@@ -76,17 +76,28 @@ impl Api {
 
     /// Charges a call for what it does beyond one thing. The call itself was charged before it came here.
     async fn charge(&self, caller: &Caller, more: u32) -> Result<(), Status> {
+        if more == 0 {
+            return Ok(());
+        }
         for key in caller.limited() {
-            self.charge_one(key, more).await?;
+            self.rates.admit(key, more).await.map_err(|exceeded| self.rate_limited(&exceeded))?;
         }
         Ok(())
     }
 
-    async fn charge_one(&self, key: Key<'_>, cost: u32) -> Result<(), Status> {
-        self.rates.admit(key, cost).await.map_err(|exceeded| {
-            self.engine.metrics().refused(metrics::RATE_LIMITED);
-            errors::rate_limited(&exceeded)
-        })
+    /// Charges somebody for one thing, as far as this server sees.
+    fn charge_here(&self, key: Key<'_>) -> Result<(), Status> {
+        self.rates.admit_here(key, 1).map_err(|exceeded| self.rate_limited(&exceeded))
+    }
+
+    /// The same for all servers together, after that.
+    async fn charge_elsewhere(&self, key: Key<'_>) -> Result<(), Status> {
+        self.rates.admit_elsewhere(key, 1).await.map_err(|exceeded| self.rate_limited(&exceeded))
+    }
+
+    fn rate_limited(&self, exceeded: &Exceeded) -> Status {
+        self.engine.metrics().refused(metrics::RATE_LIMITED);
+        errors::rate_limited(exceeded)
     }
 
     async fn run(

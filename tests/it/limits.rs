@@ -39,6 +39,17 @@ fn assert_rate_limited(status: &Status, scope: &str) {
     assert_eq!(details.error_info().expect("a reason").metadata["scope"], scope);
 }
 
+/// One unit for each of these.
+fn batch(owners: &[&str]) -> v1::BatchCreateReservationsRequest {
+    let request = || v1::CreateReservationRequest { parent: String::new(), ..wants(&new_id(), &[("floor", 1)]) };
+    v1::BatchCreateReservationsRequest {
+        parent: "events/sale".to_owned(),
+        requests: owners.iter().map(|_| request()).collect(),
+        owners: owners.iter().map(|owner| (*owner).to_owned()).collect(),
+        ..Default::default()
+    }
+}
+
 #[tokio::test]
 async fn an_owner_who_calls_too_often_is_refused_and_nobody_else() {
     let rates = Arc::new(RateLimits::new(two_calls(), None));
@@ -84,15 +95,6 @@ async fn a_gateways_limit_and_those_of_its_buyers_both_hold_and_batches_cost_the
 
     let mut inventory = server.inventory();
     let shop = token("gateway", "shop");
-    let batch = |owners: &[&str]| v1::BatchCreateReservationsRequest {
-        parent: "events/sale".to_owned(),
-        requests: owners
-            .iter()
-            .map(|_| v1::CreateReservationRequest { parent: String::new(), ..wants(&new_id(), &[("floor", 1)]) })
-            .collect(),
-        owners: owners.iter().map(|owner| (*owner).to_owned()).collect(),
-        ..Default::default()
-    };
     let outcomes =
         inventory.batch_create_reservations(sent_by(&shop, batch(&["ann", "ann", "ann", "ann", "bob"]))).await;
     let outcomes = outcomes.expect("five of the gateway's seven").into_inner().outcomes;
@@ -296,5 +298,19 @@ async fn servers_that_share_a_redis_hold_one_limit_together() {
             break;
         }
         assert!(begun.elapsed() < PATIENCE, "each holds its own limit: {admitted}");
+    }
+    // So do batches, whose items are charged to their buyers. (Who cannot be asked about in time passes.)
+    for number in 0.. {
+        let name = format!("bea-{number}");
+        let mut granted = [0, 0];
+        for (server, granted) in servers.iter().zip(&mut granted) {
+            let answer = server.inventory().batch_create_reservations(batch(&[name.as_str(); 6])).await;
+            let outcomes = answer.expect("a gateway calls").into_inner().outcomes;
+            *granted = outcomes.iter().filter(|each| matches!(each.outcome, Some(Outcome::Reservation(_)))).count();
+        }
+        if granted == [5, 0] {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "each holds its own limit: {granted:?}");
     }
 }

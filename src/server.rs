@@ -40,7 +40,7 @@ use crate::waiting_room::{Door, DoorConfig, PassKeys, Rooms};
 
 /// Most requests in flight over the whole server; more are refused with `OVERLOADED`.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 20_000;
-/// Most open streams of `WatchEvent` and `WatchChanges`.
+/// Most open streams of `WatchEvent`, `WatchPlace` and `WatchChanges`.
 pub const WATCHERS_MAX: usize = 10_000;
 /// Most open streams of one owner.
 pub const WATCHERS_PER_OWNER_MAX: usize = 32;

@@ -82,6 +82,16 @@ impl Keeper {
         Self { door, pace: Pace::default(), too_many_since: None, strict_until: None }
     }
 
+    /// The first of a batch was taken `now`. Where there was none for so long that crowds may come again, they may from here on:
+    /// those who make this batch are the first of one, perhaps.
+    pub(super) fn begun(&mut self, now: Instant) {
+        if self.strict_until.is_some_and(|until| until <= now) {
+            self.strict_until = None;
+            self.door.refused.store(false, Ordering::Relaxed);
+            self.door.max.store(self.door.most, Ordering::Relaxed);
+        }
+    }
+
     /// A batch of so many callers ended `now`. Answers how many commands waited or were in it.
     pub(super) fn done(&mut self, callers: usize, batch: Batch, now: Instant) -> usize {
         let waiting = self.door.leave(callers, batch.commands);
@@ -149,6 +159,7 @@ mod tests {
         /// So many callers with one command each.
         fn batch(&mut self, size: usize) {
             let begun = self.now;
+            self.keeper.begun(begun);
             self.now += Duration::from_millis(10) + Duration::from_micros(200) * u32::try_from(size).unwrap();
             let batch = Batch { commands: size, done: size, took: self.now - begun };
             self.keeper.done(size, batch, self.now);
@@ -195,6 +206,19 @@ mod tests {
         lane.now += CALM_AFTER;
         assert!(lane.door.enter(1));
         lane.batch(1);
+        assert!((0..4_000).all(|_| lane.door.enter(1)));
+    }
+
+    #[test]
+    fn a_crowd_that_comes_after_a_pause_is_let_in_from_the_first_on() {
+        let mut lane = Lane::new();
+        lane.pressed(200);
+        while lane.waiting() > 0 {
+            lane.batch(lane.waiting().min(300));
+        }
+        lane.now += CALM_AFTER;
+        assert!(lane.door.enter(1));
+        lane.keeper.begun(lane.now);
         assert!((0..4_000).all(|_| lane.door.enter(1)));
     }
 

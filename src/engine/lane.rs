@@ -183,10 +183,12 @@ impl LaneEnd {
             Err(TryRecvError::Empty) if upkeep_due && !*self.stopped.borrow() => return Some(Vec::new()),
             Err(TryRecvError::Empty) => self.wait().await?,
         };
+        let now = Instant::now();
+        self.keeper.begun(now);
         let commands_max = self.commands_max.min(self.keeper.batch_max());
         let mut commands = first.commands.len();
         let mut batch = vec![first];
-        let linger_until = Instant::now() + self.last.linger;
+        let linger_until = now + self.last.linger;
         loop {
             let before = commands;
             while commands < commands_max

@@ -115,7 +115,7 @@ impl Follower {
         }
     }
 
-    /// Shows what is new. A view that is older than what was shown comes from a reading that took long.
+    /// Shows what was read to those who come from now on, and tells those who watch where it is another state.
     fn show(&self, view: Newest) {
         self.newest.send_if_modified(|shown| {
             let moved = match (&*shown, &view) {
@@ -123,9 +123,7 @@ impl Follower {
                 (Ok(None), Ok(None)) => false,
                 _ => true,
             };
-            if moved {
-                *shown = view;
-            }
+            *shown = view;
             moved
         });
     }

@@ -205,6 +205,9 @@ impl Engine {
         deadline: Option<Instant>,
     ) -> Vec<Result<Answer, Failure>> {
         let count = commands.len();
+        if count == 0 {
+            return Vec::new();
+        }
         let results = match self.lanes.get(self.lane_of(&event)) {
             Some(lane) => lane.run(event, commands, deadline).await,
             None => Err(Failure::Internal),

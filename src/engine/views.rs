@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use moka::Expiry;
 use moka::future::Cache;
+use moka::ops::compute::Op;
 use tokio::time::Instant;
 
 use super::board::{Board, VIEW_LIFE};
@@ -37,8 +38,11 @@ pub(super) struct Views {
     board: Option<Arc<dyn Board>>,
     herald: Arc<Herald>,
     cache: Cache<EventId, Shown>,
-    newest: moka::sync::Cache<EventId, Arc<EventView>>,
+    newest: Newest,
 }
+
+/// The newest views that were seen here.
+pub(super) struct Newest(moka::sync::Cache<EventId, Arc<EventView>>);
 
 /// What may be shown of an event for a while. Nothing: there is no such event.
 #[derive(Clone)]
@@ -68,8 +72,7 @@ impl Expiry<EventId, Shown> for Until {
 impl Views {
     pub(super) fn new(store: Arc<dyn Store>, board: Option<Arc<dyn Board>>, herald: Arc<Herald>) -> Self {
         let cache = Cache::builder().max_capacity(EVENTS_MAX).expire_after(Until).build();
-        let newest = moka::sync::Cache::builder().max_capacity(EVENTS_MAX).time_to_live(REMEMBERED).build();
-        Self { store, board, herald, cache, newest }
+        Self { store, board, herald, cache, newest: Newest::remembered(REMEMBERED) }
     }
 
     pub(super) async fn get(&self, event: &EventId) -> Result<Option<Arc<EventView>>, Arc<StoreError>> {
@@ -86,7 +89,7 @@ impl Views {
     pub(super) async fn renew(&self, event: &EventId) -> Result<Option<(Arc<EventView>, Instant)>, StoreError> {
         let read = Instant::now();
         let view = self.store.event(event).await?.map(Arc::new);
-        let shown = view.clone().map(|view| self.newest_of(&view));
+        let shown = view.clone().map(|view| self.newest.of(&view));
         self.cache.insert(event.clone(), Shown { view: shown, until: read + FRESH }).await;
         Ok(view.map(|view| (view, read)))
     }
@@ -94,7 +97,7 @@ impl Views {
     async fn find(&self, event: &EventId) -> Result<Shown, StoreError> {
         if let Some(board) = &self.board
             && let Some((view, until)) = posted(&**board, event).await
-            && Arc::ptr_eq(&view, &self.newest_of(&view))
+            && Arc::ptr_eq(&view, &self.newest.of(&view))
         {
             return Ok(Shown { view: Some(view), until });
         }
@@ -103,18 +106,25 @@ impl Views {
         if let Some(view) = &view {
             self.herald.read(view, read);
         }
-        Ok(Shown { view: view.map(|view| self.newest_of(&view)), until: read + FRESH })
+        Ok(Shown { view: view.map(|view| self.newest.of(&view)), until: read + FRESH })
+    }
+}
+
+impl Newest {
+    pub(super) fn remembered(life: Duration) -> Self {
+        Self(moka::sync::Cache::builder().max_capacity(EVENTS_MAX).time_to_live(life).build())
     }
 
     /// This view, or the one that was seen here already where that is newer. Of two readings of the same state the later one
     /// counts, since holds lapse.
-    fn newest_of(&self, view: &Arc<EventView>) -> Arc<EventView> {
+    pub(super) fn of(&self, view: &Arc<EventView>) -> Arc<EventView> {
         let age = |view: &EventView| (view.event.last_seq, view.read_at);
-        let newest = self.newest.entry_by_ref(&view.event.id).and_upsert_with(|known| match known {
-            Some(known) if age(known.value()) > age(view) => known.into_value(),
-            _ => Arc::clone(view),
+        let newest = self.0.entry_by_ref(&view.event.id).and_compute_with(|known| match known {
+            // It is left alone, so that it is forgotten in time: a database may have lost what it once told of.
+            Some(known) if age(known.value()) > age(view) => Op::Nop,
+            _ => Op::Put(Arc::clone(view)),
         });
-        newest.into_value()
+        newest.into_entry().map_or_else(|| Arc::clone(view), |entry| entry.into_value())
     }
 }
 

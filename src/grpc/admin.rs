@@ -162,7 +162,9 @@ impl AdminService for Admin {
         let checked = validate::watch_changes(request.get_ref());
         let (event, from) = checked.map_err(|violations| errors::invalid(&violations))?;
         let place = self.0.enter_watcher(caller)?;
-        watch::changes(&self.0, event, from, watch::Until::of(&request, caller), place).await.map(Response::new)
+        watch::changes(&self.0, event, from, watch::Until::of(&self.0, &request, caller), place)
+            .await
+            .map(Response::new)
     }
 
     async fn audit_event(

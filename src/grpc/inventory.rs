@@ -177,7 +177,7 @@ impl InventoryService for Inventory {
         let checked = validate::watch_event(request.get_ref());
         let (event, seen) = checked.map_err(|violations| errors::invalid(&violations))?;
         let place = self.0.enter_watcher(caller)?;
-        watch::event(&self.0, event, seen, watch::Until::of(&request, caller), place).await.map(Response::new)
+        watch::event(&self.0, event, seen, watch::Until::of(&self.0, &request, caller), place).await.map(Response::new)
     }
 
     async fn create_reservation(

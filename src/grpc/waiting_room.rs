@@ -4,13 +4,12 @@ use boxoffice_proto::v1;
 use boxoffice_proto::v1::place::State;
 use boxoffice_proto::v1::waiting_room_service_server::WaitingRoomService;
 use futures::stream::unfold;
-use tokio::sync::watch as signal;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::caller::Caller;
 use super::convert::time;
-use super::watch::{Messages, Until, stopped};
+use super::watch::{Messages, Until};
 use super::watchers::WatcherPlace;
 use super::{Api, errors, validate};
 use crate::domain::{Duration, EventId, OwnerId, Reserve, Timestamp, WaitingRoom as Settings};
@@ -43,22 +42,14 @@ impl WaitingRoomService for WaitingRooms {
     ) -> Result<Response<Self::WatchPlaceStream>, Status> {
         let caller = Caller::of(&request)?;
         let owner = caller.owner()?;
-        let until = Until::of(&request, caller);
+        let until = Until::of(&self.0, &request, caller);
         let checked = validate::waiting_room_of(&request.get_ref().parent);
         let event = checked.map_err(|violations| errors::invalid(&violations))?;
         let stream_place = self.0.enter_watcher(caller)?;
         // Asked once before the stream begins, so that what is wrong is answered as by any other call.
         let place = join(&self.0, &event, &owner).await?;
-        let watcher = Watcher {
-            api: self.0.clone(),
-            event,
-            owner,
-            until,
-            shutdown: self.0.shutdown.clone(),
-            told: None,
-            newest: Some(place),
-            _place: stream_place,
-        };
+        let watcher =
+            Watcher { api: self.0.clone(), event, owner, until, told: None, newest: Some(place), _place: stream_place };
         Ok(Response::new(Box::pin(unfold(Some(watcher), |watcher| async {
             let mut watcher = watcher?;
             match watcher.next().await {
@@ -92,7 +83,6 @@ struct Watcher {
     event: EventId,
     owner: OwnerId,
     until: Until,
-    shutdown: signal::Receiver<bool>,
     told: Option<v1::Place>,
     newest: Option<v1::Place>,
     _place: WatcherPlace,
@@ -102,10 +92,7 @@ impl Watcher {
     /// His place, once it is another one than was told.
     async fn next(&mut self) -> Result<v1::Place, Status> {
         loop {
-            if *self.shutdown.borrow() {
-                return Err(errors::shutting_down());
-            }
-            self.until.check(Instant::now())?;
+            self.until.check()?;
             let place = match self.newest.take() {
                 Some(place) => place,
                 None => join(&self.api, &self.event, &self.owner).await?,
@@ -122,7 +109,7 @@ impl Watcher {
         let pause = place.poll_after.and_then(|after| std::time::Duration::try_from(after).ok()).unwrap_or_default();
         let rest = tokio::time::sleep_until(self.until.cap(Instant::now() + pause));
         tokio::select! {
-            () = stopped(&mut self.shutdown) => {}
+            () = self.until.stopped() => {}
             () = rest => {}
         }
     }

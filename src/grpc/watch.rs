@@ -37,8 +37,10 @@ const CHANGES_MAX: usize = 256;
 pub(super) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// When a stream ends, whatever its reader does.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Until {
+    /// Becomes true when the server stops.
+    shutdown: watch::Receiver<bool>,
     /// The caller's own deadline.
     deadline: Option<Instant>,
     /// The end of the caller's token. A stream is one call, but it must not outlast what it was allowed by.
@@ -46,12 +48,17 @@ pub(super) struct Until {
 }
 
 impl Until {
-    pub(super) fn of<T>(request: &Request<T>, caller: &Caller) -> Self {
-        Self { deadline: deadline::of(request), authorized: caller.valid_until() }
+    pub(super) fn of<T>(api: &Api, request: &Request<T>, caller: &Caller) -> Self {
+        let shutdown = api.shutdown.clone();
+        Self { shutdown, deadline: deadline::of(request), authorized: caller.valid_until() }
     }
 
-    /// Which of them has come.
-    pub(super) fn check(self, now: Instant) -> Result<(), Status> {
+    /// Which end has come. To be asked before each answer: a reader who always finds something new never waits.
+    pub(super) fn check(&self) -> Result<(), Status> {
+        if *self.shutdown.borrow() {
+            return Err(errors::shutting_down());
+        }
+        let now = Instant::now();
         let over = |end: Option<Instant>| end.is_some_and(|end| end <= now);
         if over(self.authorized) {
             return Err(errors::unauthenticated(TokenError::Expired.to_string()));
@@ -62,14 +69,19 @@ impl Until {
         Ok(())
     }
 
-    /// The first of them.
-    fn first(self) -> Option<Instant> {
+    /// The end that is known beforehand, if any.
+    fn first(&self) -> Option<Instant> {
         self.deadline.into_iter().chain(self.authorized).min()
     }
 
     /// `at`, or an earlier end.
-    pub(super) fn cap(self, at: Instant) -> Instant {
-        [self.deadline, self.authorized].into_iter().flatten().fold(at, Instant::min)
+    pub(super) fn cap(&self, at: Instant) -> Instant {
+        self.first().map_or(at, |end| end.min(at))
+    }
+
+    /// Waits for the shutdown. (An error means that the server is gone, which is one as well.)
+    pub(super) async fn stopped(&mut self) {
+        let _ = self.shutdown.wait_for(|stopping| *stopping).await;
     }
 }
 
@@ -78,7 +90,6 @@ struct Follower {
     api: Api,
     event: EventId,
     heard: watch::Receiver<Seq>,
-    shutdown: watch::Receiver<bool>,
     until: Until,
     /// When it last looked.
     looked: Instant,
@@ -90,7 +101,6 @@ impl Follower {
     fn new(api: &Api, event: EventId, place: WatcherPlace, until: Until) -> Self {
         Self {
             heard: api.engine.subscribe(&event),
-            shutdown: api.shutdown.clone(),
             api: api.clone(),
             event,
             until,
@@ -104,7 +114,7 @@ impl Follower {
         if *self.heard.borrow_and_update() <= seen {
             let poll = tokio::time::sleep_until(self.until.cap(Instant::now() + POLL));
             tokio::select! {
-                () = stopped(&mut self.shutdown) => return Err(errors::shutting_down()),
+                () = self.until.stopped() => return Err(errors::shutting_down()),
                 // An error means that the engine tells no more of this event; then there are still the polls.
                 _ = self.heard.changed() => {}
                 () = poll => {}
@@ -112,25 +122,12 @@ impl Follower {
         }
         let paced = tokio::time::sleep_until(self.until.cap(self.looked + CHANGES_PACE));
         tokio::select! {
-            () = stopped(&mut self.shutdown) => return Err(errors::shutting_down()),
+            () = self.until.stopped() => return Err(errors::shutting_down()),
             () = paced => {}
         }
         self.looked = Instant::now();
         Ok(())
     }
-
-    /// Whether to go on: a reader who always finds something new never waits.
-    fn check(&self) -> Result<(), Status> {
-        if *self.shutdown.borrow() {
-            return Err(errors::shutting_down());
-        }
-        self.until.check(Instant::now())
-    }
-}
-
-/// Waits for the shutdown. (An error means that the server is gone, which is one as well.)
-pub(super) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
-    let _ = shutdown.wait_for(|stopping| *stopping).await;
 }
 
 /// Who watches an event: what he sees, and what ends it.
@@ -138,7 +135,6 @@ struct Watcher {
     api: Api,
     event: EventId,
     newest: watch::Receiver<Newest>,
-    shutdown: watch::Receiver<bool>,
     until: Until,
     /// When he was last sent something.
     sent: Option<Instant>,
@@ -157,8 +153,7 @@ pub(super) async fn event(
     let view = api.engine.view(&event, Consistency::Cached).await;
     view.map_err(|error| errors::read_failed(&error))?.ok_or_else(|| errors::event_not_found(&event))?;
     let newest = api.engine.watch(&event).await;
-    let shutdown = api.shutdown.clone();
-    let watcher = Watcher { api: api.clone(), event, newest, shutdown, until, sent: None, _place: place };
+    let watcher = Watcher { api: api.clone(), event, newest, until, sent: None, _place: place };
     Ok(Box::pin(unfold(Some((watcher, seen)), |state| async {
         let (mut watcher, seen) = state?;
         match watcher.newer(seen).await {
@@ -177,10 +172,7 @@ impl Watcher {
             self.wait(Some(sent + self.pace()), false).await?;
         }
         loop {
-            if *self.shutdown.borrow() {
-                return Err(errors::shutting_down());
-            }
-            self.until.check(Instant::now())?;
+            self.until.check()?;
             let newest = self.newest.borrow_and_update().clone();
             let view = newest.map_err(|error| errors::read_failed(&error))?;
             let view = view.ok_or_else(|| errors::event_not_found(&self.event))?;
@@ -202,7 +194,7 @@ impl Watcher {
             }
         };
         tokio::select! {
-            () = stopped(&mut self.shutdown) => Err(errors::shutting_down()),
+            () = self.until.stopped() => Err(errors::shutting_down()),
             changed = self.newest.changed(), if news => changed.map_err(|_| errors::shutting_down()),
             () = over => Ok(()),
         }
@@ -240,7 +232,7 @@ pub(super) async fn changes(
 /// The changes from `from` on that there are, once there are any, and the number of the next.
 async fn next_changes(follower: &mut Follower, from: Seq) -> Result<(Vec<v1::Change>, Seq), Status> {
     loop {
-        follower.check()?;
+        follower.until.check()?;
         let (changes, next) = super::read_changes(&follower.api, &follower.event, from, CHANGES_MAX).await?;
         if !changes.is_empty() {
             follower.api.engine.metrics().watch_lag.observe_count(changes.len());

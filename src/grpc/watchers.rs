@@ -71,11 +71,10 @@ impl Watchers {
         let owner = caller.limited().find(|key| key.scope == Scope::Owner).map(|key| key.name.to_owned());
         if let Some(owner) = &owner {
             let mut counts = self.counts();
-            let count = counts.entry(owner.clone()).or_default();
-            if *count >= self.per_owner_max {
+            if counts.get(owner).copied().unwrap_or_default() >= self.per_owner_max {
                 return Err(Full::Owner(self.per_owner_max));
             }
-            *count += 1;
+            *counts.entry(owner.clone()).or_default() += 1;
         }
         Ok(WatcherPlace { _place: place, owner: owner.map(|owner| (owner, self.clone())) })
     }
@@ -116,5 +115,8 @@ mod tests {
         drop((second, other));
         assert!(watchers.counts().is_empty());
         assert!(watchers.enter(&Caller::Dev(None)).is_ok());
+        let closed = Watchers::new(Admission::new(3, Arc::default()), 0);
+        assert_eq!(closed.enter(&caller("ann")).unwrap_err(), Full::Owner(0));
+        assert!(closed.counts().is_empty(), "whoever is refused is forgotten");
     }
 }

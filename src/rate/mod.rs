@@ -101,9 +101,9 @@ impl RateLimits {
         Self { shared: Some(shared), ..self }
     }
 
-    /// Whether there are others to ask: else [`Self::admit_here`] says all.
+    /// Whether there is anything to ask others: else [`Self::admit_here`] says all.
     pub const fn is_shared(&self) -> bool {
-        self.shared.is_some()
+        self.shared.is_some() && (self.owners.is_some() || self.gateways.is_some())
     }
 
     /// Decides by what this server saw, on something that costs as much as `cost` calls. What is admitted has been charged.
@@ -188,6 +188,8 @@ mod tests {
         assert_eq!(others.0.load(Ordering::Relaxed), 1);
         let gateway = Key { scope: Scope::Gateway, name: "ann" };
         assert!(limits.admit(gateway, 1).await.is_ok(), "there is no limit for gateways");
+        assert!(limits.is_shared());
+        assert!(!RateLimits::default().with_shared(others).is_shared(), "without limits nobody is asked");
     }
 
     #[test]

@@ -114,10 +114,8 @@ pub trait Store: Send + Sync + 'static {
     /// Events after `after`, in order of ids, at most `limit`, with all their allocations.
     async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Page<EventView, EventId>>;
 
-    /// The waiting rooms of the events that have one, in order of ids, at most `limit`. (A made-up store of a test has none.)
-    async fn waiting_rooms(&self, _limit: usize) -> Result<Vec<(EventId, WaitingRoom)>> {
-        Ok(Vec::new())
-    }
+    /// The waiting rooms of the events that have one, in order of ids, at most `limit`.
+    async fn waiting_rooms(&self, limit: usize) -> Result<Vec<(EventId, WaitingRoom)>>;
 
     /// The newest change's number of an event.
     async fn last_seq(&self, event: &EventId) -> Result<Option<Seq>>;

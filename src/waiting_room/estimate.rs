@@ -39,6 +39,7 @@ impl Estimate {
         }
         let position = position as f64;
         let capped = facts.inside >= u64::try_from(rules.inside_max).unwrap_or(u64::MAX);
+        let seconds = MEMORY_MILLIS / 1_000.0 * (1.0 - kept(facts.observed.max(1) as f64));
         let (mut fast, slow) = if facts.observed < WARM_UP_MILLIS {
             // If the cap is what holds people up, at worst everybody inside stays for as long as he may.
             let turnover = rules.inside_max as f64 / (rules.pass_millis as f64 / 1_000.0);
@@ -46,7 +47,6 @@ impl Estimate {
             let worst = if position <= free { rate } else { turnover.min(rate) };
             (rate, worst)
         } else {
-            let seconds = MEMORY_MILLIS / 1_000.0 * (1.0 - kept(facts.observed as f64));
             let measured = facts.admitted / seconds;
             let doubt = SIGMAS * facts.admitted.max(1.0).sqrt() / seconds;
             // Without the cap in the way, the rate is what comes next, whatever came before.
@@ -54,7 +54,6 @@ impl Estimate {
             (fast, (measured - doubt).min(rate))
         };
         // Those who give up stand anywhere in the line: some of them before this one.
-        let seconds = MEMORY_MILLIS / 1_000.0 * (1.0 - kept(facts.observed.max(1) as f64));
         fast += facts.left / seconds * (position / facts.waiting.max(1) as f64).min(1.0);
         Self {
             min: tellable((position - 1.0) / fast * 1_000.0),

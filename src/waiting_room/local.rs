@@ -72,3 +72,50 @@ impl Rooms for LocalRooms {
         Ok(self.ask_now(event, who, ask, rules))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::waiting_room::Stand;
+
+    const SHUT: Rules =
+        Rules { rate: 0, inside_max: 1, pass_millis: 1_000, grace_millis: 3_600_000, places_max: PLACES_MAX };
+
+    fn event(id: &str) -> EventId {
+        EventId::new(id).unwrap()
+    }
+
+    #[test]
+    fn all_lines_of_a_process_together_have_a_bound() {
+        let mut rooms = AllRooms::default();
+        let (ann, bob) = (Who([1; 16]), Who([2; 16]));
+        for id in ["one", "other"] {
+            rooms.ask(0, &event(id), ann, Ask::Join, &SHUT);
+        }
+        assert_eq!(rooms.waiting, 2);
+        // As if all the others were in lines elsewhere.
+        rooms.waiting = PLACES_MAX;
+        assert_eq!(rooms.ask(0, &event("one"), bob, Ask::Join, &SHUT).stand, Stand::Full);
+        rooms.ask(0, &event("other"), ann, Ask::Leave, &SHUT);
+        assert_eq!(rooms.ask(0, &event("one"), bob, Ask::Join, &SHUT).stand, Stand::Waiting { position: 2 });
+        assert_eq!(rooms.waiting, PLACES_MAX);
+    }
+
+    #[test]
+    fn a_room_is_forgotten_when_nobody_asks_any_more_and_an_empty_one_earlier() {
+        let mut rooms = AllRooms::default();
+        let ann = Who([1; 16]);
+        rooms.ask(0, &event("taken"), ann, Ask::Join, &SHUT);
+        rooms.ask(0, &event("empty"), ann, Ask::Leave, &SHUT);
+        let mut kept_at = |now, id: &str| {
+            rooms.ask(now, &event(id), ann, Ask::Join, &SHUT);
+            let mut kept: Vec<_> = rooms.of.keys().map(|id| id.as_str().to_owned()).filter(|kept| kept != id).collect();
+            kept.sort();
+            kept
+        };
+        assert_eq!(kept_at(EMPTY_KEPT_MILLIS, "a"), ["empty", "taken"]);
+        assert_eq!(kept_at(EMPTY_KEPT_MILLIS + 1, "b"), ["a", "taken"]);
+        assert_eq!(kept_at(QUIET_KEPT_MILLIS, "c"), ["a", "b", "taken"]);
+        assert_eq!(kept_at(QUIET_KEPT_MILLIS + 1, "d"), ["a", "b", "c"]);
+    }
+}

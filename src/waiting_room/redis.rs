@@ -1,13 +1,11 @@
 //! The rooms that several servers share, in Redis: `room.lua`, one call a question.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::{Ask, Facts, Millis, RoomError, Rooms, Rules, Stand, Standing, Who};
-use crate::causes::in_one_line;
 use crate::domain::EventId;
 use crate::redis::{Redis, RedisFailure, Script};
 
@@ -23,19 +21,12 @@ pub struct RedisRooms {
     redis: Arc<Redis>,
     script: Script,
     turns: Semaphore,
-    /// Whether the log says that Redis refuses.
-    told: AtomicBool,
 }
 
 impl RedisRooms {
     /// In this Redis.
     pub fn new(redis: Arc<Redis>) -> Self {
-        Self {
-            redis,
-            script: Script::new(include_str!("room.lua")),
-            turns: Semaphore::new(CALLS_MAX),
-            told: AtomicBool::new(false),
-        }
+        Self { redis, script: Script::new(include_str!("room.lua")), turns: Semaphore::new(CALLS_MAX) }
     }
 
     /// Asks at `now`; 0: by the clock of Redis, which all servers share. (Tests bring their own.)
@@ -58,28 +49,15 @@ impl RedisRooms {
         let args = (&who.as_bytes()[..], what, rate, inside_max, pass_millis, grace_millis, places_max, now);
         // It is never closed.
         let _turn = self.turns.acquire().await.map_err(|error| RoomError::NoAnswer(error.into()))?;
-        match self.redis.run::<Answer>(&self.script, &keys, args).await {
-            Ok(answer) => {
-                self.told.store(false, Ordering::Relaxed);
-                standing(answer)
-            }
-            Err(failure) => Err(self.failed(failure)),
-        }
+        self.redis.run::<Answer>(&self.script, &keys, args).await.map_err(failed).and_then(standing)
     }
+}
 
-    fn failed(&self, failure: RedisFailure) -> RoomError {
-        match failure {
-            RedisFailure::Away => RoomError::Lost(failure.into()),
-            RedisFailure::Busy | RedisFailure::Silent => RoomError::NoAnswer(failure.into()),
-            RedisFailure::Failed(_) => {
-                // Where the connection broke, Redis' own module says so as well; but it may have refused: no memory left,
-                // no right to run scripts.
-                if !self.told.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(error = in_one_line(&failure), "a waiting room in Redis cannot be used");
-                }
-                RoomError::Lost(failure.into())
-            }
-        }
+/// The log is told by Redis' own module, also of what Redis refuses (no memory left, no right to run scripts).
+fn failed(failure: RedisFailure) -> RoomError {
+    match failure {
+        RedisFailure::Away | RedisFailure::Failed(_) => RoomError::Lost(failure.into()),
+        RedisFailure::Busy | RedisFailure::Silent => RoomError::NoAnswer(failure.into()),
     }
 }
 

@@ -158,17 +158,17 @@ if redis.call('ZREM', called, who) == 1 then
 end
 
 -- Every key is forgotten in time. One that was made by this call has set `touched` to 0.
-if now - r.touched > TOUCH then
-    r.touched = now
-    for _, key in ipairs({line, seen, called, inside}) do redis.call('PEXPIRE', key, KEPT) end
-    redis.call('PEXPIRE', room, KEPT)
-end
+local touch = now - r.touched > TOUCH
+if touch then r.touched = now end
 local values = {}
 for _, field in ipairs(FIELDS) do
     values[#values + 1] = field
     values[#values + 1] = text(r[field])
 end
 redis.call('HSET', room, unpack(values))
+if touch then
+    for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, KEPT) end
+end
 
 local waiting = redis.call('ZCARD', line)
 local facts = {waiting, redis.call('ZCARD', called) + redis.call('ZCARD', inside), text(r.admitted), text(r.left),

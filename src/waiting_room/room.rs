@@ -83,13 +83,14 @@ struct Presence {
 }
 
 impl Presence {
-    /// Sets the clocks to `now`, never back. Returns the time of day and the time of presence.
-    fn advance(&mut self, now: Millis, grace: Millis) -> (Millis, Millis) {
+    /// Sets the clocks to `now`, never back. Returns the time of day, the time of presence, and how much time has passed.
+    fn advance(&mut self, now: Millis, grace: Millis) -> (Millis, Millis, Millis) {
         let now = now.max(self.last);
+        let passed = now - self.last;
         // Those who wait call at least five times in a grace time, so a quarter of it in silence is not theirs.
-        self.paused += (now - self.last - grace / 4).max(0);
+        self.paused += (passed - grace / 4).max(0);
         self.last = now;
-        (now, now - self.paused)
+        (now, now - self.paused, passed)
     }
 }
 
@@ -99,7 +100,6 @@ struct Pace {
     rate: i64,
     inside_max: i64,
     tokens: f64,
-    at: Millis,
     admitted: f64,
     left: f64,
     since: Millis,
@@ -111,14 +111,13 @@ impl Pace {
         rate as f64
     }
 
-    fn advance(&mut self, now: Millis, rules: &Rules) {
-        let passed = (now - self.at) as f64;
+    fn advance(&mut self, now: Millis, passed: Millis, rules: &Rules) {
+        let passed = passed as f64;
         // What was earned before a change was earned at the old rate.
         self.tokens = (self.tokens + passed * self.rate as f64 / 1_000.0).min(Self::depth(rules.rate));
         let kept = estimate::kept(passed);
         self.admitted *= kept;
         self.left *= kept;
-        self.at = now;
         if (self.rate, self.inside_max) != (rules.rate, rules.inside_max) {
             (self.rate, self.inside_max) = (rules.rate, rules.inside_max);
             self.forget(now);
@@ -146,7 +145,6 @@ impl Room {
                 rate: rules.rate,
                 inside_max: rules.inside_max,
                 tokens: Pace::depth(rules.rate),
-                at: now,
                 admitted: 0.0,
                 left: 0.0,
                 since: now,
@@ -156,8 +154,8 @@ impl Room {
 
     /// Does what `who` asks at `now`.
     pub fn ask(&mut self, now: Millis, who: Who, ask: Ask, rules: &Rules) -> Standing {
-        let (now, present) = self.clock.advance(now, rules.grace_millis);
-        self.pace.advance(now, rules);
+        let (now, present, passed) = self.clock.advance(now, rules.grace_millis);
+        self.pace.advance(now, passed, rules);
         let full = match ask {
             Ask::Join => !self.find_or_line_up(who, now, present, rules),
             Ask::Leave => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use boxoffice::domain::{
     Changes, Event, EventConfig, EventId, EventView, HOLD_TTL_DEFAULT, HOLD_TTL_LIFETIME_DEFAULT, JournalEntry,
-    OwnerId, OwnerUnits, Reservation, ReservationId, SalesState, Seq, Snapshot, Timestamp, Wanted,
+    OwnerId, OwnerUnits, Reservation, ReservationId, SalesState, Seq, Snapshot, Timestamp, WaitingRoom, Wanted,
 };
 use boxoffice::engine::{Engine, EngineConfig};
 use boxoffice::grpc::Authentication;
@@ -101,6 +101,10 @@ impl Store for StuckStore {
         let items: Vec<_> = rest.clone().take(limit).cloned().collect();
         let next = items.last().filter(|_| rest.count() > limit).map(|view| view.event.id.clone());
         Ok(Page { items, next })
+    }
+
+    async fn waiting_rooms(&self, _limit: usize) -> Result<Vec<(EventId, WaitingRoom)>> {
+        Ok(Vec::new())
     }
 
     async fn last_seq(&self, event: &EventId) -> Result<Option<Seq>> {

@@ -26,6 +26,16 @@ fn two_calls() -> Option<Quota> {
     Quota::new(0.001, 2)
 }
 
+/// Asks again and again, for a bounded time.
+async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let asked = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.expect(what);
+}
+
 fn gala() -> v1::GetEventRequest {
     v1::GetEventRequest { name: "events/gala".to_owned(), consistency: 0 }
 }
@@ -126,9 +136,7 @@ async fn an_owner_has_a_bounded_number_of_streams() {
     server.inventory().watch_event(watch("bob")).await.expect("he has his own");
     drop(first);
     // The server hears of the cancelled stream a moment later.
-    while server.inventory().watch_event(watch("ann")).await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    eventually("the place is given back", async || server.inventory().watch_event(watch("ann")).await.is_ok()).await;
 }
 
 #[tokio::test]
@@ -230,9 +238,8 @@ async fn answers_that_are_not_read_take_bounded_memory() {
     assert_eq!((reason(&refused).as_str(), answers.len()), ("OVERLOADED", 3));
     server.inventory().get_event(gala()).await.expect("small answers pass");
     drop((answers, silent));
-    while server.inventory().list_events(list.clone()).await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    let is_answered = async || server.inventory().list_events(list.clone()).await.is_ok();
+    eventually("what nobody waits for is forgotten", is_answered).await;
 }
 
 /// A call whose deadline passes while it waits for its turn is answered so, and is not begun afterwards.
@@ -241,14 +248,7 @@ async fn what_waited_beyond_its_deadline_is_not_begun() {
     let store = StuckStore::default();
     let (batches, wanted, released) =
         (Arc::clone(&store.batches), Arc::clone(&store.wanted), Arc::clone(&store.released));
-    let begun = |count| {
-        let batches = Arc::clone(&batches);
-        async move {
-            while batches.load(Ordering::SeqCst) < count {
-                tokio::task::yield_now().await;
-            }
-        }
-    };
+    let begun = async |count| eventually("a batch is begun", async || batches.load(Ordering::SeqCst) >= count).await;
     let server = start(Arc::new(store), config()).await;
     let reserve = |id: &str| {
         let (mut inventory, request) = (server.inventory(), by("ann", wants(id, &[("floor", 1)])));

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::net::lookup_host;
 use tonic::transport::Uri;
 
-use super::Fault;
 use super::proxy::{Mode, Proxy};
+use super::{Fault, Site};
 use crate::server::Servers;
 
 /// The port of HTTP where a URL names none.
@@ -28,7 +28,7 @@ impl Fronts {
     /// Where a server's address is not to be found or its connections are encrypted, or where a proxy cannot listen.
     pub async fn start(servers: &Servers, faults: &[Fault], seed: u64) -> Result<Self> {
         let urls = servers.urls();
-        if !faults.iter().any(|fault| fault.is_of_network()) {
+        if !faults.iter().any(|fault| fault.site() == Site::Network) {
             return Ok(Self { urls, proxies: Vec::new() });
         }
         let mut proxies = Vec::new();

@@ -69,31 +69,29 @@ impl Fault {
         }
     }
 
-    /// Whether it is a fault of the network between clients and servers.
-    const fn is_of_network(self) -> bool {
+    /// To what it is done.
+    const fn site(self) -> Site {
         match self {
-            Self::DropReplies | Self::Delay | Self::Partition => true,
-            Self::KillServer | Self::Pause | Self::KillDatabase => false,
-            Self::FlushRedis | Self::KillRedis | Self::PauseRedis | Self::SlowRedis => false,
-            Self::FailOverRedis | Self::FillRedis | Self::GarbleRedis => false,
+            Self::KillServer | Self::Pause => Site::Server,
+            Self::DropReplies | Self::Delay | Self::Partition => Site::Network,
+            Self::KillDatabase => Site::Database,
+            Self::FlushRedis | Self::KillRedis | Self::PauseRedis | Self::SlowRedis => Site::Redis,
+            Self::FailOverRedis | Self::FillRedis | Self::GarbleRedis => Site::Redis,
         }
     }
+}
 
-    /// Whether it is done to the Redis that the servers share.
-    pub fn is_of_redis(self) -> bool {
-        Self::OF_REDIS.contains(&self)
-    }
-
-    /// All that can be done to Redis.
-    pub const OF_REDIS: [Self; 7] = [
-        Self::FlushRedis,
-        Self::KillRedis,
-        Self::PauseRedis,
-        Self::SlowRedis,
-        Self::FailOverRedis,
-        Self::FillRedis,
-        Self::GarbleRedis,
-    ];
+/// To what a fault is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Site {
+    /// A server.
+    Server,
+    /// The network between clients and servers.
+    Network,
+    /// The PostgreSQL of the load test's own.
+    Database,
+    /// The Redis that the servers share.
+    Redis,
 }
 
 /// Whether a fault of this name leaves servers without Redis for a while.
@@ -116,22 +114,16 @@ pub struct FaultArgs {
 pub fn check(faults: &[Fault], common: &Common) -> Result<()> {
     faults.iter().try_for_each(|fault| {
         let name = fault.as_str();
-        match fault {
-            Fault::DropReplies | Fault::Delay | Fault::Partition => {}
-            Fault::KillServer | Fault::Pause => {
+        match fault.site() {
+            Site::Network => {}
+            Site::Server => {
                 ensure!(common.target.is_none(), "--faults {name} needs a server of the load test's own, not --target");
             }
-            Fault::KillDatabase => ensure!(
+            Site::Database => ensure!(
                 common.target.is_none() && common.store == StoreChoice::PrivatePostgres,
                 "--faults {name} needs --store postgres: only a PostgreSQL of the load test's own can be killed"
             ),
-            Fault::FlushRedis
-            | Fault::KillRedis
-            | Fault::PauseRedis
-            | Fault::SlowRedis
-            | Fault::FailOverRedis
-            | Fault::FillRedis
-            | Fault::GarbleRedis => ensure!(
+            Site::Redis => ensure!(
                 common.target.is_none() && common.redis,
                 "--faults {name} needs --redis: only a Redis of the load test's own can be spoiled"
             ),
@@ -180,7 +172,7 @@ mod tests {
             let line = format!("loadtest --faults kill-database{rest}");
             assert!(refusal(&line).contains("--faults kill-database needs --store postgres"));
         }
-        for fault in Fault::OF_REDIS.map(Fault::as_str) {
+        for fault in Fault::value_variants()[6..].iter().map(|fault| fault.as_str()) {
             assert!(
                 refusal(&format!("loadtest --faults {fault}")).contains(&format!("--faults {fault} needs --redis"))
             );

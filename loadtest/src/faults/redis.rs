@@ -7,7 +7,7 @@ use anyhow::Result;
 use rand::Rng as _;
 use tokio::time::Instant;
 
-use super::{Fault, Load, Storm};
+use super::{Load, Storm};
 use crate::server::PrivateRedis;
 
 /// How long faults last.
@@ -24,58 +24,46 @@ const ANSWERS_HELD: RangeInclusive<Duration> = Duration::from_millis(5)..=Durati
 const GARBLE_AGAIN: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_millis(50);
 
 impl Storm {
-    /// Does one of these things, and makes it good again.
-    ///
-    /// # Errors
-    /// Where Redis does not do what it is told, or the fault is none of Redis.
-    pub(super) async fn strike_redis(&mut self, fault: Fault, redis: &PrivateRedis, load: &impl Load) -> Result<()> {
-        match fault {
-            Fault::KillRedis => {
-                redis.kill().await?;
-                self.last(DOWN, load).await;
-                redis.start_again().await
-            }
-            Fault::PauseRedis => {
-                redis.pause().await?;
-                self.last(PAUSED, load).await;
-                redis.resume().await
-            }
-            Fault::FailOverRedis => {
-                let lag = self.random.random_range(LAG);
-                redis.fail_over(lag).await?;
-                self.last(DOWN, load).await;
-                redis.replace_replica().await
-            }
-            Fault::FillRedis => {
-                redis.set_full(true).await?;
-                self.last(FULL, load).await;
-                redis.set_full(false).await
-            }
-            Fault::SlowRedis => {
-                let end = Instant::now() + self.random.random_range(SLOW);
-                while Instant::now() < end && load.done() < 1.0 {
-                    // Each waits for the one before, as all others do.
-                    redis.hold_answers(self.random.random_range(ANSWERS_HELD)).await?;
-                }
-                Ok(())
-            }
-            Fault::GarbleRedis => {
-                let end = Instant::now() + self.random.random_range(GARBLED);
-                while Instant::now() < end && load.done() < 1.0 {
-                    redis.garble().await?;
-                    self.last(GARBLE_AGAIN, load).await;
-                }
-                Ok(())
-            }
-            Fault::FlushRedis => redis.flush().await,
-            Fault::KillServer
-            | Fault::DropReplies
-            | Fault::Delay
-            | Fault::Partition
-            | Fault::Pause
-            | Fault::KillDatabase => {
-                anyhow::bail!("{} is nothing that is done to Redis", fault.as_str())
-            }
+    pub(super) async fn kill_redis(&mut self, redis: &PrivateRedis, load: &impl Load) -> Result<()> {
+        redis.kill().await?;
+        self.last(DOWN, load).await;
+        redis.start_again().await
+    }
+
+    pub(super) async fn pause_redis(&mut self, redis: &PrivateRedis, load: &impl Load) -> Result<()> {
+        redis.pause().await?;
+        self.last(PAUSED, load).await;
+        redis.resume().await
+    }
+
+    pub(super) async fn slow_redis(&mut self, redis: &PrivateRedis, load: &impl Load) -> Result<()> {
+        let end = Instant::now() + self.random.random_range(SLOW);
+        while Instant::now() < end && load.done() < 1.0 {
+            // Each waits for the one before, as all others do.
+            redis.hold_answers(self.random.random_range(ANSWERS_HELD)).await?;
         }
+        Ok(())
+    }
+
+    pub(super) async fn fail_over_redis(&mut self, redis: &PrivateRedis, load: &impl Load) -> Result<()> {
+        let lag = self.random.random_range(LAG);
+        redis.fail_over(lag).await?;
+        self.last(DOWN, load).await;
+        redis.replace_replica().await
+    }
+
+    pub(super) async fn fill_redis(&mut self, redis: &PrivateRedis, load: &impl Load) -> Result<()> {
+        redis.set_full(true).await?;
+        self.last(FULL, load).await;
+        redis.set_full(false).await
+    }
+
+    pub(super) async fn garble_redis(&mut self, redis: &PrivateRedis, load: &impl Load) -> Result<()> {
+        let end = Instant::now() + self.random.random_range(GARBLED);
+        while Instant::now() < end && load.done() < 1.0 {
+            redis.garble().await?;
+            self.last(GARBLE_AGAIN, load).await;
+        }
+        Ok(())
     }
 }

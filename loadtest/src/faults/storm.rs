@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -13,7 +13,7 @@ use super::proxy::Mode;
 use super::{Fault, Fronts};
 use crate::clock::now;
 use crate::report::course::FaultMark;
-use crate::server::{Children, Servers};
+use crate::server::{Children, PrivateRedis, Servers};
 
 /// Owed kills come while so much of the load is done.
 const KILLS_AT: RangeInclusive<f64> = 0.02..=0.9;
@@ -148,17 +148,13 @@ impl Storm {
             Fault::DropReplies => self.spoil(Mode::DropReplies, REPLIES_DROPPED, fronts, load).await,
             Fault::Partition => self.spoil(Mode::Partition, PARTITIONED, fronts, load).await,
             Fault::Delay => self.spoil(Mode::Delay { least: DELAY_MIN, most: DELAY_MAX }, DELAYED, fronts, load).await,
-            Fault::FlushRedis
-            | Fault::KillRedis
-            | Fault::PauseRedis
-            | Fault::SlowRedis
-            | Fault::FailOverRedis
-            | Fault::FillRedis
-            | Fault::GarbleRedis => {
-                let redis = servers.redis().cloned();
-                let redis = redis.ok_or_else(|| anyhow!("there is no Redis of the load test's own"))?;
-                self.strike_redis(fault, &redis, load).await
-            }
+            Fault::FlushRedis => redis(servers)?.flush().await,
+            Fault::KillRedis => self.kill_redis(redis(servers)?, load).await,
+            Fault::PauseRedis => self.pause_redis(redis(servers)?, load).await,
+            Fault::SlowRedis => self.slow_redis(redis(servers)?, load).await,
+            Fault::FailOverRedis => self.fail_over_redis(redis(servers)?, load).await,
+            Fault::FillRedis => self.fill_redis(redis(servers)?, load).await,
+            Fault::GarbleRedis => self.garble_redis(redis(servers)?, load).await,
         }
     }
 
@@ -216,6 +212,10 @@ fn children(servers: &mut Servers) -> Result<&mut Children> {
         Servers::Children(children) => Ok(children),
         Servers::Running { url } => bail!("{url} is not the load test's own server"),
     }
+}
+
+fn redis(servers: &Servers) -> Result<&PrivateRedis> {
+    servers.redis().context("there is no Redis of the load test's own")
 }
 
 #[cfg(test)]

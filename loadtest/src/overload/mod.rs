@@ -26,7 +26,7 @@ use crate::client::Connections;
 use crate::clock::{Micros, now};
 use crate::event::{SaleEvent, fresh_id};
 use crate::fetch;
-use crate::report::course::{Course, FaultMark, Memory};
+use crate::report::course::{Course, FaultMark, Marked, Memory};
 use crate::report::{AuditCounts, Latency, Measurement, Report};
 use crate::server::{Options, PrivateDatabase, Servers, StoreChoice};
 use level::{Outcome, Plan, Plotted};
@@ -234,6 +234,7 @@ fn report(
         begun: plotted.begun,
         traffic: plotted.traffic,
         faults: marks.collect(),
+        marked: Marked::Levels,
         memory,
         ..Course::default()
     };

@@ -29,14 +29,38 @@ pub struct Course {
     pub stock: Vec<Stock>,
     /// Calls over time.
     pub traffic: Vec<Traffic>,
-    /// When which fault was at work.
+    /// When which fault was at work, or whatever else [`Course::marked`] says.
     pub faults: Vec<FaultMark>,
+    /// What `faults` are.
+    pub marked: Marked,
     /// What buyers felt of each.
     pub felt: Vec<Felt>,
     /// How long calls took.
     pub latencies: Latencies,
     /// The memory of the servers, where it was looked at.
     pub memory: Vec<Memory>,
+}
+
+/// What is marked in a course.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Marked {
+    /// What went wrong.
+    #[default]
+    Faults,
+    /// How much load there was.
+    Levels,
+}
+
+impl Marked {
+    /// So many of them, in words.
+    pub fn number_of(self, count: usize) -> String {
+        let (one, several) = match self {
+            Self::Faults => ("fault", "faults"),
+            Self::Levels => ("level of load", "levels of load"),
+        };
+        format!("{count} {}", if count == 1 { one } else { several })
+    }
 }
 
 /// What the servers had in memory at a moment.
@@ -67,6 +91,7 @@ impl Course {
             traffic: traffic::count(calls.clone(), begun),
             felt: felt::of(calls.clone(), &faults, begun),
             faults: faults.into_iter().map(from_begun).collect(),
+            marked: Marked::Faults,
             latencies: Latencies::of(calls),
             memory: Vec::new(),
         }

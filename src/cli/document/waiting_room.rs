@@ -1,5 +1,6 @@
 //! The waiting room in a file: a table, or the word "none".
 
+use boxoffice::domain::{self, GRACE_DEFAULT, PASS_LIFETIME_DEFAULT};
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::waiting_room::OnLoss;
 use serde::{Deserialize, Serialize};
@@ -65,18 +66,15 @@ impl WaitingRoomPart {
                 .ok_or_else(|| format!("event: waiting_room.on_loss must be OPEN or CLOSED, not {text:?}"))?,
         };
         // The defaults are filled in here as well, so that the file that says them and the one that does not are alike.
-        let or = |span: Option<_>, seconds| span.or(Some(prost_types::Duration { seconds, nanos: 0 }));
+        let or = |span: Option<_>, default: domain::Duration| {
+            span.or(Some(prost_types::Duration { seconds: default.as_micros() / 1_000_000, nanos: 0 }))
+        };
         Ok(Some(v1::WaitingRoom {
             admissions_per_second: settings.admissions_per_second,
             inside_max: settings.inside_max,
             on_loss: on_loss.into(),
-            pass_lifetime: or(span("pass_lifetime", &settings.pass_lifetime)?, PASS_LIFETIME_DEFAULT_SECONDS),
-            grace: or(span("grace", &settings.grace)?, GRACE_DEFAULT_SECONDS),
+            pass_lifetime: or(span("pass_lifetime", &settings.pass_lifetime)?, PASS_LIFETIME_DEFAULT),
+            grace: or(span("grace", &settings.grace)?, GRACE_DEFAULT),
         }))
     }
 }
-
-/// As the API says.
-const PASS_LIFETIME_DEFAULT_SECONDS: i64 = 600;
-/// As the API says.
-const GRACE_DEFAULT_SECONDS: i64 = 60;

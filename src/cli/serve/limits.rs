@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// Most requests in flight; more are refused with OVERLOADED
     #[arg(long, value_name = "N", default_value_t = nonzero(REQUESTS_IN_FLIGHT_MAX))]
     requests_max: NonZeroUsize,
-    /// Most open streams of WatchEvent and WatchChanges; more are refused with OVERLOADED
+    /// Most open streams of WatchEvent, WatchPlace and WatchChanges; more are refused with OVERLOADED
     #[arg(long, value_name = "N", default_value_t = nonzero(WATCHERS_MAX))]
     watchers_max: NonZeroUsize,
     /// Most of these of one buyer; more are refused with TOO_MANY_WATCHERS

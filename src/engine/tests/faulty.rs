@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::domain::{
     Changes, EventId, EventView, JournalEntry, OwnerId, OwnerUnits, Reservation, ReservationId, Seq, Snapshot,
-    Timestamp, Wanted,
+    Timestamp, WaitingRoom, Wanted,
 };
 use crate::storage::{AuditReader, LaneConnection, LanePlan, Loaded, Page, Result, Store, StoreError};
 
@@ -199,6 +199,10 @@ impl<S: Store> Store for FaultyStore<S> {
 
     async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Page<EventView, EventId>> {
         self.real.events(after, limit).await
+    }
+
+    async fn waiting_rooms(&self, limit: usize) -> Result<Vec<(EventId, WaitingRoom)>> {
+        self.real.waiting_rooms(limit).await
     }
 
     async fn last_seq(&self, event: &EventId) -> Result<Option<Seq>> {

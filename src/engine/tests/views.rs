@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::domain::{EventPatch, EventView};
+use crate::engine::views::Newest;
 use crate::engine::{Away, Board, Consistency, Look, Posted, VIEW_LIFE};
 
 /// A board that comes back after it was away, with what hung there before.
@@ -57,4 +58,38 @@ async fn a_board_that_comes_back_shows_nothing_older_than_what_was_shown_meanwhi
         assert_eq!(look().await.event.last_seq, world.last_seq(&event).await);
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
+}
+
+#[tokio::test]
+async fn what_a_database_no_longer_knows_is_forgotten_however_often_somebody_looks() {
+    let world = World::new().await;
+    let event = world.event("gala", 10, None).await;
+    let left = Arc::new(world.engine.store().event(&event).await.unwrap().unwrap());
+    let mut lost = (*left).clone();
+    lost.event.last_seq += 3;
+    let newest = Newest::remembered(std::time::Duration::from_millis(100));
+    assert_eq!(newest.of(&Arc::new(lost.clone())).event.last_seq, lost.event.last_seq);
+    assert_eq!(newest.of(&left).event.last_seq, lost.event.last_seq, "nothing older while it is remembered");
+    let begun = Instant::now();
+    while newest.of(&left).event.last_seq != left.event.last_seq {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "it is shown for ever");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_begins_to_watch_sees_a_reading_of_now_though_nothing_was_sold() {
+    let world = World::new().await;
+    let event = world.event("gala", 10, None).await;
+    let first = world.engine.watch(&event).await;
+    let read_at =
+        |newest: &watch::Receiver<crate::engine::Newest>| newest.borrow().as_ref().unwrap().as_ref().unwrap().read_at;
+    let before = read_at(&first);
+    world.advance(Duration::from_secs(1));
+    let begun = Instant::now();
+    while read_at(&world.engine.watch(&event).await) == before {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "it stays as old as the first");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert!(!first.has_changed().unwrap(), "for those who watch there is nothing new");
 }

@@ -32,10 +32,10 @@ end
 local keeper = redis.pcall('GET', KEYS[2])
 local garbage = type(keeper) == 'table' or (keeper and redis.call('PTTL', KEYS[2]) == -1)
 local sells = string.sub(ARGV[6], 1, 2) == 's:'
-local weaker = not garbage and keeper and string.sub(keeper, 1, 2) == 'r:'
 local keeps = 0
-if garbage or not keeper or keeper == ARGV[6] or (sells and weaker)
-    or (not garbage and keeper and string.sub(keeper, 3) == string.sub(ARGV[6], 3)) then
+-- Nobody (of ours), he himself, or one who only looks where he sells.
+if garbage or not keeper or string.sub(keeper, 3) == string.sub(ARGV[6], 3)
+    or (sells and string.sub(keeper, 1, 2) == 'r:') then
   redis.call('SET', KEYS[2], ARGV[6], 'PX', ARGV[7])
   keeps = 1
 end

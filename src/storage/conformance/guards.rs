@@ -150,3 +150,20 @@ pub(in crate::storage) async fn the_table_itself_refuses_overselling(backend: &m
     let refused = lane.commit(&[draft.finish()]).await;
     assert!(matches!(refused, Err(StoreError::Guard { expected: 1, actual: 0, .. })), "{refused:?}");
 }
+
+pub(in crate::storage) async fn the_table_itself_refuses_half_a_waiting_room(backend: &mut impl Backend) {
+    drop(sale(backend).await);
+    for sql in [
+        "UPDATE events SET waiting_room_rate = 5",
+        "UPDATE events SET waiting_room_rate = 5, waiting_room_pass_lifetime = 1, waiting_room_grace = 1",
+        "UPDATE events SET waiting_room_rate = 5, waiting_room_on_loss = 'OPEN', waiting_room_grace = 1",
+        "UPDATE events SET waiting_room_rate = 5, waiting_room_on_loss = 'OPEN', waiting_room_pass_lifetime = 1",
+        "UPDATE events SET waiting_room_inside_max = 5",
+        "UPDATE events SET waiting_room_grace = 5",
+    ] {
+        assert!(backend.execute(sql).await.is_err(), "{sql}");
+    }
+    let whole = "UPDATE events SET waiting_room_rate = 5, waiting_room_on_loss = 'OPEN', waiting_room_pass_lifetime = 1, \
+                 waiting_room_grace = 1";
+    backend.execute(whole).await.unwrap();
+}

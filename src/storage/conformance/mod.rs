@@ -40,6 +40,11 @@ pub(super) trait Backend: Send + Sync {
 /// How many events lack a whole run.
 pub(super) const UPKEEP_DUE: &str = "SELECT count(*) FROM events WHERE last_seq - owner_indexed_seq >= 16384";
 
+/// An event in the tables that the first migration makes.
+pub(super) const EVENT_OF_THE_FIRST_VERSION: &str = "INSERT INTO events (id, display_name, sales_state, hold_ttl_default, \
+     hold_ttl_max, last_seq, version, allocation_count, has_allocation_limits, created_at) \
+     VALUES ('old', 'Old', 'ON_SALE', 1, 1, 0, 1, 0, 0, 0)";
+
 /// Makes one test of each case, on the backends that `$backend` makes (an async function without arguments).
 macro_rules! conformance_tests {
     ($backend:path) => {
@@ -51,12 +56,14 @@ macro_rules! conformance_tests {
                 a_stale_allocation_version_is_refused, overselling_is_refused, negative_counts_are_refused,
                 a_wrong_state_is_refused, a_stale_reservation_is_refused, a_reservation_id_is_used_once,
                 a_journal_number_is_used_once, an_allocation_is_created_once, an_unknown_allocation_is_refused,
-                a_change_without_its_event_is_refused, the_table_itself_refuses_overselling;
+                a_change_without_its_event_is_refused, the_table_itself_refuses_overselling,
+                the_table_itself_refuses_half_a_waiting_room;
             loads: what_is_wanted_is_loaded, what_does_not_exist_is_left_out, ids_of_any_version_are_found,
                 allocations_of_loaded_reservations_come_along, expired_holds_come_earliest_first,
                 expired_holds_are_loaded_at_once_if_wanted, the_earliest_expiry_is_known, the_journal_is_read_in_a_lane;
             reads: a_view_leaves_out_expired_holds, events_come_in_pages, reservations_come_in_pages,
-                the_journal_comes_in_parts, single_things_are_found, totals_are_of_all_events, events_with_expired_holds_are_found;
+                the_journal_comes_in_parts, single_things_are_found, totals_are_of_all_events, events_with_expired_holds_are_found,
+                events_with_a_waiting_room_are_found;
             owners: an_owners_reservations_are_listed_at_every_moment, listing_survives_a_restart_within_a_run,
                 usage_counts_what_is_held_or_bought, owners_of_several_events_are_kept_apart;
             audit: an_audit_sees_one_state, an_audit_reads_everything_in_order;

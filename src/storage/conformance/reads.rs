@@ -1,6 +1,7 @@
 //! Reads outside of lanes.
 
 use super::*;
+use crate::domain::{Actor, JournalKind, OnLoss, WaitingRoom};
 use crate::storage::Totals;
 
 pub(in crate::storage) async fn a_view_leaves_out_expired_holds(backend: &mut impl Backend) {
@@ -159,4 +160,35 @@ pub(in crate::storage) async fn events_with_expired_holds_are_found(backend: &mu
     assert_eq!(expired(2, 10).await, "b,d,e");
     assert_eq!(expired(3, 10).await, "a,b,d,e");
     assert_eq!(expired(3, 2).await.len(), 3, "two events");
+}
+
+pub(in crate::storage) async fn events_with_a_waiting_room_are_found(backend: &mut impl Backend) {
+    let mut lane = lane(backend).await;
+    let room = WaitingRoom {
+        admissions_per_second: 0,
+        inside_max: Some(1),
+        on_loss: OnLoss::Closed,
+        pass_lifetime: Duration::from_secs(1),
+        grace: Duration::from_secs(2),
+    };
+    let other = WaitingRoom { admissions_per_second: 9, inside_max: None, on_loss: OnLoss::Open, ..room };
+    for id in ["e1", "e2", "e3"] {
+        create(&mut *lane, id, &[]).await;
+    }
+    for (id, waiting_room, found) in [
+        ("e3", Some(room), vec![("e3", room)]),
+        ("e1", Some(room), vec![("e1", room), ("e3", room)]),
+        ("e3", Some(other), vec![("e1", room), ("e3", other)]),
+        ("e1", None, vec![("e3", other)]),
+    ] {
+        let mut draft = begin(&mut *lane, id, &[], &[]).await;
+        draft.event().config.waiting_room = waiting_room;
+        draft.event().version += 1;
+        draft.journal(JournalKind::EventUpdated, Actor::System);
+        lane.commit(&[draft.finish()]).await.unwrap();
+        let found: Vec<_> = found.into_iter().map(|(id, room)| (event_id(id), room)).collect();
+        assert_eq!(backend.store().waiting_rooms(10).await.unwrap(), found);
+        assert_eq!(backend.store().waiting_rooms(1).await.unwrap(), found[..1], "as many as are wanted");
+        assert_eq!(dump(backend, id).await.event.config.waiting_room, waiting_room);
+    }
 }

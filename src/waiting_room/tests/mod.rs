@@ -111,6 +111,26 @@ async fn the_room_in_redis_is_the_same_room() {
 }
 
 #[tokio::test]
+async fn every_key_of_a_room_is_forgotten_in_time() {
+    let start = || private_cluster::Redis::start(&private_cluster::RedisOptions::default());
+    let server = tokio::task::spawn_blocking(start).await.unwrap().unwrap();
+    let rooms = rooms_in(&server.url()).await;
+    // One who joins and is let in, one who waits, and one who leaves where nobody ever was.
+    let (shut, one) = (Rules { rate: 0, ..RULES }, Rules { rate: 1, ..RULES });
+    for (id, ask, rules, keys) in [
+        ("open", Ask::Join, one, ["room", "room-inside"].as_slice()),
+        ("shut", Ask::Join, shut, &["room", "room-line", "room-seen"]),
+        ("left", Ask::Leave, one, &["room"]),
+    ] {
+        rooms.ask(&EventId::new(id).unwrap(), who(1), ask, &rules).await.unwrap();
+        for key in keys {
+            let life = server.tell(&format!("PTTL test:{{{id}}}:{key}")).unwrap();
+            assert!(life.parse::<i64>().unwrap() > 0, "{id} {key}: {life}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_rooms_of_a_redis_cluster_are_the_same_rooms() {
     let start = || private_cluster::RedisCluster::start(3, &private_cluster::RedisOptions::default());
     let cluster = tokio::task::spawn_blocking(start).await.unwrap().unwrap();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -54,6 +55,8 @@ pub struct Attack {
     heard: BTreeSet<String>,
     fed: usize,
     slowest: Duration,
+    /// Where an input is written that breaks its target.
+    reports: PathBuf,
 }
 
 impl Attack {
@@ -68,6 +71,7 @@ impl Attack {
             heard: BTreeSet::new(),
             fed: 0,
             slowest: Duration::ZERO,
+            reports: std::env::temp_dir(),
         }
     }
 
@@ -133,7 +137,7 @@ impl Attack {
     fn report(&self, input: &[u8]) {
         let line = corpus::encode(input);
         let name = format!("hostile-{}-{}.hex", self.target.replace('/', "."), self.fed);
-        let path = std::env::temp_dir().join(name);
+        let path = self.reports.join(name);
         let written = std::fs::write(&path, format!("{line}\n"));
         let place = written.map_or_else(|_| line.clone(), |()| path.display().to_string());
         eprintln!("hostile: {} broke at an input of {} bytes: {place}", self.target, input.len());
@@ -168,8 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_panics_fails_its_test() {
-        let attack = || Attack::on("fragile").run(|rng| rng.bytes(4), |input| format!("{}", 1 / input.len()));
-        assert!(catch_unwind(attack).is_err());
+    fn a_target_that_panics_fails_its_test_and_its_input_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let attack = Attack { reports: dir.path().to_owned(), ..Attack::on("fragile") };
+        let attack = || attack.run(|_| b"ab".to_vec(), |input| format!("{}", 1 / (2 - input.len())));
+        assert!(catch_unwind(AssertUnwindSafe(attack)).is_err());
+        assert_eq!(std::fs::read_to_string(dir.path().join("hostile-fragile-0.hex")).unwrap(), "6162\n");
     }
 }

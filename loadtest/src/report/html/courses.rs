@@ -30,7 +30,7 @@ fn overview(courses: &[Course]) -> Markup {
         section {
             h2 { (all.title) ", over time" }
             (traffic::figure(&all, &Axis::of_time(all.span())))
-            (faults(&all.faults))
+            (marks(&all))
             (latencies::figure(&all.latencies))
         }
         section {
@@ -54,7 +54,7 @@ fn at_length(course: &Course) -> Markup {
         (stock::figure(course, &x))
         (traffic::figure(course, &x))
         (memory::figure(course, &x))
-        (faults(&course.faults))
+        (marks(course))
         (latencies::figure(&course.latencies))
     }
 }
@@ -76,23 +76,22 @@ fn in_short(course: &Course) -> String {
         text = format!("{} of {} sold, ", words::count(last.sold), words::count(last.capacity));
     }
     text += &format!("{} calls", words::count(course.calls()));
-    if course.faults.is_empty() { text } else { format!("{text}, {}", number_of(&course.faults)) }
+    if course.faults.is_empty() { text } else { format!("{text}, {}", number_of_marks(course)) }
 }
 
-fn number_of(faults: &[FaultMark]) -> String {
-    let number = faults.len();
-    format!("{number} fault{}", if number == 1 { "" } else { "s" })
+fn number_of_marks(course: &Course) -> String {
+    course.marked.number_of(course.faults.len())
 }
 
-/// All faults in words: not every name has room above a plot.
-fn faults(faults: &[FaultMark]) -> Markup {
-    if faults.is_empty() {
+/// All that is marked in words: not every name has room above a plot.
+fn marks(course: &Course) -> Markup {
+    if course.faults.is_empty() {
         return html! {};
     }
     html! {
         details.faults {
-            summary { (number_of(faults)) ", shaded above" }
-            ol { @for fault in faults { li { (told(fault)) } } }
+            summary { (number_of_marks(course)) ", shaded above" }
+            ol { @for mark in &course.faults { li { (told(mark)) } } }
         }
     }
 }
@@ -123,6 +122,7 @@ fn whole(courses: &[Course]) -> Course {
         stock: Vec::new(),
         traffic,
         faults,
+        marked: courses.first().map(|course| course.marked).unwrap_or_default(),
         latencies: Latencies::sum(courses.iter().map(|course| &course.latencies)),
         memory: Vec::new(),
         felt: Vec::new(),
@@ -133,6 +133,7 @@ fn whole(courses: &[Course]) -> Course {
 mod tests {
     use super::*;
     use crate::clock::SECOND;
+    use crate::report::course::Marked;
 
     #[test]
     fn the_whole_has_the_calls_and_faults_of_all() {
@@ -145,5 +146,16 @@ mod tests {
         let all = whole(&[course(1_000 * SECOND), course(1_060 * SECOND)]);
         assert_eq!((all.calls(), all.begun), (8, 1_000 * SECOND));
         assert_eq!(all.faults.last().unwrap().from, 60 * SECOND + 1);
+    }
+
+    #[test]
+    fn what_is_shaded_has_its_right_name() {
+        let course = |marked, count| Course {
+            faults: vec![FaultMark { fault: "10 ×", from: 1, to: 2 }; count],
+            marked,
+            ..Course::default()
+        };
+        assert!(marks(&course(Marked::Levels, 5)).into_string().contains("5 levels of load, shaded above"));
+        assert!(marks(&course(Marked::Faults, 1)).into_string().contains("1 fault, shaded above"));
     }
 }

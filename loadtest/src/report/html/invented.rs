@@ -113,7 +113,7 @@ fn course(seed: u64, span: Micros, faults: usize, beyond: i64) -> Course {
     let traffic =
         (0..95).map(|index| traffic(index * span / 95, span / 95, down(index * span / 95), &mut random)).collect();
     let title = "sale".to_owned();
-    Course { title, begun: BEGUN, stock, traffic, faults, felt, latencies, memory: Vec::new() }
+    Course { title, begun: BEGUN, stock, traffic, faults, felt, latencies, ..Course::default() }
 }
 
 fn felt(mark: &FaultMark, random: &mut SmallRng) -> Felt {

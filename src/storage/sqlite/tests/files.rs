@@ -4,13 +4,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
-use super::super::{OpenError, SqliteStore};
+use super::super::{OpenError, SqliteStore, open};
 use crate::domain::EventId;
 use crate::storage::Store as _;
+use crate::storage::conformance::EVENT_OF_THE_FIRST_VERSION;
 
 /// A directory with a database that was closed.
 async fn closed() -> (TempDir, PathBuf) {
@@ -153,4 +155,20 @@ async fn what_was_committed_is_there_after_a_kill() {
     fs::copy(killed.path().join("boxoffice.db"), copied.path().join("boxoffice.db")).unwrap();
     let reopened = SqliteStore::open(copied.path()).await.unwrap();
     assert_eq!(reopened.last_seq(&id).await.unwrap(), Some(2));
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("boxoffice.db");
+    let all = sqlx::migrate!("migrations/sqlite");
+    let first = all.iter().filter(|migration| migration.version == 1).cloned().collect();
+    let mut connection = open::writer_options(&file).connect().await.unwrap();
+    Migrator { migrations: first, ..all }.run_direct(None, &mut connection, false).await.unwrap();
+    connection.close().await.unwrap();
+    run(&file, &[EVENT_OF_THE_FIRST_VERSION]).await;
+    let store = SqliteStore::open(dir.path()).await.unwrap();
+    let view = store.event(&EventId::new("old").unwrap()).await.unwrap().unwrap();
+    assert_eq!((view.event.config.display_name.as_str(), view.event.config.waiting_room), ("Old", None));
+    assert_eq!(store.waiting_rooms(1).await.unwrap(), []);
 }

@@ -14,13 +14,37 @@ use crate::domain::{EventId, EventView};
 /// what the API promises for CONSISTENCY_CACHED.
 pub const VIEW_LIFE: Duration = Duration::from_millis(250);
 
-/// What hangs on the board of one event.
+/// What is to be seen on the board of one event.
 #[derive(Debug, Clone)]
 pub struct Look {
-    /// The newest view, and how long it may still be shown, as of the moment when the look began.
-    pub posted: Option<(Arc<EventView>, Duration)>,
-    /// Whether some server reads the database for all: then a new view will be there in a moment.
-    pub is_kept: bool,
+    /// The newest view.
+    pub hung: Option<Hung>,
+    /// Who reads the database for all.
+    pub keeper: Keeper,
+    /// Whether anybody has looked lately.
+    pub is_asked: bool,
+}
+
+/// Who reads the database for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeper {
+    /// Each for himself.
+    Nobody,
+    /// This server.
+    Oneself,
+    /// Another server: a new view will be there in a moment.
+    Other,
+}
+
+/// A view that hangs on the board.
+#[derive(Debug, Clone)]
+pub struct Hung {
+    /// The view.
+    pub view: Arc<EventView>,
+    /// How long it may still be shown, as of the moment when the look began. At most [`VIEW_LIFE`].
+    pub life: Duration,
+    /// How long ago it was posted, as of the moment when the look ended.
+    pub age: Duration,
 }
 
 /// What became of a view that was posted.
@@ -43,13 +67,13 @@ pub trait Board: Send + Sync + 'static {
     /// Whether it could be used a moment ago.
     fn is_up(&self) -> bool;
 
-    /// What hangs there. Never anything older than what this server saw there lately.
-    async fn look(&self, event: &EventId) -> Result<Look, Away>;
+    /// What hangs there. Never anything older than what this server saw there lately. `asks`: whether somebody wants to be shown
+    /// it.
+    async fn look(&self, event: &EventId, asks: bool) -> Result<Look, Away>;
 
-    /// Posts a view whose reading began at `read`, unless a newer one hangs there. It may be shown for `life` from then on, at
-    /// most [`VIEW_LIFE`]. `sells`: whether this server sells units of
+    /// Posts a view whose reading began at `read`, unless a newer one hangs there. `sells`: whether this server sells units of
     /// the event; such a one reads for all, rather than one who only looks.
-    async fn post(&self, view: &EventView, read: Instant, life: Duration, sells: bool) -> Result<Posted, Away>;
+    async fn post(&self, view: &EventView, read: Instant, sells: bool) -> Result<Posted, Away>;
 
     /// The number of the newest change that was posted, in decimal digits, each time that there is one; also wakes, with
     /// whatever value, when messages may have been lost. (They get lost without that, too: whoever waits has to look from time

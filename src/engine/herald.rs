@@ -2,7 +2,8 @@
 //!
 //! A lane only says which event has a new change; it waits for nothing. What is posted is read from the database, as without
 //! a board, rather than put together from batches: a batch knows only the allocations that it touched, and not which holds
-//! have lapsed. One reading for many batches costs next to nothing, and every view is one that stood in the database.
+//! have lapsed. Before a server reads it looks at what hangs there: however many servers sell an event, one reading shows what all
+//! of them sold. So in the long run one of them reads and the others look.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,22 +13,24 @@ use futures::StreamExt as _;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::board::{Board, Posted, VIEW_LIFE};
+use super::board::{Board, Keeper, Look, Posted};
 use super::feed::Feed;
 use super::views::Views;
-use crate::domain::{EventId, EventView};
+use crate::domain::{EventId, EventView, Seq, Timestamp};
 
-/// Shortest time between two readings of an event that sells: however many batches there are, they are posted together.
-const PACE: Duration = Duration::from_millis(25);
+/// Shortest time between two readings of an event that sells, on all servers: however many batches there are, they are posted
+/// together.
+const PACE: Duration = Duration::from_millis(40);
 
-/// How often the one who reads for all does so though nothing was sold: holds lapse, and other servers die before they post.
-/// With the time of the reading it must stay well below the life of a view.
+/// How often it is read though nothing was sold: holds lapse, and servers die before they post. With the time of the reading it
+/// must stay well below the life of a view.
 const KEEP_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Shortest time between two readings of an event that sells while nobody looks, and how long what is posted then may be shown:
-/// whoever comes meanwhile must not see something older.
-const PACE_UNASKED: Duration = Duration::from_millis(250);
-const LIFE_UNASKED: Duration = Duration::from_millis(75);
+/// How much later than the server that posted last the others read: then it has done so again, unless it is gone.
+const PRECEDENCE: Duration = Duration::from_millis(10);
+
+/// How often a server that sells looks whether somebody wants to be shown it, while nobody does.
+const UNASKED_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Most events of which something is to be posted; of more, nobody hears at once.
 const EVENTS_MAX: usize = 10_000;
@@ -44,28 +47,40 @@ pub(super) struct Herald {
     has_board: bool,
 }
 
+#[derive(Clone)]
 struct Due {
-    /// Something was sold that no reading has shown yet.
-    changed: bool,
+    /// The newest change made here that has not been seen on the board.
+    sold: Option<Seq>,
+    /// Whether this server sells units of it.
+    sells: bool,
     /// A reading that was made for another reason, and when it began.
     read: Option<(Arc<EventView>, Instant)>,
     /// Whether this server reads for all.
     keeps: bool,
-    /// Whether this server sells units of it.
-    sells: bool,
-    /// Whether somebody had looked when it was last posted.
-    asked: bool,
-    /// When it was last read and posted, and not before when it will be again.
-    begun: Instant,
+    /// What was posted last, as far as is known.
+    last: Option<Last>,
+    /// When it is this server's turn.
     next: Instant,
 }
 
-/// What to do for an event now.
-struct Errand {
-    event: EventId,
-    read: Option<(Arc<EventView>, Instant)>,
-    sells: bool,
-    life: Duration,
+/// What was posted last.
+#[derive(Clone, Copy)]
+struct Last {
+    seq: Seq,
+    read_at: Timestamp,
+    at: Instant,
+    /// Whether by this server.
+    is_ours: bool,
+    /// Whether anybody had looked lately.
+    is_asked: bool,
+}
+
+/// What a server's turn came to.
+struct Done {
+    last: Last,
+    keeps: bool,
+    /// The newest change that whoever looks can see.
+    shown: Seq,
 }
 
 impl Herald {
@@ -74,16 +89,13 @@ impl Herald {
     }
 
     /// There is a new change, made by this server.
-    pub(super) fn sold(&self, event: &EventId) {
-        self.note(event, |due| {
-            due.changed = true;
-            due.sells = true;
-        });
+    pub(super) fn sold(&self, event: &EventId, seq: Seq) {
+        self.note(event, |due| (due.sold, due.sells) = (due.sold.max(Some(seq)), true));
     }
 
     /// Somebody here read an event for himself, since nothing hung on the board.
-    pub(super) fn read(&self, view: &Arc<EventView>, read: Instant) {
-        self.note(&view.event.id, |due| due.read = Some((Arc::clone(view), read)));
+    pub(super) fn read(&self, view: &Arc<EventView>, begun: Instant) {
+        self.note(&view.event.id, |due| due.read = Some((Arc::clone(view), begun)));
     }
 
     fn note(&self, event: &EventId, change: impl FnOnce(&mut Due)) {
@@ -93,14 +105,10 @@ impl Herald {
         let mut all = self.lock();
         if let Some(known) = all.get_mut(event) {
             change(known);
-            if known.keeps || known.read.is_some() {
-                // The next turn of one who keeps, or whom nobody asks, may be far off.
-                known.next = known.next.min(known.begun + PACE);
-            }
+            known.next = known.last.map_or(known.next, |last| known.turn_after(&last).min(known.next));
         } else if all.len() < EVENTS_MAX {
-            let now = Instant::now();
-            let mut new =
-                Due { changed: false, read: None, keeps: false, sells: false, asked: false, begun: now, next: now };
+            let next = Instant::now();
+            let mut new = Due { sold: None, sells: false, read: None, keeps: false, last: None, next };
             change(&mut new);
             all.insert(event.clone(), new);
         }
@@ -118,8 +126,9 @@ impl Herald {
                 None => self.wake.notified().await,
             }
             let Some(views) = views.upgrade() else { return };
-            let errands = futures::stream::iter(self.errands(Instant::now()));
-            errands.for_each_concurrent(POSTS_AT_ONCE_MAX, |errand| self.run(errand, &*board, &views, &posted)).await;
+            let work = Work { board: &*board, views: &views, posted: &posted };
+            let due = futures::stream::iter(self.due(Instant::now()));
+            due.for_each_concurrent(POSTS_AT_ONCE_MAX, |(event, due)| self.run(event, due, &work)).await;
             // A wake-up for each batch is not worth the while: what comes meanwhile waits for its turn.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -130,50 +139,29 @@ impl Herald {
         self.lock().values().filter(|due| due.wants()).map(|due| due.next).min()
     }
 
-    /// What is due, and forgets events of which nothing is wanted any more.
-    fn errands(&self, now: Instant) -> Vec<Errand> {
+    /// What is due. Forgets events of which nothing is wanted any more.
+    fn due(&self, now: Instant) -> Vec<(EventId, Due)> {
         let mut all = self.lock();
         all.retain(|_, due| due.wants() || due.next > now);
-        let ready = all.iter_mut().filter(|(_, due)| due.wants() && due.next <= now);
-        let errands = ready.map(|(event, due)| {
-            // What was sold since the reading began is not in it.
-            let read = due.read.take().filter(|_| !due.changed);
-            due.changed = false;
-            // Who read for himself is somebody who looks.
-            let life = if due.asked || read.is_some() { VIEW_LIFE } else { LIFE_UNASKED };
-            Errand { event: event.clone(), read, sells: due.sells, life }
-        });
-        errands.collect()
+        let due = all.iter_mut().filter(|(_, due)| due.wants() && due.next <= now);
+        due.map(|(event, due)| (event.clone(), Due { read: due.read.take(), ..due.clone() })).collect()
     }
 
-    async fn run(&self, errand: Errand, board: &dyn Board, views: &Views, posted: &Feed) {
-        let begun = Instant::now();
-        let answer = self.post(&errand, board, views, posted).await;
-        if let Some(due) = self.lock().get_mut(&errand.event) {
-            due.keeps = answer.is_some_and(|answer| answer.keeps && answer.asked);
-            due.asked = answer.is_some_and(|answer| answer.asked);
-            due.begun = begun;
-            due.next = begun
-                + match answer {
-                    Some(answer) if !answer.asked => PACE_UNASKED,
-                    _ if due.keeps && !due.changed => KEEP_INTERVAL,
-                    _ => PACE,
-                };
+    async fn run(&self, event: EventId, due: Due, work: &Work<'_>) {
+        let done = work.turn(&event, &due).await;
+        let mut all = self.lock();
+        let Some(known) = all.get_mut(&event) else { return };
+        let now = Instant::now();
+        if let Some(Done { last, keeps, shown }) = done {
+            known.sold = known.sold.filter(|sold| last.is_asked && *sold > shown);
+            known.keeps = last.is_asked && keeps;
+            known.last = Some(last);
+        } else {
+            // Nobody waits for it: whoever looks finds out for himself.
+            (known.sold, known.keeps) = (None, false);
+            known.last = known.last.map(|last| Last { at: now, ..last });
         }
-    }
-
-    async fn post(&self, errand: &Errand, board: &dyn Board, views: &Views, posted: &Feed) -> Option<Posted> {
-        if !board.is_up() {
-            return None;
-        }
-        let (view, read) = match &errand.read {
-            Some((view, read)) => (Arc::clone(view), *read),
-            // Where the database does not answer there is nothing to post. Whoever looks finds out for himself.
-            None => views.renew(&errand.event).await.ok()??,
-        };
-        let answer = board.post(&view, read, errand.life, errand.sells).await;
-        posted.publish(&errand.event, view.event.last_seq);
-        answer.ok()
+        known.next = known.last.map_or(now + PACE, |last| known.turn_after(&last));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<EventId, Due>> {
@@ -183,6 +171,73 @@ impl Herald {
 
 impl Due {
     const fn wants(&self) -> bool {
-        self.changed || self.keeps || self.read.is_some()
+        self.sold.is_some() || self.keeps || self.read.is_some()
+    }
+
+    /// When it is this server's turn, after what was posted last.
+    fn turn_after(&self, last: &Last) -> Instant {
+        let wait = if self.read.is_some() {
+            PACE
+        } else if !last.is_asked {
+            UNASKED_INTERVAL
+        } else {
+            let interval = if self.sold > Some(last.seq) { PACE } else { KEEP_INTERVAL };
+            if last.is_ours { interval } else { interval + PRECEDENCE }
+        };
+        last.at + wait
+    }
+}
+
+/// What a turn needs.
+struct Work<'a> {
+    board: &'a dyn Board,
+    views: &'a Views,
+    posted: &'a Feed,
+}
+
+impl Work<'_> {
+    /// Posts what is due, unless another server did or soon will. `None`: it cannot be done.
+    async fn turn(&self, event: &EventId, due: &Due) -> Option<Done> {
+        if !self.board.is_up() {
+            return None;
+        }
+        // What was sold since the reading began is not in it.
+        if let Some((view, begun)) = due.read.as_ref().filter(|(view, _)| due.sold <= Some(view.event.last_seq)) {
+            return self.post(view, *begun, due).await;
+        }
+        let begun = Instant::now();
+        let look = self.board.look(event, false).await.ok()?;
+        let last = self.seen(&look, begun, due);
+        let keeps = due.keeps && look.keeper != Keeper::Other;
+        let is_wanted = last.is_asked && (keeps || due.sold > Some(last.seq));
+        if !is_wanted || look.hung.is_some() && Instant::now() < due.turn_after(&last) {
+            return Some(Done { last, keeps, shown: last.seq });
+        }
+        // Where the database does not answer there is nothing to post. And whoever looks next is shown this, too.
+        let (view, begun) = self.views.renew(event).await.ok()??;
+        self.post(&view, begun, due).await
+    }
+
+    /// Spreads what hangs on the board here.
+    fn seen(&self, look: &Look, begun: Instant, due: &Due) -> Last {
+        let (at, is_asked) = (Instant::now(), look.is_asked);
+        let Some(hung) = &look.hung else {
+            return Last { seq: 0, read_at: Timestamp::from_micros(0), at, is_ours: false, is_asked };
+        };
+        self.views.seen(hung, begun);
+        let (seq, read_at) = (hung.view.event.last_seq, hung.view.read_at);
+        self.posted.publish(&hung.view.event.id, seq);
+        let is_ours = due.last.is_some_and(|last| last.is_ours && (last.seq, last.read_at) == (seq, read_at));
+        Last { seq, read_at, at: at.checked_sub(hung.age).unwrap_or(at), is_ours, is_asked }
+    }
+
+    async fn post(&self, view: &EventView, begun: Instant, due: &Due) -> Option<Done> {
+        let answer = self.board.post(view, begun, due.sells).await;
+        let (seq, read_at) = (view.event.last_seq, view.read_at);
+        self.posted.publish(&view.event.id, seq);
+        let Posted { keeps, asked: is_asked } = answer.ok()?;
+        let last = Last { seq, read_at, at: Instant::now(), is_ours: true, is_asked };
+        // A database that was set back never shows what was sold before.
+        Some(Done { last, keeps, shown: due.sold.map_or(seq, |sold| sold.max(seq)) })
     }
 }

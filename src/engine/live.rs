@@ -146,12 +146,12 @@ impl Follower {
                 // Where there is a board it will be posted in a moment, and the reading for that serves us, too.
                 seq = told(&mut self.committed), if !shares => {
                     if seq > shown {
-                        return self.views.forget(&self.event).await;
+                        return self.views.forget(&self.event);
                     }
                 }
                 newest = heard(&mut self.hearing) => {
                     if newest.is_none_or(|newest| newest > shown) {
-                        return self.views.forget(&self.event).await;
+                        return self.views.forget(&self.event);
                     }
                 }
             }

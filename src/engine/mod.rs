@@ -28,7 +28,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 pub use self::audit::{AuditProgress, AuditReport, DIFFERENCES_MAX};
-pub use self::board::{Away, Board, Look, Posted, VIEW_LIFE};
+pub use self::board::{Away, Board, Hung, Keeper, Look, Posted, VIEW_LIFE};
 use self::feed::Feed;
 use self::herald::Herald;
 use self::lane::{Lane, LaneBounds};
@@ -108,7 +108,7 @@ struct Told {
 impl Told {
     fn committed(&self, event: &EventId, seq: Seq) {
         self.feed.publish(event, seq);
-        self.herald.sold(event);
+        self.herald.sold(event, seq);
     }
 }
 

@@ -5,6 +5,7 @@ mod batches;
 mod expiry;
 mod failures;
 mod faulty;
+mod herald;
 mod limits;
 mod queue;
 mod views;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Redis, RedisFailure, Script, view};
 use crate::domain::{EventId, EventView, Seq, Timestamp};
-use crate::engine::{Away, Board, Look, Posted, VIEW_LIFE};
+use crate::engine::{Away, Board, Hung, Keeper, Look, Posted, VIEW_LIFE};
 
 /// How long whoever reads the database for all is expected to go on with it, after each time.
 const KEEPING: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ struct Seen {
 }
 
 /// What the script answers.
-type Answer = (i64, Option<Seq>, Option<i64>, Option<String>, Option<Vec<u8>>, i64);
+type Answer = (bool, Vec<u8>, i64, i64, Option<Seq>, Option<i64>, Option<String>, Option<Vec<u8>>);
 
 impl RedisBoard {
     /// On `redis`. `server` names this server; no two may have the same name.
@@ -87,8 +87,8 @@ impl RedisBoard {
     }
 
     /// The view of an answer, where it may be shown.
-    fn view(&self, event: &EventId, answer: Answer, known: Option<Seen>) -> Option<(Arc<EventView>, Duration)> {
-        let (life, Some(seq), Some(read_at), Some(stamp), text, _) = answer else { return None };
+    fn hung(&self, event: &EventId, answer: Answer, known: Option<Seen>) -> Option<Hung> {
+        let (_, _, life, age, Some(seq), Some(read_at), Some(stamp), text) = answer else { return None };
         let life = Duration::from_millis(u64::try_from(life).ok()?);
         let read_at = Timestamp::from_micros(read_at);
         let view = match (text, &known) {
@@ -97,13 +97,23 @@ impl RedisBoard {
             (None, None) => return None,
         };
         // Of two readings of the same state the later one counts, since holds lapse.
-        let age = |view: &EventView| (view.event.last_seq, view.read_at);
-        if view.event.last_seq != seq || known.is_some_and(|known| age(&view) < age(&known.view)) {
+        let order = |view: &EventView| (view.event.last_seq, view.read_at);
+        if view.event.last_seq != seq || known.is_some_and(|known| order(&view) < order(&known.view)) {
             return None;
         }
         let view = Arc::new(view);
         self.seen.insert(event.clone(), Seen { stamp: stamp.into(), view: Arc::clone(&view) });
-        Some((view, life.min(VIEW_LIFE)))
+        let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
+        Some(Hung { view, life: life.min(VIEW_LIFE), age })
+    }
+
+    /// Who wrote `name`.
+    fn keeper(&self, name: &[u8]) -> Keeper {
+        match name {
+            [] => Keeper::Nobody,
+            [_, b':', server @ ..] if server == self.server.as_bytes() => Keeper::Oneself,
+            _ => Keeper::Other,
+        }
     }
 }
 
@@ -120,22 +130,23 @@ impl Board for RedisBoard {
         self.redis.is_up()
     }
 
-    async fn look(&self, event: &EventId) -> Result<Look, Away> {
+    async fn look(&self, event: &EventId, asks: bool) -> Result<Look, Away> {
         let [view, keeper, asked, _] = self.keys(event);
         let known = self.seen.get(event);
         let stamp = known.as_ref().map_or("", |known| &*known.stamp).to_owned();
-        let answer: Answer = self.redis.run(&self.look, &[&view, &keeper, &asked], stamp).await.map_err(away)?;
-        let is_kept = answer.5 != 0;
-        Ok(Look { posted: self.view(event, answer, known), is_kept })
+        let args = (stamp, u8::from(asks));
+        let answer: Answer = self.redis.run(&self.look, &[&view, &keeper, &asked], args).await.map_err(away)?;
+        let (is_asked, keeper) = (answer.0, self.keeper(&answer.1));
+        Ok(Look { hung: self.hung(event, answer, known), keeper, is_asked })
     }
 
-    async fn post(&self, view: &EventView, read: Instant, life: Duration, sells: bool) -> Result<Posted, Away> {
+    async fn post(&self, view: &EventView, read: Instant, sells: bool) -> Result<Posted, Away> {
         let event = &view.event.id;
         let text = view::text(view).map_err(|_| Away)?;
         let keys = self.keys(event);
         let who = format!("{}:{}", if sells { 's' } else { 'r' }, self.server);
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        let life = millis(life.min(VIEW_LIFE).saturating_sub(read.elapsed()));
+        let life = millis(VIEW_LIFE.saturating_sub(read.elapsed()));
         if life == 0 {
             // The reading took so long that nobody may be shown it.
             return Err(Away);

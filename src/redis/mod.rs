@@ -31,6 +31,8 @@ use self::link::{Connector, Link};
 pub use self::rates::RedisRates;
 pub use self::script::Script;
 use self::subscriptions::Subscriptions;
+#[cfg(test)]
+pub(crate) use self::view::tests::view as some_view;
 use crate::causes::in_one_line;
 use crate::domain::EventId;
 use crate::metrics::{RedisMetrics, RedisOutcome};

@@ -22,9 +22,10 @@ if old.err or life > tonumber(ARGV[5]) or life == -1 or not (old_seq and old_rea
 end
 if seq > old_seq or (seq == old_seq and read_at >= old_read_at) then
   if seq == old_seq and old[3] == ARGV[3] then
-    redis.call('HSET', KEYS[1], 'read_at', ARGV[2])
+    redis.call('HSET', KEYS[1], 'read_at', ARGV[2], 'posted', now)
   else
-    redis.call('HSET', KEYS[1], 'seq', ARGV[1], 'read_at', ARGV[2], 'stamp', ARGV[1] .. '-' .. ARGV[2], 'view', ARGV[3])
+    redis.call('HSET', KEYS[1], 'seq', ARGV[1], 'read_at', ARGV[2], 'stamp', ARGV[1] .. '-' .. ARGV[2], 'view', ARGV[3],
+      'posted', now)
     redis.pcall('SPUBLISH', KEYS[4], ARGV[1])
   end
   redis.call('PEXPIRE', KEYS[1], left)

@@ -1,7 +1,7 @@
 //! What hangs on the board is right, whatever becomes of Redis.
 
 use super::*;
-use crate::engine::{Board as _, Look, Posted, VIEW_LIFE};
+use crate::engine::{Board as _, Hung, Keeper, Posted, VIEW_LIFE};
 use crate::redis::view::tests::view;
 
 /// A board of a server of this name.
@@ -11,15 +11,15 @@ async fn board(url: &str, name: &str) -> RedisBoard {
 
 /// Seq, units held and time of the reading of what hangs there.
 async fn seen(board: &RedisBoard) -> Option<(i64, i64, i64)> {
-    let Look { posted, .. } = board.look(&event()).await.unwrap();
-    posted.map(|(view, life)| {
-        assert!(life <= VIEW_LIFE);
+    let look = board.look(&event(), true).await.unwrap();
+    look.hung.map(|Hung { view, life, age }| {
+        assert!(life <= VIEW_LIFE && age <= VIEW_LIFE);
         (view.event.last_seq, view.allocations[0].held, view.read_at.as_micros())
     })
 }
 
 async fn post(board: &RedisBoard, (seq, held, read_at): (i64, i64, i64), sells: bool) -> Posted {
-    board.post(&view(seq, held, read_at), Instant::now(), VIEW_LIFE, sells).await.unwrap()
+    board.post(&view(seq, held, read_at), Instant::now(), sells).await.unwrap()
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_view_hangs_no_longer_than_it_may_be_shown() {
     assert_eq!(seen(&board).await, None);
     // What was read long ago is not posted at all, nor shown long.
     let read = Instant::now() - VIEW_LIFE;
-    board.post(&view(2, 2, 2), read, VIEW_LIFE, true).await.expect_err("nobody may be shown it");
+    board.post(&view(2, 2, 2), read, true).await.expect_err("nobody may be shown it");
     // A database that was set back to an older state shows what it has as soon as the newer state has lapsed.
     post(&board, (1, 0, 3), true).await;
     assert_eq!(private.tell("HGET test:{gala}:view seq").unwrap(), "1");
@@ -67,7 +67,7 @@ async fn what_a_redis_that_hung_posts_late_is_shown_no_longer_than_it_would_have
     // The time there is known, so that the next one is sent at once.
     post(&board, (1, 1, 1), true).await;
     private.pause().unwrap();
-    board.post(&view(2, 2, 2), Instant::now(), VIEW_LIFE, true).await.expect_err("it hangs");
+    board.post(&view(2, 2, 2), Instant::now(), true).await.expect_err("it hangs");
     sleep(VIEW_LIFE).await;
     private.resume().unwrap();
     until_answered(&redis).await;
@@ -83,10 +83,18 @@ async fn one_server_reads_for_all_and_rather_one_that_sells() {
     let keeps = async |board: &RedisBoard, seq, sells| post(board, (seq, 1, seq), sells).await.keeps;
     assert!(keeps(&one, 1, false).await && !keeps(&other, 2, false).await && keeps(&one, 3, false).await);
     assert!(keeps(&other, 4, true).await && !keeps(&one, 5, false).await && !keeps(&one, 6, true).await);
-    let posted = post(&one, (7, 1, 7), true).await;
-    assert!(!posted.asked);
-    assert!(other.look(&event()).await.unwrap().is_kept);
+    // Servers that look for themselves ask nothing.
+    let kept_by = async |board: &RedisBoard, asks| {
+        let look = board.look(&event(), asks).await.unwrap();
+        (look.keeper, look.is_asked)
+    };
+    assert_eq!(kept_by(&one, false).await, (Keeper::Other, false));
+    assert!(!post(&one, (7, 1, 7), true).await.asked);
+    assert_eq!(kept_by(&other, true).await, (Keeper::Oneself, true));
     assert!(post(&one, (8, 1, 8), true).await.asked);
+    assert_eq!(kept_by(&one, false).await, (Keeper::Other, true));
+    private.tell("DEL test:{gala}:keeper").unwrap();
+    assert_eq!(kept_by(&one, false).await, (Keeper::Nobody, true));
 }
 
 #[tokio::test]
@@ -134,7 +142,7 @@ async fn an_emptied_and_a_full_redis_show_nothing_old() {
     post(&board, (5, 1, 5), true).await;
     assert_eq!(seen(&board).await, None);
     private.tell("CONFIG SET maxmemory 1").unwrap();
-    board.post(&view(8, 1, 8), Instant::now(), VIEW_LIFE, true).await.expect_err("there is no room");
+    board.post(&view(8, 1, 8), Instant::now(), true).await.expect_err("there is no room");
     assert_eq!(seen(&board).await, None);
     assert!(board.is_up(), "it answers");
     private.tell("CONFIG SET maxmemory 0").unwrap();

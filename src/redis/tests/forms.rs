@@ -3,7 +3,7 @@
 use private_cluster::RedisCluster;
 
 use super::*;
-use crate::engine::{Board as _, VIEW_LIFE};
+use crate::engine::{Board as _, Keeper};
 use crate::rate::{Key, Quota, Scope, SharedRates as _};
 use crate::redis::view::tests::view;
 
@@ -53,10 +53,10 @@ async fn a_user_with_few_rights_comes_in_with_the_password_of_a_file_and_over_tl
     shared.admit(key, quota, 1).await.unwrap();
     shared.admit(key, quota, 1).await.unwrap_err();
     let board = RedisBoard::new(redis, "one".to_owned());
-    assert!(board.post(&view(7, 1, 7), Instant::now(), VIEW_LIFE, true).await.unwrap().keeps);
-    let look = board.look(&event()).await.unwrap();
-    assert!(look.is_kept && look.posted.is_some_and(|(seen, _)| *seen == view(7, 1, 7)));
-    assert!(board.post(&view(8, 1, 8), Instant::now(), VIEW_LIFE, true).await.unwrap().asked);
+    assert!(board.post(&view(7, 1, 7), Instant::now(), true).await.unwrap().keeps);
+    let look = board.look(&event(), true).await.unwrap();
+    assert!(look.keeper == Keeper::Oneself && look.hung.is_some_and(|hung| *hung.view == view(7, 1, 7)));
+    assert!(board.post(&view(8, 1, 8), Instant::now(), true).await.unwrap().asked);
     let begun = Instant::now();
     while *heard.borrow_and_update() != b"8" {
         assert!(begun.elapsed() < PATIENCE);

@@ -22,6 +22,9 @@ const SETTINGS: [(&str, &str); 3] = [
     ("max_connections", "600"),
 ];
 
+/// What counts statements.
+const COUNTER: (&str, &str) = ("shared_preload_libraries", "pg_stat_statements");
+
 /// The standby for which commits wait.
 const STANDBY: &str = "delayed";
 
@@ -43,11 +46,35 @@ impl PrivateDatabase {
     /// # Errors
     /// Where PostgreSQL is not installed, or does not come up.
     pub async fn start(commit_delay: Option<Duration>) -> Result<Self> {
-        tokio::task::spawn_blocking(move || Self::start_blocking(commit_delay)).await?
+        tokio::task::spawn_blocking(move || Self::start_blocking(&SETTINGS, commit_delay)).await?
     }
 
-    fn start_blocking(commit_delay: Option<Duration>) -> Result<Self> {
-        let options = SETTINGS.iter().fold(Options::default().durable(), |o, (name, value)| o.setting(name, value));
+    /// Starts one that counts the statements that it runs: see [`Self::statements`].
+    ///
+    /// # Errors
+    /// Where PostgreSQL is not installed, or does not come up.
+    pub async fn start_counting() -> Result<Self> {
+        let settings: Vec<_> = SETTINGS.into_iter().chain([COUNTER]).collect();
+        let database = tokio::task::spawn_blocking(move || Self::start_blocking(&settings, None)).await??;
+        database.psql("postgres", "CREATE EXTENSION pg_stat_statements").await?;
+        Ok(database)
+    }
+
+    /// How many statements of which the text is like `like` one of its databases has run since it was started.
+    ///
+    /// # Errors
+    /// Where it does not count them.
+    pub async fn statements(&self, database: &str, like: &str) -> Result<u64> {
+        let sql = format!(
+            "SELECT coalesce(sum(s.calls), 0) FROM pg_stat_statements AS s JOIN pg_database AS d ON d.oid = s.dbid
+              WHERE d.datname = '{database}' AND s.query LIKE '{like}'"
+        );
+        let count = self.psql("postgres", &sql).await?;
+        count.parse().with_context(|| format!("{count} is no count"))
+    }
+
+    fn start_blocking(settings: &[(&str, &str)], commit_delay: Option<Duration>) -> Result<Self> {
+        let options = settings.iter().fold(Options::default().durable(), |o, (name, value)| o.setting(name, value));
         let primary = Cluster::start(&options)?;
         primary.create_database(SERVERS_DATABASE)?;
         let version = primary.psql("postgres", "SHOW server_version")?;

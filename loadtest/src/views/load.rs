@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use boxoffice_proto::v1::{Consistency, GetEventRequest};
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
@@ -18,9 +18,11 @@ use crate::event::SaleEvent;
 use crate::report::latency_histogram;
 use crate::server::PrivateDatabase;
 
-/// How long the load has been at work when the database's counters are read first. Its processes tell what they did once a second,
-/// so what is told is always of up to a second before.
+/// How long the load has been at work when the database's statements are counted first.
 const SETTLE: Duration = Duration::from_millis(1_500);
+/// Every statement, and that with which a server reads an event to show it (`storage/postgres/queries/event.sql`).
+const ANY: &str = "%";
+const READING: &str = "%LEFT JOIN expired AS x%";
 /// Most reservations of the sale that wait for their answers; more are not sent.
 const SALE_IN_FLIGHT_MAX: usize = 1_000;
 
@@ -33,8 +35,9 @@ pub(super) struct Watched {
     pub(super) sales_per_s: f64,
     /// Their p99.
     pub(super) sale_p99_ms: f64,
-    /// Committed and rolled back, of all servers together.
-    pub(super) transactions_per_s: f64,
+    /// Statements of all servers together, and how many of them read the event to show it.
+    pub(super) statements_per_s: f64,
+    pub(super) readings_per_s: f64,
 }
 
 /// Holds a sale at the rate that was asked for while so many look again and again.
@@ -46,29 +49,31 @@ pub(super) async fn watched_sale(fleet: &mut Fleet, database: &PrivateDatabase, 
     let in_all = SETTLE + length;
     let look = |task| Look { client: fleet.connections.inventory(task), event: fleet.event.clone() };
     let looks = (0..args.viewers as usize).map(look).collect();
-    let counted = transactions(database, fleet.kind.as_str(), length);
+    let counted = statements(database, fleet.kind.as_str(), length);
     let sold = sell(fleet, args.sale_rate, in_all);
-    let (looks, sold, transactions_per_s) =
+    let (looks, sold, (statements_per_s, readings_per_s)) =
         tokio::try_join!(driver::run::<Look>(looks, in_all - driver::WARM_UP), sold, counted)?;
     #[allow(clippy::cast_precision_loss, reason = "counts of calls and latencies are far below 2^52")]
     let (sold_count, p99) = (sold.len() as f64, sold.value_at_quantile(0.99) as f64);
     let sales_per_s = sold_count / in_all.as_secs_f64();
-    Ok(Watched { looks, sales_per_s, sale_p99_ms: p99 / 1e3, transactions_per_s })
+    Ok(Watched { looks, sales_per_s, sale_p99_ms: p99 / 1e3, statements_per_s, readings_per_s })
 }
 
-/// Transactions a second while the load is at work. (`pg_stat_database`; a statement by itself is one.)
-async fn transactions(database: &PrivateDatabase, name: &str, length: Duration) -> Result<f64> {
-    let read = async || -> Result<(Instant, f64)> {
-        let sql = format!("SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = '{name}'");
-        let count = database.psql("postgres", &sql).await?;
-        Ok((Instant::now(), count.parse().with_context(|| format!("{count} is no count"))?))
+/// Statements a second while the load is at work, and readings of the event.
+async fn statements(database: &PrivateDatabase, name: &str, length: Duration) -> Result<(f64, f64)> {
+    let count = async || -> Result<(Instant, u64, u64)> {
+        let (all, readings) = (database.statements(name, ANY).await?, database.statements(name, READING).await?);
+        Ok((Instant::now(), all, readings))
     };
     sleep(SETTLE).await;
-    let (begun, before) = read().await?;
-    // The load is at work until the second reading, too.
+    let (begun, all_before, readings_before) = count().await?;
+    // The load is at work until the second count, too.
     sleep(length.saturating_sub(begun.elapsed() + Duration::from_millis(100))).await;
-    let (ended, after) = read().await?;
-    Ok((after - before) / (ended - begun).as_secs_f64())
+    let (ended, all, readings) = count().await?;
+    ensure!(readings > 0, "no server has ever read the event, by a statement like {READING}");
+    #[allow(clippy::cast_precision_loss, reason = "counts of statements are far below 2^52")]
+    let per_s = |count: u64| count as f64 / (ended - begun).as_secs_f64();
+    Ok((per_s(all - all_before), per_s(readings - readings_before)))
 }
 
 /// Reserves at a fixed rate; answers how long what was granted took, from when it was due.

@@ -29,7 +29,7 @@ pub async fn run(args: &ViewsArgs) -> Result<Report> {
     let is_own = args.common.store == StoreChoice::PrivatePostgres && args.common.target.is_none();
     ensure!(is_own, "views needs a PostgreSQL, a Redis and servers of its own: leave --store and --target out");
     ensure!(args.pace.seconds > 0.0 && args.pace.seconds < 3_600.0, "--seconds must be above 0 and below 3600");
-    let database = PrivateDatabase::start(None).await?;
+    let database = PrivateDatabase::start_counting().await?;
     let mut fleets = Vec::new();
     for kind in Kind::ALL {
         fleets.push(Fleet::start(kind, &database, args).await?);
@@ -133,8 +133,10 @@ impl Figures {
             ("sale_rate_with_redis", of(&self.with, |watched| watched.sales_per_s)),
             ("sale_p99_ms_without_redis", of(&self.without, |watched| watched.sale_p99_ms)),
             ("sale_p99_ms_with_redis", of(&self.with, |watched| watched.sale_p99_ms)),
-            ("database_transactions_a_second_without_redis", of(&self.without, |watched| watched.transactions_per_s)),
-            ("database_transactions_a_second_with_redis", of(&self.with, |watched| watched.transactions_per_s)),
+            ("database_statements_a_second_without_redis", of(&self.without, |watched| watched.statements_per_s)),
+            ("database_statements_a_second_with_redis", of(&self.with, |watched| watched.statements_per_s)),
+            ("readings_of_the_event_a_second_without_redis", of(&self.without, |watched| watched.readings_per_s)),
+            ("readings_of_the_event_a_second_with_redis", of(&self.with, |watched| watched.readings_per_s)),
             ("views_with_redis_to_without", ratio),
             ("postgres_version", json!(postgres)),
         ]

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status, async_trait};
 use super::caller::Caller;
 use super::page::Token as _;
 use super::validate::{self, Batch};
-use super::waiting_room::pass_of;
+use super::waiting_room::{Entry, pass_of};
 use super::watch::Messages;
 use super::{Api, convert, deadline, errors, page, watch};
 use crate::domain::{Action, Actor, Command, OwnerId, Reserve};
@@ -37,29 +37,23 @@ impl Inventory {
         Ok(Response::new(reservation))
     }
 
-    /// Takes out of `commands` those whose owners have not been let in. Each shows his own pass, or all the same.
+    /// Refuses the items whose owners have not been let in. Each shows his own pass, or all the same.
     async fn check_passes(
         &self,
         batch: &Batch,
         common: Option<&str>,
-        commands: &mut Vec<(usize, Command)>,
-        errors: &mut [Option<Status>],
+        items: &mut [Result<(OwnerId, Reserve), Status>],
     ) {
-        let mut let_in = Vec::with_capacity(commands.len());
-        for (index, command) in commands.drain(..) {
-            let pass = batch.passes.get(index).map(String::as_str).or(common);
-            let checked = match (&command.actor, &command.action) {
-                (Actor::Owner(owner), Action::Reserve(reserve)) => {
-                    self.0.check_pass(&batch.event, owner, reserve, pass).await
-                }
-                _ => Ok(()),
-            };
-            match checked {
-                Ok(()) => let_in.push((index, command)),
-                Err(status) => errors[index] = Some(status),
+        let entries = items.iter().enumerate().filter_map(|(index, item)| {
+            let (owner, reserve) = item.as_ref().ok()?;
+            Some(Entry { owner, reserve, pass: batch.passes.get(index).map(String::as_str).or(common) })
+        });
+        let checked = self.0.check_passes(&batch.event, &entries.collect::<Vec<_>>()).await;
+        for (item, checked) in items.iter_mut().filter(|item| item.is_ok()).zip(checked) {
+            if let Err(status) = checked {
+                *item = Err(status);
             }
         }
-        *commands = let_in;
     }
 
     /// Charges each buyer for his items, and refuses what is too much.
@@ -85,8 +79,13 @@ impl Inventory {
     }
 
     /// What a batch's requests ask for: a command and its index for each that is right, an error for each that is not.
-    /// Buyers who are named for one item have their own limits, and only their items are refused.
-    async fn commands(&self, batch: &Batch, caller: Option<&OwnerId>) -> (Vec<(usize, Command)>, Vec<Option<Status>>) {
+    /// Buyers who are named for one item have their own limits and passes, and only their items are refused.
+    async fn commands(
+        &self,
+        batch: &Batch,
+        caller: Option<&OwnerId>,
+        pass: Option<&str>,
+    ) -> (Vec<(usize, Command)>, Vec<Option<Status>>) {
         let checked = batch.requests.iter().enumerate().map(|(index, request)| {
             let owner = match (batch.owners.get(index), caller) {
                 (Some(owner), _) => validate::batch_owner(index, owner),
@@ -99,6 +98,9 @@ impl Inventory {
         let mut checked: Vec<_> = checked.collect();
         if caller.is_none() {
             self.charge_owners(&mut checked).await;
+        }
+        if self.0.door.is_guarded() {
+            self.check_passes(batch, pass, &mut checked).await;
         }
         let mut commands = Vec::with_capacity(checked.len());
         let mut errors = Vec::with_capacity(checked.len());
@@ -188,7 +190,9 @@ impl InventoryService for Inventory {
         let checked = validate::create_reservation(request.get_ref());
         let (event, reserve) = checked.map_err(|violations| errors::invalid(&violations))?;
         if self.0.door.is_guarded() {
-            self.0.check_pass(&event, &owner, &reserve, pass_of(&request).as_deref()).await?;
+            let pass = pass_of(&request);
+            let entry = Entry { owner: &owner, reserve: &reserve, pass: pass.as_deref() };
+            self.0.check_passes(&event, &[entry]).await.into_iter().collect::<Result<(), _>>()?;
         }
         let (actor, deadline) = (Actor::Owner(owner), deadline::of(&request));
         let run = self.0.run_for_reservation(&event, actor, Action::Reserve(reserve), deadline);
@@ -210,10 +214,7 @@ impl InventoryService for Inventory {
         let batch = validate::batch(request.into_inner()).map_err(|violations| errors::invalid(&violations))?;
         let more = u32::try_from(batch.requests.len()).unwrap_or(u32::MAX).saturating_sub(1);
         self.0.charge(&caller, more).await?;
-        let (mut commands, mut errors) = self.commands(&batch, owner.as_ref()).await;
-        if self.0.door.is_guarded() {
-            self.check_passes(&batch, pass.as_deref(), &mut commands, &mut errors).await;
-        }
+        let (commands, errors) = self.commands(&batch, owner.as_ref(), pass.as_deref()).await;
         let (indexes, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
         let mut outcomes: Vec<Outcome> =
             errors.into_iter().map(|error| Outcome { outcome: error.as_ref().map(failed) }).collect();

@@ -213,6 +213,10 @@ impl<S: Store> Store for FaultyStore<S> {
         self.real.reservation(event, id).await
     }
 
+    async fn reservations_named(&self, event: &EventId, ids: &[ReservationId]) -> Result<Vec<Reservation>> {
+        self.real.reservations_named(event, ids).await
+    }
+
     async fn reservations(
         &self,
         event: &EventId,

@@ -5,6 +5,7 @@ use boxoffice_proto::v1::batch_create_reservations_response::{Outcome, outcome};
 use boxoffice_proto::v1::inventory_service_server::InventoryService;
 use futures::future::join_all;
 use prost::Message as _;
+use tokio::time::Instant;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::caller::Caller;
@@ -56,8 +57,8 @@ impl Inventory {
         }
     }
 
-    /// Charges each buyer for his items, and refuses what is too much.
-    async fn charge_owners(&self, items: &mut [Result<(OwnerId, Reserve), Status>]) {
+    /// Charges each buyer for his items, and refuses what is too much. Waits for other servers at most `until`.
+    async fn charge_owners(&self, items: &mut [Result<(OwnerId, Reserve), Status>], until: Instant) {
         for item in items.iter_mut() {
             if let Ok((owner, _)) = item
                 && let Err(status) = self.0.charge_here(key_of(owner))
@@ -69,7 +70,7 @@ impl Inventory {
             // All at once: each is a question to another machine.
             join_all(items.iter_mut().map(async |item| {
                 if let Ok((owner, _)) = item
-                    && let Err(status) = self.0.charge_elsewhere(key_of(owner)).await
+                    && let Err(status) = self.0.charge_elsewhere(key_of(owner), until).await
                 {
                     *item = Err(status);
                 }
@@ -85,6 +86,7 @@ impl Inventory {
         batch: &Batch,
         caller: Option<&OwnerId>,
         pass: Option<&str>,
+        until: Instant,
     ) -> (Vec<(usize, Command)>, Vec<Option<Status>>) {
         let checked = batch.requests.iter().enumerate().map(|(index, request)| {
             let owner = match (batch.owners.get(index), caller) {
@@ -97,7 +99,7 @@ impl Inventory {
         });
         let mut checked: Vec<_> = checked.collect();
         if caller.is_none() {
-            self.charge_owners(&mut checked).await;
+            self.charge_owners(&mut checked, until).await;
         }
         if self.0.door.is_guarded() {
             self.check_passes(batch, pass, &mut checked).await;
@@ -211,10 +213,12 @@ impl InventoryService for Inventory {
             None
         };
         let (deadline, pass) = (deadline::of(&request), pass_of(&request));
+        let wait = self.0.wait(&request);
         let batch = validate::batch(request.into_inner()).map_err(|violations| errors::invalid(&violations))?;
         let more = u32::try_from(batch.requests.len()).unwrap_or(u32::MAX).saturating_sub(1);
-        self.0.charge(&caller, more).await?;
-        let (commands, errors) = self.commands(&batch, owner.as_ref(), pass.as_deref()).await;
+        let until = wait.until();
+        self.0.charge(&caller, more, until).await?;
+        let (commands, errors) = self.commands(&batch, owner.as_ref(), pass.as_deref(), until).await;
         let (indexes, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
         let mut outcomes: Vec<Outcome> =
             errors.into_iter().map(|error| Outcome { outcome: error.as_ref().map(failed) }).collect();

@@ -6,6 +6,7 @@ mod expiry;
 mod failures;
 mod faulty;
 mod limits;
+mod lists;
 mod queue;
 mod views;
 

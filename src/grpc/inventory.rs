@@ -16,10 +16,6 @@ use super::watch::Messages;
 use super::{Api, convert, deadline, errors, page, watch};
 use crate::domain::{Action, Actor, Command, OwnerId, Reserve};
 use crate::rate::{Key, Scope};
-use crate::storage::Page;
-
-/// Most events that are read from the database at once.
-const EVENTS_READ_MAX: usize = 50;
 
 /// The service of buyers.
 pub(crate) struct Inventory(pub(crate) Api);
@@ -142,14 +138,13 @@ impl InventoryService for Inventory {
     ) -> Result<Response<v1::ListEventsResponse>, Status> {
         Caller::of(&request)?;
         let checked = validate::list_events(request.get_ref());
-        let (size, mut after) = checked.map_err(|violations| errors::invalid(&violations))?;
-        let mut response = v1::ListEventsResponse::default();
-        let mut bytes = 0;
+        let list = checked.map_err(|violations| errors::invalid(&violations))?;
+        let (mut response, mut bytes, mut after) = (v1::ListEventsResponse::default(), 0, list.after);
         loop {
-            let limit = (size - response.events.len()).min(EVENTS_READ_MAX);
-            let read = self.0.engine.store().events(after.as_ref(), limit).await;
-            let Page { items, next } = read.map_err(|error| errors::read_failed(&error))?;
-            for view in &items {
+            let left = list.size - response.events.len();
+            let read = self.0.engine.events(after.as_ref(), left, list.consistency).await;
+            let piece = read.map_err(|error| errors::read_failed(&error))?;
+            for view in piece.items.iter().take(left) {
                 let event = convert::event::view(view);
                 bytes += event.encoded_len();
                 if bytes > page::PAGE_BYTES_MAX
@@ -162,13 +157,11 @@ impl InventoryService for Inventory {
                 response.events.push(event);
                 after = Some(view.event.id.clone());
             }
-            match next {
-                None => return Ok(Response::new(response)),
-                Some(next) if response.events.len() >= size => {
-                    response.next_page_token = next.token();
-                    return Ok(Response::new(response));
-                }
-                Some(next) => after = Some(next),
+            let is_last = piece.next.is_none() && piece.items.len() <= left;
+            if is_last || response.events.len() >= list.size {
+                let last = after.filter(|_| !is_last);
+                response.next_page_token = last.map(|last| last.token()).unwrap_or_default();
+                return Ok(Response::new(response));
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Lanes, batches, expiry and the feed: everything that waits, between the API and the store.
 //!
 //! A command goes to the [`lane`] of its event. The lane takes all that wait, and runs them as one transaction
-//! ([`batch`]). What was committed is told to watchers ([`feed`]); page views read from [`views`].
+//! ([`batch`]). What was committed is told to watchers ([`feed`]); page views read from [`views`]
+//! and [`lists`].
 
 mod audit;
 mod batch;
@@ -10,6 +11,7 @@ mod door;
 mod feed;
 mod herald;
 mod lane;
+mod lists;
 mod live;
 mod owner_usage;
 mod pace;
@@ -32,6 +34,8 @@ pub use self::board::{Away, Board, Hung, Keeper, Look, Posted, VIEW_LIFE};
 use self::feed::Feed;
 use self::herald::Herald;
 use self::lane::{Lane, LaneBounds};
+pub use self::lists::EVENTS_READ_MAX;
+use self::lists::Lists;
 use self::live::Live;
 pub use self::live::Newest;
 use self::sweeper::Sweeper;
@@ -39,7 +43,7 @@ pub use self::verify::{DatabaseReport, EventReport, verify};
 use self::views::Views;
 use crate::domain::{Answer, Command, EventId, EventView, Refusal, Seq};
 use crate::metrics::Metrics;
-use crate::storage::{Store, StoreError};
+use crate::storage::{Page, Store, StoreError};
 use crate::traces;
 
 /// Bounds of the engine.
@@ -118,6 +122,7 @@ pub struct Engine {
     lanes: Vec<Lane>,
     feed: Arc<Feed>,
     views: Arc<Views>,
+    lists: Lists,
     live: Live,
     herald: Option<AbortHandle>,
     sweeper: Sweeper,
@@ -166,6 +171,7 @@ impl Engine {
         });
         Ok(Arc::new_cyclic(|engine| Self {
             views,
+            lists: Lists::new(Arc::clone(&store)),
             live,
             herald,
             sweeper: Sweeper::start(engine.clone(), config.sweep_interval),
@@ -239,6 +245,23 @@ impl Engine {
         match consistency {
             Consistency::Cached => self.views.get(event).await,
             Consistency::Strong => Ok(self.store.event(event).await?.map(Arc::new)),
+        }
+    }
+
+    /// Events after `after`, in order of ids, with all their allocations: at most [`EVENTS_READ_MAX`], and where they are read
+    /// from the database for this caller alone, at most `limit`.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub async fn events(
+        &self,
+        after: Option<&EventId>,
+        limit: usize,
+        consistency: Consistency,
+    ) -> Result<Arc<Page<EventView, EventId>>, Arc<StoreError>> {
+        match consistency {
+            Consistency::Cached => self.lists.get(after).await,
+            Consistency::Strong => Ok(Arc::new(self.store.events(after, limit.min(EVENTS_READ_MAX)).await?)),
         }
     }
 

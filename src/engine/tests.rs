@@ -7,6 +7,7 @@ mod failures;
 mod faulty;
 mod herald;
 mod limits;
+mod lists;
 mod queue;
 mod views;
 

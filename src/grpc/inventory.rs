@@ -5,20 +5,17 @@ use boxoffice_proto::v1::batch_create_reservations_response::{Outcome, outcome};
 use boxoffice_proto::v1::inventory_service_server::InventoryService;
 use futures::future::join_all;
 use prost::Message as _;
+use tokio::time::Instant;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::caller::Caller;
 use super::page::Token as _;
 use super::validate::{self, Batch};
-use super::waiting_room::pass_of;
+use super::waiting_room::{Entry, pass_of};
 use super::watch::Messages;
 use super::{Api, convert, deadline, errors, page, watch};
 use crate::domain::{Action, Actor, Command, OwnerId, Reserve};
 use crate::rate::{Key, Scope};
-use crate::storage::Page;
-
-/// Most events that are read from the database at once.
-const EVENTS_READ_MAX: usize = 50;
 
 /// The service of buyers.
 pub(crate) struct Inventory(pub(crate) Api);
@@ -37,33 +34,27 @@ impl Inventory {
         Ok(Response::new(reservation))
     }
 
-    /// Takes out of `commands` those whose owners have not been let in. Each shows his own pass, or all the same.
+    /// Refuses the items whose owners have not been let in. Each shows his own pass, or all the same.
     async fn check_passes(
         &self,
         batch: &Batch,
         common: Option<&str>,
-        commands: &mut Vec<(usize, Command)>,
-        errors: &mut [Option<Status>],
+        items: &mut [Result<(OwnerId, Reserve), Status>],
     ) {
-        let mut let_in = Vec::with_capacity(commands.len());
-        for (index, command) in commands.drain(..) {
-            let pass = batch.passes.get(index).map(String::as_str).or(common);
-            let checked = match (&command.actor, &command.action) {
-                (Actor::Owner(owner), Action::Reserve(reserve)) => {
-                    self.0.check_pass(&batch.event, owner, reserve, pass).await
-                }
-                _ => Ok(()),
-            };
-            match checked {
-                Ok(()) => let_in.push((index, command)),
-                Err(status) => errors[index] = Some(status),
+        let entries = items.iter().enumerate().filter_map(|(index, item)| {
+            let (owner, reserve) = item.as_ref().ok()?;
+            Some(Entry { owner, reserve, pass: batch.passes.get(index).map(String::as_str).or(common) })
+        });
+        let checked = self.0.check_passes(&batch.event, &entries.collect::<Vec<_>>()).await;
+        for (item, checked) in items.iter_mut().filter(|item| item.is_ok()).zip(checked) {
+            if let Err(status) = checked {
+                *item = Err(status);
             }
         }
-        *commands = let_in;
     }
 
-    /// Charges each buyer for his items, and refuses what is too much.
-    async fn charge_owners(&self, items: &mut [Result<(OwnerId, Reserve), Status>]) {
+    /// Charges each buyer for his items, and refuses what is too much. Waits for other servers at most `until`.
+    async fn charge_owners(&self, items: &mut [Result<(OwnerId, Reserve), Status>], until: Instant) {
         for item in items.iter_mut() {
             if let Ok((owner, _)) = item
                 && let Err(status) = self.0.charge_here(key_of(owner))
@@ -75,7 +66,7 @@ impl Inventory {
             // All at once: each is a question to another machine.
             join_all(items.iter_mut().map(async |item| {
                 if let Ok((owner, _)) = item
-                    && let Err(status) = self.0.charge_elsewhere(key_of(owner)).await
+                    && let Err(status) = self.0.charge_elsewhere(key_of(owner), until).await
                 {
                     *item = Err(status);
                 }
@@ -85,8 +76,14 @@ impl Inventory {
     }
 
     /// What a batch's requests ask for: a command and its index for each that is right, an error for each that is not.
-    /// Buyers who are named for one item have their own limits, and only their items are refused.
-    async fn commands(&self, batch: &Batch, caller: Option<&OwnerId>) -> (Vec<(usize, Command)>, Vec<Option<Status>>) {
+    /// Buyers who are named for one item have their own limits and passes, and only their items are refused.
+    async fn commands(
+        &self,
+        batch: &Batch,
+        caller: Option<&OwnerId>,
+        pass: Option<&str>,
+        until: Instant,
+    ) -> (Vec<(usize, Command)>, Vec<Option<Status>>) {
         let checked = batch.requests.iter().enumerate().map(|(index, request)| {
             let owner = match (batch.owners.get(index), caller) {
                 (Some(owner), _) => validate::batch_owner(index, owner),
@@ -98,7 +95,10 @@ impl Inventory {
         });
         let mut checked: Vec<_> = checked.collect();
         if caller.is_none() {
-            self.charge_owners(&mut checked).await;
+            self.charge_owners(&mut checked, until).await;
+        }
+        if self.0.door.is_guarded() {
+            self.check_passes(batch, pass, &mut checked).await;
         }
         let mut commands = Vec::with_capacity(checked.len());
         let mut errors = Vec::with_capacity(checked.len());
@@ -138,14 +138,13 @@ impl InventoryService for Inventory {
     ) -> Result<Response<v1::ListEventsResponse>, Status> {
         Caller::of(&request)?;
         let checked = validate::list_events(request.get_ref());
-        let (size, mut after) = checked.map_err(|violations| errors::invalid(&violations))?;
-        let mut response = v1::ListEventsResponse::default();
-        let mut bytes = 0;
+        let list = checked.map_err(|violations| errors::invalid(&violations))?;
+        let (mut response, mut bytes, mut after) = (v1::ListEventsResponse::default(), 0, list.after);
         loop {
-            let limit = (size - response.events.len()).min(EVENTS_READ_MAX);
-            let read = self.0.engine.store().events(after.as_ref(), limit).await;
-            let Page { items, next } = read.map_err(|error| errors::read_failed(&error))?;
-            for view in &items {
+            let left = list.size - response.events.len();
+            let read = self.0.engine.events(after.as_ref(), left, list.consistency).await;
+            let piece = read.map_err(|error| errors::read_failed(&error))?;
+            for view in piece.items.iter().take(left) {
                 let event = convert::event::view(view);
                 bytes += event.encoded_len();
                 if bytes > page::PAGE_BYTES_MAX
@@ -158,13 +157,11 @@ impl InventoryService for Inventory {
                 response.events.push(event);
                 after = Some(view.event.id.clone());
             }
-            match next {
-                None => return Ok(Response::new(response)),
-                Some(next) if response.events.len() >= size => {
-                    response.next_page_token = next.token();
-                    return Ok(Response::new(response));
-                }
-                Some(next) => after = Some(next),
+            let is_last = piece.next.is_none() && piece.items.len() <= left;
+            if is_last || response.events.len() >= list.size {
+                let last = after.filter(|_| !is_last);
+                response.next_page_token = last.map(|last| last.token()).unwrap_or_default();
+                return Ok(Response::new(response));
             }
         }
     }
@@ -188,7 +185,9 @@ impl InventoryService for Inventory {
         let checked = validate::create_reservation(request.get_ref());
         let (event, reserve) = checked.map_err(|violations| errors::invalid(&violations))?;
         if self.0.door.is_guarded() {
-            self.0.check_pass(&event, &owner, &reserve, pass_of(&request).as_deref()).await?;
+            let pass = pass_of(&request);
+            let entry = Entry { owner: &owner, reserve: &reserve, pass: pass.as_deref() };
+            self.0.check_passes(&event, &[entry]).await.into_iter().collect::<Result<(), _>>()?;
         }
         let (actor, deadline) = (Actor::Owner(owner), deadline::of(&request));
         let run = self.0.run_for_reservation(&event, actor, Action::Reserve(reserve), deadline);
@@ -207,13 +206,12 @@ impl InventoryService for Inventory {
             None
         };
         let (deadline, pass) = (deadline::of(&request), pass_of(&request));
+        let wait = self.0.wait(&request);
         let batch = validate::batch(request.into_inner()).map_err(|violations| errors::invalid(&violations))?;
         let more = u32::try_from(batch.requests.len()).unwrap_or(u32::MAX).saturating_sub(1);
-        self.0.charge(&caller, more).await?;
-        let (mut commands, mut errors) = self.commands(&batch, owner.as_ref()).await;
-        if self.0.door.is_guarded() {
-            self.check_passes(&batch, pass.as_deref(), &mut commands, &mut errors).await;
-        }
+        let until = wait.until();
+        self.0.charge(&caller, more, until).await?;
+        let (commands, errors) = self.commands(&batch, owner.as_ref(), pass.as_deref(), until).await;
         let (indexes, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
         let mut outcomes: Vec<Outcome> =
             errors.into_iter().map(|error| Outcome { outcome: error.as_ref().map(failed) }).collect();

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use boxoffice_proto::v1;
 use tokio::sync::watch as signal;
 use tokio::time::Instant;
-use tonic::Status;
+use tonic::{Request, Status};
 
 pub(crate) use self::admin::Admin;
 pub use self::caller::{Authentication, OWNER_KEY};
@@ -38,7 +38,7 @@ pub(crate) use self::watchers::Watchers;
 use crate::domain::{Action, Actor, Answer, Command, EventId, OwnerId, Reservation, Seq};
 use crate::engine::{Consistency, Engine};
 use crate::metrics;
-use crate::rate::{Exceeded, Key, RateLimits};
+use crate::rate::{Exceeded, Key, RateLimits, Wait};
 use crate::storage::Page;
 use crate::waiting_room::Door;
 
@@ -74,15 +74,21 @@ impl Api {
         })
     }
 
-    /// Charges a call for what it does beyond one thing. The call itself was charged before it came here.
-    async fn charge(&self, caller: &Caller, more: u32) -> Result<(), Status> {
+    /// Charges a call for what it does beyond one thing, and waits for other servers at most `until`. The call itself was
+    /// charged before it came here.
+    async fn charge(&self, caller: &Caller, more: u32, until: Instant) -> Result<(), Status> {
         if more == 0 {
             return Ok(());
         }
         for key in caller.limited() {
-            self.rates.admit(key, more).await.map_err(|exceeded| self.rate_limited(&exceeded))?;
+            self.rates.admit(key, more, until).await.map_err(|exceeded| self.rate_limited(&exceeded))?;
         }
         Ok(())
+    }
+
+    /// How long a call may wait for other servers. It may have done so before it came here.
+    fn wait<T>(&self, request: &Request<T>) -> Wait {
+        request.extensions().get().copied().unwrap_or_else(|| self.rates.wait())
     }
 
     /// Charges somebody for one thing, as far as this server sees.
@@ -91,8 +97,8 @@ impl Api {
     }
 
     /// The same for all servers together, after that.
-    async fn charge_elsewhere(&self, key: Key<'_>) -> Result<(), Status> {
-        self.rates.admit_elsewhere(key, 1).await.map_err(|exceeded| self.rate_limited(&exceeded))
+    async fn charge_elsewhere(&self, key: Key<'_>, until: Instant) -> Result<(), Status> {
+        self.rates.admit_elsewhere(key, 1, until).await.map_err(|exceeded| self.rate_limited(&exceeded))
     }
 
     fn rate_limited(&self, exceeded: &Exceeded) -> Status {

@@ -1,5 +1,7 @@
 //! The way in to events that have a waiting room.
 
+use std::collections::HashMap;
+
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::place::State;
 use boxoffice_proto::v1::waiting_room_service_server::WaitingRoomService;
@@ -163,26 +165,39 @@ pub(super) fn pass_of<T>(request: &Request<T>) -> Option<String> {
     Some(if sent.next().is_none() { pass.to_owned() } else { "?".to_owned() })
 }
 
+/// Somebody who wants to reserve.
+pub(super) struct Entry<'a> {
+    pub(super) owner: &'a OwnerId,
+    pub(super) reserve: &'a Reserve,
+    /// What he shows.
+    pub(super) pass: Option<&'a str>,
+}
+
 impl Api {
-    /// Whether `owner` may reserve with this pass: the settings of the event decide, and no database is asked. But for one
-    /// case: a request that was granted may be repeated to hear its answer, also when the pass has expired since.
-    pub(super) async fn check_pass(
-        &self,
-        event: &EventId,
-        owner: &OwnerId,
-        reserve: &Reserve,
-        pass: Option<&str>,
-    ) -> Result<(), Status> {
-        let Err(barred) = self.door.check(event, owner, pass) else { return Ok(()) };
-        if barred == Barred::Expired {
-            let found = self.engine.store().reservation(event, &reserve.id).await;
-            let found = found.map_err(|error| errors::read_failed(&error))?;
-            if found.is_some_and(|found| found.owner == *owner) {
-                return Ok(());
+    /// Whether each may reserve with his pass: the settings of the event decide, and no database is asked. But for one case: a
+    /// request that was granted may be repeated to hear its answer, also when the pass has expired since. Of all such requests
+    /// the database is asked once.
+    pub(super) async fn check_passes(&self, event: &EventId, entries: &[Entry<'_>]) -> Vec<Result<(), Status>> {
+        let checks = entries.iter().map(|entry| self.door.check(event, entry.owner, entry.pass));
+        let checks: Vec<_> = checks.collect();
+        let late = entries.iter().zip(&checks).filter(|(_, check)| **check == Err(Barred::Expired));
+        let late: Vec<_> = late.map(|(entry, _)| entry.reserve.id).collect();
+        let granted = match late.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.engine.store().reservations_named(event, &late).await,
+        };
+        let granted = granted.map_err(|error| errors::read_failed(&error));
+        let granted =
+            granted.map(|found| found.into_iter().map(|each| (each.id, each.owner)).collect::<HashMap<_, _>>());
+        let checked = entries.iter().zip(checks).map(|(entry, check)| match (check, &granted) {
+            (Ok(()), _) => Ok(()),
+            (Err(Barred::Expired), Err(status)) => Err(status.clone()),
+            (Err(Barred::Expired), Ok(granted)) if granted.get(&entry.reserve.id) == Some(entry.owner) => Ok(()),
+            (Err(barred), _) => {
+                self.engine.metrics().refused(errors::barred_reason(barred));
+                Err(errors::barred(event, barred))
             }
-        }
-        let status = errors::barred(event, barred);
-        self.engine.metrics().refused(errors::barred_reason(barred));
-        Err(status)
+        });
+        checked.collect()
     }
 }

@@ -30,6 +30,20 @@ pub(crate) enum RedisOutcome {
     Busy,
 }
 
+impl RedisOutcome {
+    /// Its place in [`REDIS_OUTCOMES`].
+    const fn place(self) -> usize {
+        match self {
+            Self::Answered => 0,
+            Self::Refused => 1,
+            Self::Silent => 2,
+            Self::Broken => 3,
+            Self::Away => 4,
+            Self::Busy => 5,
+        }
+    }
+}
+
 impl Default for RedisMetrics {
     fn default() -> Self {
         Self {
@@ -42,14 +56,13 @@ impl Default for RedisMetrics {
 
 impl RedisMetrics {
     pub(crate) fn count(&self, outcome: RedisOutcome) {
-        self.commands.increment(match outcome {
-            RedisOutcome::Answered => 0,
-            RedisOutcome::Refused => 1,
-            RedisOutcome::Silent => 2,
-            RedisOutcome::Broken => 3,
-            RedisOutcome::Away => 4,
-            RedisOutcome::Busy => 5,
-        });
+        self.commands.increment(outcome.place());
+    }
+
+    /// How many commands had this outcome.
+    #[cfg(test)]
+    pub(crate) fn counted(&self, outcome: RedisOutcome) -> u64 {
+        self.commands.read().nth(outcome.place()).map_or(0, |(_, count)| count)
     }
 
     /// A command was sent and got an answer.

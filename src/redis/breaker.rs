@@ -9,7 +9,7 @@ use tokio::time::Instant;
 const SILENCES_MAX: u32 = 3;
 
 /// How long it stays open before one caller is let through to find out.
-const REST: Duration = Duration::from_millis(250);
+pub(super) const REST: Duration = Duration::from_millis(250);
 
 /// Breakers of a Redis Cluster: each is for a range of slots, and each node has some of the ranges. So a node that is away does
 /// not keep anybody from the others.

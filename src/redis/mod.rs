@@ -210,7 +210,7 @@ impl Redis {
 
     /// Somebody went on without an answer, earlier than within the time limit of a command.
     fn was_late(&self) {
-        self.shared.metrics.count(RedisOutcome::Silent);
+        self.shared.doubt.notify_one();
         if self.shared.told_late.is_due() {
             tracing::warn!("Redis answers too late to be waited for; for now each server holds its own limits");
         }

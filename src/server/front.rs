@@ -23,7 +23,7 @@ use crate::grpc::caller::Caller;
 use crate::grpc::deadline::{self, Deadline};
 use crate::grpc::{Authentication, Inventory, errors};
 use crate::metrics::{self, Method, Metrics};
-use crate::rate::{Exceeded, RateLimits};
+use crate::rate::{Exceeded, RateLimits, Wait};
 use crate::request_id::{self, RequestId};
 use crate::traces::{self, Sampling};
 
@@ -127,14 +127,16 @@ impl Services {
     }
 
     /// Asks the other servers, whose limits are shared, before a call is begun.
-    async fn ask_and_call(self: Arc<Self>, request: Request<Arriving>) -> Result<Response<Body>, Infallible> {
+    async fn ask_and_call(self: Arc<Self>, mut request: Request<Arriving>) -> Result<Response<Body>, Infallible> {
         // It was put there on admission.
         let caller = request.extensions().get::<Caller>().cloned();
+        let until = self.gates.rates.wait().until();
         for key in caller.iter().flat_map(Caller::limited) {
-            if let Err(exceeded) = self.gates.rates.admit_elsewhere(key, 1).await {
+            if let Err(exceeded) = self.gates.rates.admit_elsewhere(key, 1, until).await {
                 return Ok(self.rate_limited(&exceeded).into_http());
             }
         }
+        request.extensions_mut().insert(Wait::left(until));
         if request.uri().path().starts_with(HOT) {
             self.inventory.clone().call(request).await
         } else {

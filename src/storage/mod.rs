@@ -123,6 +123,9 @@ pub trait Store: Send + Sync + 'static {
     /// One reservation, as stored (a hold that has expired may still say HELD).
     async fn reservation(&self, event: &EventId, id: &ReservationId) -> Result<Option<Reservation>>;
 
+    /// Those of these reservations of one event that exist, in no order, as stored.
+    async fn reservations_named(&self, event: &EventId, ids: &[ReservationId]) -> Result<Vec<Reservation>>;
+
     /// Reservations of one event after `after`, in order of ids, at most `limit`.
     async fn reservations(
         &self,

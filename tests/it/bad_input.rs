@@ -70,7 +70,7 @@ async fn buyers_reads(server: &Running, tried: &mut Tried) {
     let result = client.get_event(request).await;
     tried.invalid("InventoryService/GetEvent", result, "INVALID_NAME", &["name", "consistency"]);
 
-    let request = v1::ListEventsRequest { page_size: -1, page_token: "x".into() };
+    let request = v1::ListEventsRequest { page_size: -1, page_token: "x".into(), consistency: 0 };
     let result = client.list_events(request).await;
     tried.invalid("InventoryService/ListEvents", result, "INVALID_PAGE_SIZE", &["page_size", "page_token"]);
 

@@ -209,7 +209,9 @@ async fn state(channel: &Channel) -> (i64, usize) {
     let request = v1::GetEventRequest { name: "events/sale".to_owned(), consistency: 2 };
     let answer = call(channel, "InventoryService/GetEvent", request.encode_to_vec(), &admin).await.expect("the event");
     let seq = v1::Event::decode(&*answer).expect("an event").seq;
-    let answer = call(channel, "InventoryService/ListEvents", Vec::new(), &admin).await.expect("the events");
+    let request = v1::ListEventsRequest { consistency: 2, ..v1::ListEventsRequest::default() };
+    let answer =
+        call(channel, "InventoryService/ListEvents", request.encode_to_vec(), &admin).await.expect("the events");
     (seq, v1::ListEventsResponse::decode(&*answer).expect("events").events.len())
 }
 

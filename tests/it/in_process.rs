@@ -116,6 +116,10 @@ impl Store for StuckStore {
         Ok(self.reservations.iter().find(|reservation| reservation.id == *id).cloned())
     }
 
+    async fn reservations_named(&self, _event: &EventId, ids: &[ReservationId]) -> Result<Vec<Reservation>> {
+        Ok(self.reservations.iter().filter(|reservation| ids.contains(&reservation.id)).cloned().collect())
+    }
+
     async fn reservations(
         &self,
         _event: &EventId,

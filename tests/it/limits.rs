@@ -1,11 +1,12 @@
 //! Rate limits and caps, over the wire.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use boxoffice::domain::EventId;
-use boxoffice::rate::{Quota, RateLimits};
+use boxoffice::rate::{Key, Quota, RateLimits, SharedRates};
 use boxoffice::server::{HEADER_BYTES_MAX, Patience, REQUEST_BYTES_MAX, STREAMS_PER_CONNECTION_MAX, ServerConfig};
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::batch_create_reservations_response::outcome::Outcome;
@@ -16,7 +17,7 @@ use tonic::codegen::http;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::in_process::{StuckStore, config, event, start};
+use crate::in_process::{EVENT, StuckStore, config, event, start};
 use crate::rush::PATIENCE;
 use crate::support::{Server, by, create_event, new_id, reason, wants};
 use crate::tokens::{Guarded, bearer, sent_by, token, with};
@@ -270,6 +271,45 @@ async fn what_waited_beyond_its_deadline_is_not_begun() {
     let wanted: Vec<_> = wanted.lock().expect("no panic").iter().map(ToString::to_string).collect();
     assert_eq!(wanted, [first, last], "what is late is not begun");
     waiting.abort();
+}
+
+/// Other servers that never answer: each question is waited for as long as a call may.
+#[derive(Default)]
+struct NoAnswer {
+    asked: AtomicUsize,
+    waited: AtomicUsize,
+}
+
+#[async_trait]
+impl SharedRates for NoAnswer {
+    async fn admit(&self, _: Key<'_>, _: Quota, _: u32, until: tokio::time::Instant) -> Result<(), Duration> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if until > tokio::time::Instant::now() {
+            self.waited.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep_until(until).await;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_call_waits_for_other_servers_once_whatever_it_must_ask_them() {
+    let others = Arc::new(NoAnswer::default());
+    let rates = Arc::new(RateLimits::new(Quota::new(1.0, 100), None).with_shared(others.clone()));
+    let store = StuckStore::default();
+    let wanted = Arc::clone(&store.wanted);
+    let server = start(Arc::new(store), ServerConfig { rates, ..config() }).await;
+    let mut request =
+        v1::BatchCreateReservationsRequest { parent: format!("events/{EVENT}"), ..batch(&["bob", "cat"]) };
+    for line in request.requests.iter_mut().flat_map(|each| &mut each.reservation.as_mut().expect("one").lines) {
+        line.allocation = format!("events/{EVENT}/allocations/floor");
+    }
+    // Of the caller twice, before the call is begun and for its further item; then of each buyer.
+    let mut inventory = server.inventory();
+    let call = tokio::spawn(async move { inventory.batch_create_reservations(by("ann", request)).await });
+    eventually("the batch is on its way to the database", async || !wanted.lock().expect("no panic").is_empty()).await;
+    assert_eq!((others.asked.load(Ordering::Relaxed), others.waited.load(Ordering::Relaxed)), (4, 1));
+    call.abort();
 }
 
 #[tokio::test]

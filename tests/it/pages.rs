@@ -57,10 +57,10 @@ async fn events_are_listed_whole_in_pages_that_fit() {
     let events: Vec<_> = (0..60).map(large_event).collect();
     let names: Vec<_> = events.iter().map(|view| format!("events/{}", view.event.id)).collect();
     let server = start(Arc::new(StuckStore { events, ..Default::default() }), config()).await;
-    for page_size in [0, 3, 1_000] {
+    for (page_size, consistency) in [(0, 0), (3, 0), (1_000, 1), (0, 2), (3, 2), (1_000, 2)] {
         let (mut listed, mut page_token) = (Vec::new(), String::new());
         loop {
-            let request = v1::ListEventsRequest { page_size, page_token };
+            let request = v1::ListEventsRequest { page_size, page_token, consistency };
             let page = server.inventory().list_events(request).await.expect("a page").into_inner();
             assert!(page.encoded_len() < CLIENT_BYTES_MAX, "{} bytes", page.encoded_len());
             assert!(
@@ -73,7 +73,7 @@ async fn events_are_listed_whole_in_pages_that_fit() {
                 break;
             }
         }
-        assert_eq!(listed, names, "pages of {page_size}");
+        assert_eq!(listed, names, "pages of {page_size}, consistency {consistency}");
     }
 }
 

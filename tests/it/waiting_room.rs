@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use boxoffice_proto::v1;
+use boxoffice_proto::v1::batch_create_reservations_response::outcome::Outcome;
 use boxoffice_proto::v1::place::State;
 use boxoffice_proto::v1::waiting_room::OnLoss;
 use boxoffice_proto::v1::waiting_room_service_client::WaitingRoomServiceClient;
@@ -12,7 +13,7 @@ use prost_types::FieldMask;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::support::{Server, by, new_id, reason, wants};
 
@@ -251,6 +252,7 @@ async fn a_pass_is_good_for_its_owner_its_event_and_its_time(sale: &Sale) {
     refused("ann", "", "WAITING_ROOM_REQUIRED").await;
     let elsewhere = sale.admitted(0, "other", "ann").await.pass;
     refused("ann", &elsewhere, "PASS_INVALID").await;
+    let bobs = sale.admitted(0, "pass", "bob").await.pass;
     let place = sale.admitted(0, "pass", "ann").await;
     refused("bob", &place.pass, "PASS_INVALID").await;
     let (head, _) = place.pass.split_at(place.pass.len() - 2);
@@ -265,6 +267,16 @@ async fn a_pass_is_good_for_its_owner_its_event_and_its_time(sale: &Sale) {
     .await;
     // What was granted is still answered, and needs no pass from then on.
     assert_eq!(sale.reserve(0, "pass", "ann", &place.pass, &hold).await.expect("the first answer"), name);
+    // In a batch, too: of those who come late with a pass that was theirs, only who was granted his request is answered.
+    let owners = ["ann", "ann", "bob", "ann"].map(str::to_owned).to_vec();
+    let batch = v1::BatchCreateReservationsRequest {
+        parent: "events/pass".to_owned(),
+        requests: [&new_id(), &hold, &hold, &hold].map(|hold| wants_of("pass", hold)).to_vec(),
+        passes: [&place.pass, &place.pass, &bobs, &place.pass].map(Clone::clone).to_vec(),
+        owners,
+    };
+    let outcomes = told(&sale.servers[0].inventory().batch_create_reservations(batch).await.expect("outcomes"));
+    assert_eq!(outcomes, ["PASS_EXPIRED", "ann", "PASS_EXPIRED", "ann"]);
     let mut inventory = sale.servers[0].inventory();
     let extend = v1::ExtendReservationRequest { name: name.clone(), ttl: seconds(60) };
     inventory.extend_reservation(by("ann", extend)).await.expect("extended");
@@ -278,7 +290,6 @@ async fn a_pass_is_good_for_its_owner_its_event_and_its_time(sale: &Sale) {
 }
 
 async fn each_of_a_batch_shows_his_own_pass(sale: &Sale) {
-    use v1::batch_create_reservations_response::outcome::Outcome;
     sale.event("batch", room(0)).await;
     sale.change("batch", Some(room(100_000))).await;
     let ann = sale.admitted(0, "batch", "ann").await.pass;
@@ -289,18 +300,7 @@ async fn each_of_a_batch_shows_his_own_pass(sale: &Sale) {
         passes: vec![ann.clone(), ann.clone(), String::new()],
     };
     let answer = sale.servers[0].inventory().batch_create_reservations(Request::new(batch.clone())).await;
-    let told = |answer: v1::BatchCreateReservationsResponse| {
-        let one = |outcome: v1::batch_create_reservations_response::Outcome| match outcome.outcome {
-            Some(Outcome::Reservation(reservation)) => reservation.owner,
-            Some(Outcome::Error(error)) => {
-                let details = prost::Message::encode_to_vec(&error);
-                reason(&Status::with_details(Code::from(error.code), error.message, details.into()))
-            }
-            None => String::new(),
-        };
-        answer.outcomes.into_iter().map(one).collect::<Vec<_>>()
-    };
-    let outcomes = told(answer.expect("outcomes").into_inner());
+    let outcomes = told(&answer.expect("outcomes"));
     assert_eq!(outcomes, ["ann", "PASS_INVALID", "WAITING_ROOM_REQUIRED"]);
     // Without owners, all are for the caller, and so is the pass of the call.
     let own = v1::BatchCreateReservationsRequest {
@@ -312,7 +312,20 @@ async fn each_of_a_batch_shows_his_own_pass(sale: &Sale) {
     let mut request = by("ann", own);
     request.metadata_mut().insert("boxoffice-pass", ann.parse().expect("ASCII"));
     let answer = sale.servers[0].inventory().batch_create_reservations(request).await;
-    assert_eq!(told(answer.expect("outcomes").into_inner()), ["ann", "ann"]);
+    assert_eq!(told(&answer.expect("outcomes")), ["ann", "ann"]);
+}
+
+/// The owner of each reservation, and the reason of each refusal.
+fn told(answer: &Response<v1::BatchCreateReservationsResponse>) -> Vec<String> {
+    let one = |outcome: &v1::batch_create_reservations_response::Outcome| match &outcome.outcome {
+        Some(Outcome::Reservation(reservation)) => reservation.owner.clone(),
+        Some(Outcome::Error(error)) => {
+            let details = prost::Message::encode_to_vec(error);
+            reason(&Status::with_details(Code::from(error.code), error.message.clone(), details.into()))
+        }
+        None => String::new(),
+    };
+    answer.get_ref().outcomes.iter().map(one).collect()
 }
 
 async fn rate_and_cap_change_live_and_the_room_can_be_turned_off(sale: &Sale) {

@@ -1,6 +1,6 @@
 //! `admin list`.
 
-use boxoffice_proto::v1::ListEventsRequest;
+use boxoffice_proto::v1::{Consistency, ListEventsRequest};
 
 use crate::cli::client::Session;
 use crate::cli::failure::Failure;
@@ -15,7 +15,10 @@ pub(super) async fn run(session: &Session) -> Result<(), Failure> {
     let mut views: Vec<EventView> = Vec::new();
     let mut page_token = String::new();
     loop {
-        let page = client.list_events(ListEventsRequest { page_size: PAGE_SIZE, page_token }).await?.into_inner();
+        // Whoever has just created one looks for it.
+        let consistency = Consistency::Strong.into();
+        let request = ListEventsRequest { page_size: PAGE_SIZE, page_token, consistency };
+        let page = client.list_events(request).await?.into_inner();
         views.extend(page.events.into_iter().map(Into::into));
         page_token = page.next_page_token;
         if page_token.is_empty() {

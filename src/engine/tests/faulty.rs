@@ -40,6 +40,7 @@ pub(super) struct Faults {
     begins: AtomicUsize,
     journal_loads: AtomicUsize,
     lanes_opened: AtomicUsize,
+    lists: AtomicUsize,
 }
 
 impl Faults {
@@ -51,6 +52,11 @@ impl Faults {
     /// From now on everything works.
     pub(super) fn heal(&self) {
         *self.script.lock().unwrap() = None;
+    }
+
+    /// Lists of events read since the last call of this.
+    pub(super) fn take_lists(&self) -> usize {
+        self.lists.swap(0, Ordering::SeqCst)
     }
 
     /// Transactions begun since the last call of this.
@@ -198,6 +204,7 @@ impl<S: Store> Store for FaultyStore<S> {
     }
 
     async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Page<EventView, EventId>> {
+        self.faults.lists.fetch_add(1, Ordering::SeqCst);
         self.real.events(after, limit).await
     }
 
@@ -211,6 +218,10 @@ impl<S: Store> Store for FaultyStore<S> {
 
     async fn reservation(&self, event: &EventId, id: &ReservationId) -> Result<Option<Reservation>> {
         self.real.reservation(event, id).await
+    }
+
+    async fn reservations_named(&self, event: &EventId, ids: &[ReservationId]) -> Result<Vec<Reservation>> {
+        self.real.reservations_named(event, ids).await
     }
 
     async fn reservations(

@@ -18,20 +18,34 @@ const REQUEST: Path<'static> = Path::Request;
 pub(in crate::grpc) fn get_event(request: &v1::GetEventRequest) -> Result<(EventId, Consistency), Violations> {
     let mut violations = Violations::default();
     let event = violations.event_name("INVALID_NAME", REQUEST.field("name"), &request.name);
-    let consistency = match v1::Consistency::try_from(request.consistency) {
+    let consistency = consistency(&mut violations, request.consistency);
+    violations.check(event.zip(consistency))
+}
+
+fn consistency(violations: &mut Violations, wanted: i32) -> Option<Consistency> {
+    let consistency = match v1::Consistency::try_from(wanted) {
         Ok(v1::Consistency::Unspecified | v1::Consistency::Cached) => Some(Consistency::Cached),
         Ok(v1::Consistency::Strong) => Some(Consistency::Strong),
         Err(_) => None,
     };
-    let consistency = violations.known("INVALID_CONSISTENCY", REQUEST.field("consistency"), consistency);
-    violations.check(event.zip(consistency))
+    violations.known("INVALID_CONSISTENCY", REQUEST.field("consistency"), consistency)
 }
 
-pub(in crate::grpc) fn list_events(request: &v1::ListEventsRequest) -> Result<(usize, Option<EventId>), Violations> {
+/// A list of events that is wanted.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::grpc) struct EventsList {
+    pub(in crate::grpc) size: usize,
+    pub(in crate::grpc) after: Option<EventId>,
+    pub(in crate::grpc) consistency: Consistency,
+}
+
+pub(in crate::grpc) fn list_events(request: &v1::ListEventsRequest) -> Result<EventsList, Violations> {
     let mut violations = Violations::default();
     let size = violations.page_size(request.page_size, PAGES);
     let after = violations.page_token(&request.page_token);
-    violations.check(size.zip(after))
+    let consistency = consistency(&mut violations, request.consistency);
+    let list = size.zip(after).zip(consistency);
+    violations.check(list.map(|((size, after), consistency)| EventsList { size, after, consistency }))
 }
 
 pub(in crate::grpc) fn watch_event(request: &v1::WatchEventRequest) -> Result<(EventId, Seq), Violations> {

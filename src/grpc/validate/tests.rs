@@ -3,6 +3,8 @@ use prost_types::{Duration, FieldMask, Timestamp};
 
 use super::*;
 use crate::domain::{Action, EventId, HOLD_TTL_DEFAULT, HOLD_TTL_LIFETIME_DEFAULT, Reserve, SalesState};
+use crate::engine::Consistency;
+use crate::grpc::validate::inventory::EventsList;
 
 const ID: &str = "0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71";
 const OTHER_ID: &str = "0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e72";
@@ -167,12 +169,18 @@ fn reading_requests() {
     expect("right", &get("events/gala", 2), &[]);
     expect("wrong", &get("events/", 3), &[("name", "INVALID_NAME"), ("consistency", "INVALID_CONSISTENCY")]);
 
-    let list =
-        |page_size, page_token: &str| list_events(&v1::ListEventsRequest { page_size, page_token: page_token.into() });
-    assert_eq!(list(0, "").unwrap(), (50, None));
-    assert_eq!(list(5_000, "").unwrap(), (1_000, None));
-    let wrong = [("page_size", "INVALID_PAGE_SIZE"), ("page_token", "INVALID_PAGE_TOKEN")];
-    expect("wrong", &told(list(-1, "x")), &wrong);
+    let list = |page_size, page_token: &str, consistency| {
+        list_events(&v1::ListEventsRequest { page_size, page_token: page_token.into(), consistency })
+    };
+    let right = |size, consistency| EventsList { size, after: None, consistency };
+    assert_eq!(list(0, "", 0).unwrap(), right(50, Consistency::Cached));
+    assert_eq!(list(5_000, "", 2).unwrap(), right(1_000, Consistency::Strong));
+    let wrong = [
+        ("page_size", "INVALID_PAGE_SIZE"),
+        ("page_token", "INVALID_PAGE_TOKEN"),
+        ("consistency", "INVALID_CONSISTENCY"),
+    ];
+    expect("wrong", &told(list(-1, "x", 3)), &wrong);
 
     let watch = |name: &str, from_seq| told(watch_event(&v1::WatchEventRequest { name: name.into(), from_seq }));
     expect("wrong", &watch("", -1), &[("name", "INVALID_NAME"), ("from_seq", "INVALID_FROM_SEQ")]);

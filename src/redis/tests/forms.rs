@@ -50,8 +50,9 @@ async fn a_user_with_few_rights_comes_in_with_the_password_of_a_file_and_over_tl
     let redis = Arc::new(redis);
     let shared = RedisRates::new(Arc::clone(&redis));
     let (key, quota) = (Key { scope: Scope::Owner, name: "ann" }, Quota::new(0.001, 1).unwrap());
-    shared.admit(key, quota, 1).await.unwrap();
-    shared.admit(key, quota, 1).await.unwrap_err();
+    let until = Instant::now() + PATIENCE;
+    shared.admit(key, quota, 1, until).await.unwrap();
+    shared.admit(key, quota, 1, until).await.unwrap_err();
     let board = RedisBoard::new(redis, "one".to_owned());
     assert!(board.post(&view(7, 1, 7), Instant::now(), true).await.unwrap().keeps);
     let look = board.look(&event(), true).await.unwrap();

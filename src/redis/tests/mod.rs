@@ -18,8 +18,12 @@ fn private() -> PrivateRedis {
 }
 
 async fn connected(url: &str) -> Redis {
+    connected_within(url, TIMEOUT).await
+}
+
+async fn connected_within(url: &str, timeout: Duration) -> Redis {
     let address = RedisAddress::parse(url).unwrap();
-    let redis = Redis::start(RedisConfig { address, timeout: TIMEOUT, prefix: "test".to_owned() });
+    let redis = Redis::start(RedisConfig { address, timeout, prefix: "test".to_owned() });
     until_answered(&redis).await;
     redis
 }

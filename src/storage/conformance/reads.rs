@@ -138,6 +138,11 @@ pub(in crate::storage) async fn single_things_are_found(backend: &mut impl Backe
     assert_eq!(store.reservation(&event_id("e1"), &v4(1)).await.unwrap().unwrap().owner, owner("ann"));
     assert_eq!(store.reservation(&event_id("e1"), &v4(2)).await.unwrap(), None);
     assert_eq!(store.reservation(&event_id("e2"), &v4(1)).await.unwrap(), None);
+    let one = store.reservation(&event_id("e1"), &v4(1)).await.unwrap();
+    let named = store.reservations_named(&event_id("e1"), &[v4(2), v4(1), v4(3)]).await.unwrap();
+    assert_eq!(named, one.into_iter().collect::<Vec<_>>(), "those that exist");
+    assert_eq!(store.reservations_named(&event_id("e2"), &[v4(1)]).await.unwrap(), []);
+    assert_eq!(store.reservations_named(&event_id("e1"), &[]).await.unwrap(), []);
 }
 
 pub(in crate::storage) async fn events_with_expired_holds_are_found(backend: &mut impl Backend) {

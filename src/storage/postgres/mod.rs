@@ -315,6 +315,13 @@ impl Store for PostgresStore {
         rows.first().map(|row| Columns::of(row).reservation()).transpose()
     }
 
+    async fn reservations_named(&self, event: &EventId, ids: &[ReservationId]) -> Result<Vec<Reservation>> {
+        let ids = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let args = [Arg::Text(event.as_str()), Arg::Text(&format!("{{{ids}}}"))];
+        let rows = self.rows(queries::RESERVATIONS_NAMED, &args).await?;
+        rows.iter().map(|row| Columns::of(row).reservation()).collect()
+    }
+
     async fn reservations(
         &self,
         event: &EventId,

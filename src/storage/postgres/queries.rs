@@ -66,6 +66,7 @@ statements! {
     WAITING_ROOMS = "waiting_rooms";
     LAST_SEQ = "last_seq";
     RESERVATION = "reservation";
+    RESERVATIONS_NAMED = "reservations_named";
     RESERVATIONS = "reservations";
     RESERVATIONS_OF = "reservations_of";
     JOURNAL = "journal";

@@ -200,6 +200,13 @@ impl Store for SqliteStore {
         row.map(|row| Columns::of(&row).reservation()).transpose()
     }
 
+    async fn reservations_named(&self, event: &EventId, ids: &[ReservationId]) -> Result<Vec<Reservation>> {
+        let ids: serde_json::Value = ids.iter().map(ToString::to_string).collect();
+        let query = sqlx::query(queries::RESERVATIONS_NAMED).bind(event.as_str().to_owned()).bind(ids.to_string());
+        let rows = self.rows(query).await?;
+        rows.iter().map(|row| Columns::of(row).reservation()).collect()
+    }
+
     async fn reservations(
         &self,
         event: &EventId,

@@ -56,6 +56,7 @@ pub(super) const EVENTS: &str = sql!("events");
 pub(super) const WAITING_ROOMS: &str = sql!("waiting_rooms");
 pub(super) const LAST_SEQ: &str = sql!("last_seq");
 pub(super) const RESERVATION: &str = sql!("reservation");
+pub(super) const RESERVATIONS_NAMED: &str = sql!("reservations_named");
 pub(super) const RESERVATIONS: &str = sql!("reservations");
 pub(super) const RESERVATIONS_OF: &str = sql!("reservations_of");
 pub(super) const JOURNAL: &str = sql!("journal");

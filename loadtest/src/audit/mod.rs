@@ -15,6 +15,7 @@ mod story;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod visible;
 
 use crate::history::Told;
 use evidence::Evidence;

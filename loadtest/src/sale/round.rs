@@ -14,7 +14,7 @@ use super::buyer::{Buyer, Errand};
 use super::plan::Plan;
 use super::progress::Progress;
 use super::viewer::Views;
-use super::{Sale, aftermath, operator, viewer};
+use super::{Sale, aftermath, drain, operator, viewer};
 use crate::audit::evidence::Evidence;
 use crate::client::Connections;
 use crate::clock::{Micros, now};
@@ -66,10 +66,11 @@ pub(super) async fn hold(plan: &Plan, seed: u64, servers: &mut Servers) -> Resul
     };
     let seconds = opening.elapsed().as_secs_f64();
     let shares = used.end(servers);
-    let drained = aftermath::drain(&sale, plan.swept, plan.patience).await;
+    let drained = drain::drain(&sale, plan.swept, plan.patience).await;
     let (held, drained_after) = drained.map_err(|error| servers.explain(error))?;
-    calls.extend(aftermath::sell_the_rest(&sale).await.map_err(|error| servers.explain(error))?);
-    let gathered = aftermath::gather(&sale, calls, operators, &held, &mut views).await;
+    let late = aftermath::sell_the_rest(&sale, plan.patience).await.map_err(|error| servers.explain(error))?;
+    calls.extend(late.calls);
+    let gathered = aftermath::gather(&sale, calls, operators, late.told_sold_out, &held, &mut views).await;
     let evidence = gathered.map_err(|error| servers.explain(error))?;
     Ok(Round { evidence, seconds, drained_after, faults, shares, late: progress.late(), views })
 }

@@ -29,6 +29,8 @@ pub struct Evidence {
     pub held_after_drain: i32,
     /// Who came for what was left in the end.
     pub rest: Rest,
+    /// By how much the machine's clock was set meanwhile, as far as anybody noticed.
+    pub clock_step: Micros,
     /// What those who only looked were shown.
     pub shown: Vec<Shown>,
     /// What came to them in an order in which it must not come, in words.

@@ -152,6 +152,7 @@ pub(super) async fn gather(
             limits: sale.limits,
             held_after_drain: *held,
             rest: told_sold_out.next().map_or(Rest::NotAsked, Rest::AskedFor),
+            clock_step: 0,
             shown: shown.get_mut(number).map(std::mem::take).unwrap_or_default(),
             disorder: disorder.get_mut(number).map(std::mem::take).unwrap_or_default(),
         });

@@ -7,7 +7,7 @@ use super::fixture::{
     intrusion, ms, order, reserve, sold, units, view, with_call, with_journal,
 };
 use crate::audit::evidence::{Entry, Evidence, Kind, Rest};
-use crate::audit::findings::Key;
+use crate::audit::findings::{Key, Violation};
 use crate::audit::judge;
 use crate::history::{Action, Call, Reason, Told, View, owner_name};
 
@@ -107,6 +107,22 @@ fn a_stale_sold_out_is_false() {
     assert_clean(&with_call(call(20_300, 7, reserve(2), Told::Refused(Reason::InsufficientAvailability))));
     assert_clean(&with_call(call(19_950, 7, reserve(1), Told::Refused(Reason::SoldOut))));
     assert_clean(&with_call(call(20_950, 7, reserve(1), Told::Refused(Reason::SoldOut))));
+}
+
+#[test]
+fn whom_only_times_accuse_is_not_accused_where_the_clock_was_set() {
+    let mut stale = with_call(call(20_300, 7, reserve(1), Told::Refused(Reason::SoldOut)));
+    stale.calls.push(call(30_000, 8, reserve(1), Told::Shown(sold(8, 1, 0))));
+    let sure = judge(&stale).findings;
+    assert!(sure.count(Key::FalseSoldOut) == 1 && sure.count(Key::Oversold) == 1, "{sure:#?}");
+    stale.clock_step = ms(-1_000);
+    let doubted = judge(&stale).findings;
+    assert_eq!((doubted.count(Key::FalseSoldOut), doubted.count(Key::Oversold)), (0, 1), "{doubted:#?}");
+    let told = |violation: &Violation| violation.text.starts_with("the machine's clock was set by -1000 ms meanwhile");
+    assert!(doubted.violations.iter().any(|violation| violation.key == Key::Unproven && told(violation)));
+    assert!(
+        doubted.count(Key::Unproven) > 0 && judge(&Evidence { clock_step: ms(-1_000), ..honest() }).findings.is_clean()
+    );
 }
 
 #[test]

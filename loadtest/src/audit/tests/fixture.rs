@@ -164,6 +164,7 @@ pub(in crate::audit) fn evidence(mut journal: Vec<Entry>, calls: Vec<Call>) -> E
         limits: Limits { per_owner: LIMIT, per_allocation: 0 },
         held_after_drain: 0,
         rest: Rest::AskedFor(vec![Some(ms(22_000)); replayed.counts.len()]),
+        clock_step: 0,
         shown: Vec::new(),
         disorder: Vec::new(),
     }

@@ -7,19 +7,18 @@ use super::evidence::{Entry, Evidence, Limits};
 use super::findings::{Findings, Key};
 use super::ledger::{Ledger, story_lines};
 use super::story::Story;
-use crate::clock::{Micros, SECOND};
+use super::visible::Visible;
+use crate::clock::Micros;
 use crate::history::{Action, Call, Line, Reason, Told, Units, View, owner_name};
 
 /// Both clocks are the machine's, but times are cut to microseconds and the clock may be slewed.
 pub(super) const CLOCK_TOLERANCE: Micros = 5_000;
 
-/// A change is visible to reads when it is committed, which is later than its time in the journal, by a batch at most.
-const READ_TOLERANCE: Micros = SECOND;
-
 /// Checks all answers.
 pub(super) fn check(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
     let availability = Availability::of(&evidence.journal, evidence.counters.allocations.len());
-    let judge = Judge { journal: &evidence.journal, ledger, availability, limits: evidence.limits };
+    let visible = Visible::of(evidence, ledger);
+    let judge = Judge { journal: &evidence.journal, ledger, availability, visible, limits: evidence.limits };
     for call in &evidence.calls {
         if let Some((key, text)) = judge.fault(call) {
             findings.add(key, 1, text, judge.lines(call));
@@ -35,6 +34,7 @@ struct Judge<'a> {
     ledger: &'a Ledger,
     /// Of each allocation.
     availability: Vec<Availability>,
+    visible: Visible,
     limits: Limits,
 }
 
@@ -59,8 +59,8 @@ impl Judge<'_> {
     }
 
     fn candidates_of(&self, story: Option<&Story>, call: &Call) -> Vec<Option<View>> {
-        let tolerance = if call.ask.action == Action::Get { READ_TOLERANCE } else { CLOCK_TOLERANCE };
-        let (from, to) = (call.start - tolerance, call.end + CLOCK_TOLERANCE);
+        let from = if call.ask.action == Action::Get { self.visible.since(call.start) } else { call.start };
+        let (from, to) = (from - CLOCK_TOLERANCE, call.end + CLOCK_TOLERANCE);
         story.map_or_else(|| vec![None], |story| story.between(from, to))
     }
 

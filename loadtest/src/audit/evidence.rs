@@ -25,14 +25,26 @@ pub struct Evidence {
     pub server_audit: Vec<String>,
     /// What an owner may have.
     pub limits: Limits,
-    /// Units that were still held when the wait for all holds to drain was given up.
+    /// Units that were held when the wait for all holds to drain was given up, though no hold lived that may hold them.
     pub held_after_drain: i32,
-    /// Whether somebody bought for as long as there was anything to buy, so that all must be sold.
-    pub must_be_sold_out: bool,
+    /// Who came for what was left in the end.
+    pub rest: Rest,
+    /// By how much the machine's clock was set meanwhile, as far as anybody noticed.
+    pub clock_step: Micros,
     /// What those who only looked were shown.
     pub shown: Vec<Shown>,
     /// What came to them in an order in which it must not come, in words.
     pub disorder: Vec<String>,
+}
+
+/// Who came for what was left in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rest {
+    /// Nobody.
+    NotAsked,
+    /// Buyers, who asked for each allocation until they were told that nothing is left: when that was, last; or until they gave up,
+    /// since all was held.
+    AskedFor(Vec<Option<Micros>>),
 }
 
 /// A state of the event that somebody was shown.

@@ -107,6 +107,21 @@ impl Findings {
         }
     }
 
+    /// Takes back whatever follows from comparing times: it is unproven, and `why` says so. The sums of the journal and of the
+    /// answers, and whose a reservation is, follow from no times.
+    pub fn doubt(&mut self, why: &str) {
+        let is_sure = |key: &Key| matches!(key, Key::Oversold | Key::Disclosed);
+        let doubtful: u64 = self.counts.iter().filter(|(key, _)| !is_sure(key)).map(|(_, count)| count).sum();
+        self.counts.retain(|key, _| is_sure(key));
+        if doubtful > 0 {
+            self.counts.insert(Key::Unproven, doubtful);
+        }
+        for violation in self.violations.iter_mut().filter(|violation| !is_sure(&violation.key)) {
+            violation.text = format!("{why}: {}", violation.text);
+            violation.key = Key::Unproven;
+        }
+    }
+
     /// Units or cases of one kind.
     pub fn count(&self, key: Key) -> u64 {
         self.counts.get(&key).copied().unwrap_or_default()

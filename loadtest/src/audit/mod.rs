@@ -1,7 +1,7 @@
 //! The auditor: holds what the buyers were told against what the server wrote down. Pure.
 //!
-//! Every rule is conservative: it reports only what no honest server can have caused, given that the buyers' clock and
-//! the server's are the same machine's.
+//! Every rule is conservative: it reports only what no honest server can have caused, however slow, given that the buyers' clock
+//! and the server's are the same machine's, and that it is not set meanwhile. What slowness can explain is at most unproven.
 
 mod answers;
 mod availability;
@@ -15,6 +15,7 @@ mod story;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod visible;
 
 use crate::history::Told;
 use evidence::Evidence;
@@ -43,6 +44,10 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     check_promises(evidence, &mut findings);
     linear::check(evidence, &ledger, &mut findings);
     shown::check(evidence, &mut findings);
+    if evidence.clock_step.abs() > answers::CLOCK_TOLERANCE {
+        let step = evidence.clock_step / 1_000;
+        findings.doubt(&format!("the machine's clock was set by {step} ms meanwhile, so that nobody knows"));
+    }
     let unknown = evidence.calls.iter().filter(|call| matches!(call.told, Told::Unknown(_))).count() as u64;
     Verdict { capacity: evidence.counters.capacity(), sold: evidence.counters.sold(), unknown, findings }
 }

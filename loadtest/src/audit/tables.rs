@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use boxoffice_proto::v1::reservation::State;
 
-use super::evidence::{Counter, Evidence, Stored};
+use super::availability::Availability;
+use super::evidence::{Counter, Evidence, Rest, Stored};
 use super::findings::{Findings, Key};
 use super::ledger::{Ledger, story_lines};
 use crate::clock::{Micros, SECOND};
@@ -112,10 +113,24 @@ fn check_leaks(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
     }
 }
 
+/// All must be sold, since buyers asked until nothing was left. Units that were held then, or that came back afterwards, prove
+/// nothing against the server; but they do not prove either that they can be sold.
 fn check_sold_out(evidence: &Evidence, findings: &mut Findings) {
-    let left = evidence.counters.capacity() - evidence.counters.sold();
-    if evidence.must_be_sold_out && left > 0 {
-        let text = format!("{left} units were not sold, although buyers asked until they were told that none is left");
-        findings.add(Key::Stranded, i64::from(left), text, Vec::new());
+    let Rest::AskedFor(told) = &evidence.rest else { return };
+    let counters = &evidence.counters;
+    let availability = Availability::of(&evidence.journal, counters.allocations.len());
+    for ((counter, availability), told) in counters.allocations.iter().zip(&availability).zip(told) {
+        let left = counter.capacity - counter.sold;
+        if left <= 0 {
+            continue;
+        }
+        let name = &counter.allocation;
+        let for_sale = told.map(|told| availability.least_between(told, counters.read_at).min(left));
+        let (key, units, why) = match for_sale {
+            Some(units @ 1..) => (Key::Stranded, units, "although buyers asked until they were told that none is left"),
+            Some(_) => (Key::Unproven, left, "and came back only after buyers had been told that none is left"),
+            None => (Key::Unproven, left, "and were still held when buyers had no more patience to ask for them"),
+        };
+        findings.add(key, units.into(), format!("{units} units were not sold, {why}: {name}"), Vec::new());
     }
 }

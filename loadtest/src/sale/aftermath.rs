@@ -1,8 +1,8 @@
-//! After the rush: waits until everything has drained, sells what is left, and gathers the evidence.
+//! After the rush, when everything has drained: sells what is left, and gathers the evidence.
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use tokio::task::JoinSet;
@@ -11,14 +11,15 @@ use uuid::Uuid;
 
 use super::Sale;
 use super::caller::Caller;
+use super::drain::POLL;
 use super::viewer::Views;
-use crate::audit::evidence::{Entry, Evidence};
-use crate::clock::time_ordered_id;
+use crate::audit::evidence::{Counters, Entry, Evidence, Rest, Stored};
+use crate::client::{Admin, Inventory};
+use crate::clock::{Micros, now, time_ordered_id};
+use crate::event::SaleEvent;
 use crate::fetch;
-use crate::history::{Action, Ask, Call, OperatorCall, Told, Units};
+use crate::history::{Action, Ask, Call, OperatorCall, Reason, Told, Units};
 
-/// How often to look whether the holds have drained.
-const POLL: Duration = Duration::from_millis(250);
 /// Late buyers at work at the same time.
 const LATE_BUYERS: u32 = 16;
 /// Late buyers' numbers begin here: after those of the rush, before the intruders'.
@@ -27,85 +28,91 @@ const LATE_FROM: u32 = 1 << 30;
 const NAMES_EACH: u32 = 1 << 24;
 /// Units in one late purchase, where no limit makes it less.
 const LATE_UNITS_MAX: i32 = 1_000;
+/// How often to read what the server has written down until nothing changes meanwhile.
+const READINGS_MAX: u32 = 40;
 
-/// Waits until neither the counters nor the journals show anything held. Answers how many units still are when `patience`
-/// is at its end, of each event, and how long it took. Where no server looks for lapsed holds (`swept` is false), the journal
-/// tells of their end only when their units are needed, and only the counters count.
-///
-/// # Errors
-/// Where the server does not answer.
-pub(super) async fn drain(sale: &Sale, swept: bool, patience: Duration) -> Result<(Vec<i32>, Duration)> {
-    let (mut admin, mut inventory) = (sale.connections.admin(0), sale.connections.inventory(0));
-    let begun = Instant::now();
-    let mut held = Vec::with_capacity(sale.events.len());
-    for event in sale.events.iter() {
-        let mut journal = Vec::new();
-        held.push(loop {
-            fetch::extend_journal(&mut admin, event, &mut journal).await?;
-            let in_journal = if swept { journal.iter().map(Entry::held).sum() } else { 0 };
-            let counters = fetch::counters(&mut inventory, event).await?;
-            let counted: i32 = counters.allocations.iter().map(|counter| counter.held).sum();
-            let held = in_journal.max(counted);
-            if held == 0 || begun.elapsed() > patience {
-                break held;
-            }
-            sleep(POLL).await;
-        });
-    }
-    Ok((held, begun.elapsed()))
+/// What late buyers have come to.
+pub(super) struct Late {
+    /// All attempts of all their calls.
+    pub calls: Vec<Call>,
+    /// Of each event, when they were last told of each allocation that nothing is left.
+    pub told_sold_out: Vec<Vec<Option<Micros>>>,
 }
 
 /// Lets late buyers buy of each allocation until each of them is told that nothing is left: whatever is for sale must be to
-/// be had.
+/// be had. Where all that is left is held, they come again until `patience` is at its end: a request of the rush that was long
+/// under way can still have been granted.
 ///
 /// # Errors
 /// Where the server does not answer.
-pub(super) async fn sell_the_rest(sale: &Sale) -> Result<Vec<Call>> {
+pub(super) async fn sell_the_rest(sale: &Sale, patience: Duration) -> Result<Late> {
+    let until = Instant::now() + patience;
     let mut buyers = JoinSet::new();
     for number in 0..LATE_BUYERS {
-        buyers.spawn(buy_all(sale.clone(), number));
+        buyers.spawn(buy_all(sale.clone(), number, until));
     }
-    let mut calls = Vec::new();
+    let none = sale.events.iter().map(|names| vec![None; names.allocations.len()]).collect();
+    let mut late = Late { calls: Vec::new(), told_sold_out: none };
     while let Some(done) = buyers.join_next().await {
-        calls.extend(done??);
+        let one = done??;
+        late.calls.extend(one.calls);
+        let told = one.told_sold_out.into_iter().flatten();
+        for (latest, told) in late.told_sold_out.iter_mut().flatten().zip(told) {
+            *latest = told.max(*latest);
+        }
     }
-    Ok(calls)
+    Ok(late)
 }
 
-async fn buy_all(sale: Sale, number: u32) -> Result<Vec<Call>> {
+async fn buy_all(sale: Sale, number: u32, until: Instant) -> Result<Late> {
     let mut random = SmallRng::seed_from_u64(sale.seed ^ u64::from(LATE_FROM | number));
     let mut caller = sale.caller(number as usize, &mut random);
     let mut owners = (LATE_FROM + number * NAMES_EACH..).take(NAMES_EACH as usize);
+    let mut told_sold_out = Vec::with_capacity(sale.events.len());
     for (event, names) in sale.events.iter().enumerate() {
+        let mut told = Vec::with_capacity(names.allocations.len());
         for allocation in 0..names.allocations.len() {
-            buy_until_refused(&sale, &mut caller, event, allocation, &mut owners, &mut random).await?;
+            let errand = LateErrand { event, allocation, until };
+            told.push(buy_until_refused(&sale, &mut caller, errand, &mut owners, &mut random).await?);
         }
+        told_sold_out.push(told);
     }
-    Ok(caller.into_calls())
+    Ok(Late { calls: caller.into_calls(), told_sold_out })
 }
 
+/// What a late buyer is after.
+#[derive(Clone, Copy)]
+struct LateErrand {
+    event: usize,
+    allocation: usize,
+    /// How long he comes again where all is held.
+    until: Instant,
+}
+
+/// Answers when he was told that nothing is left, if he was.
 async fn buy_until_refused(
     sale: &Sale,
     caller: &mut Caller,
-    event: usize,
-    allocation: usize,
+    errand: LateErrand,
     owners: &mut impl Iterator<Item = u32>,
     random: &mut SmallRng,
-) -> Result<()> {
+) -> Result<Option<Micros>> {
+    let LateErrand { event, allocation, until } = errand;
     let limits = [sale.limits.per_owner, sale.limits.per_allocation];
     let count = limits.into_iter().filter(|limit| *limit != 0).min().unwrap_or(LATE_UNITS_MAX);
     for owner in owners {
-        let told =
-            caller.ask(event, &late_ask(owner, time_ordered_id(random), Units { allocation, count }), None).await;
-        match told {
+        let ask = late_ask(owner, time_ordered_id(random), Units { allocation, count });
+        match caller.ask(event, &ask, None).await {
             Some(Told::Shown(_)) => {}
+            Some(Told::Refused(Reason::AllHeld)) if Instant::now() < until => sleep(POLL).await,
+            Some(Told::Refused(Reason::AllHeld)) => break,
             told => {
                 ensure!(told.is_some(), "the server no longer answers");
-                break;
+                return Ok(Some(now()));
             }
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Whatever is to be had, up to so many units, sold at once.
@@ -123,6 +130,7 @@ pub(super) async fn gather(
     sale: &Sale,
     calls: Vec<Call>,
     operators: Vec<OperatorCall>,
+    told_sold_out: Vec<Vec<Option<Micros>>>,
     held_after_drain: &[i32],
     views: &mut Views,
 ) -> Result<Vec<Evidence>> {
@@ -131,25 +139,52 @@ pub(super) async fn gather(
     let mut calls = by_event(calls, sale.events.len(), |call| call.event).into_iter();
     let mut operators = by_event(operators, sale.events.len(), |call| call.event).into_iter();
     let (mut shown, mut disorder) = (std::mem::take(&mut views.shown), std::mem::take(&mut views.disorder));
+    let mut told_sold_out = told_sold_out.into_iter();
     for (number, (event, held)) in sale.events.iter().zip(held_after_drain).enumerate() {
-        let mut journal = Vec::new();
-        fetch::extend_journal(&mut admin, event, &mut journal).await?;
-        let server_audit = fetch::server_audit(&mut admin, event).await?;
+        let Books { journal, server_audit, counters, reservations } = read(event, &mut admin, &mut inventory).await?;
         all.push(Evidence {
             calls: calls.next().unwrap_or_default(),
             operators: operators.next().unwrap_or_default(),
             journal,
-            counters: fetch::counters(&mut inventory, event).await?,
-            reservations: fetch::reservations(&mut admin, event).await?,
-            server_audit: fetch::differences(&server_audit),
+            counters,
+            reservations,
+            server_audit,
             limits: sale.limits,
             held_after_drain: *held,
-            must_be_sold_out: true,
+            rest: told_sold_out.next().map_or(Rest::NotAsked, Rest::AskedFor),
+            clock_step: 0,
             shown: shown.get_mut(number).map(std::mem::take).unwrap_or_default(),
             disorder: disorder.get_mut(number).map(std::mem::take).unwrap_or_default(),
         });
     }
     Ok(all)
+}
+
+/// What the server has written down of one event, all of the same moment.
+struct Books {
+    journal: Vec<Entry>,
+    server_audit: Vec<String>,
+    counters: Counters,
+    reservations: Vec<Stored>,
+}
+
+/// Reads it all, and again where something happened meanwhile: a hold that lapses between two readings makes no liar of a server
+/// that shows it first as held and then as expired.
+async fn read(event: &SaleEvent, admin: &mut Admin, inventory: &mut Inventory) -> Result<Books> {
+    let mut journal = Vec::new();
+    fetch::extend_journal(admin, event, &mut journal).await?;
+    for _ in 0..READINGS_MAX {
+        let server_audit = fetch::differences(&fetch::server_audit(admin, event).await?);
+        let counters = fetch::counters(inventory, event).await?;
+        let reservations = fetch::reservations(admin, event).await?;
+        let changes = journal.len();
+        fetch::extend_journal(admin, event, &mut journal).await?;
+        if journal.len() == changes {
+            return Ok(Books { journal, server_audit, counters, reservations });
+        }
+        sleep(POLL).await;
+    }
+    bail!("{} still changes although everybody has gone, so nobody can compare what is written of it", event.name)
 }
 
 fn by_event<T>(all: Vec<T>, events: usize, event_of: impl Fn(&T) -> usize) -> Vec<Vec<T>> {

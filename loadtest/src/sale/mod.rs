@@ -5,6 +5,7 @@ mod aftermath;
 mod arrivals;
 mod buyer;
 mod caller;
+mod drain;
 mod habits;
 mod operator;
 pub mod plan;

@@ -14,10 +14,10 @@ use super::buyer::{Buyer, Errand};
 use super::plan::Plan;
 use super::progress::Progress;
 use super::viewer::Views;
-use super::{Sale, aftermath, operator, viewer};
+use super::{Sale, aftermath, drain, operator, viewer};
 use crate::audit::evidence::Evidence;
 use crate::client::Connections;
-use crate::clock::{Micros, now};
+use crate::clock::{Micros, Watch, now};
 use crate::event::{SaleEvent, Terms, fresh_id};
 use crate::faults::{Fronts, Storm};
 use crate::history::{Call, OperatorCall};
@@ -47,6 +47,7 @@ pub(super) struct Round {
 /// # Errors
 /// Where the sale could not be held: a server that died by itself, refuses or does not answer.
 pub(super) async fn hold(plan: &Plan, seed: u64, servers: &mut Servers) -> Result<Round> {
+    let mut clock = Watch::begin();
     let fronts = Fronts::start(servers, &plan.faults, seed).await?;
     let sale = put_on_sale(plan, fronts.urls(), seed).await.map_err(|error| servers.explain(error))?;
     let progress = Arc::new(Progress::new(plan.buyers));
@@ -66,11 +67,15 @@ pub(super) async fn hold(plan: &Plan, seed: u64, servers: &mut Servers) -> Resul
     };
     let seconds = opening.elapsed().as_secs_f64();
     let shares = used.end(servers);
-    let drained = aftermath::drain(&sale, plan.swept, plan.patience).await;
+    clock.look();
+    let drained = drain::drain(&sale, plan.swept, plan.patience).await;
     let (held, drained_after) = drained.map_err(|error| servers.explain(error))?;
-    calls.extend(aftermath::sell_the_rest(&sale).await.map_err(|error| servers.explain(error))?);
-    let gathered = aftermath::gather(&sale, calls, operators, &held, &mut views).await;
-    let evidence = gathered.map_err(|error| servers.explain(error))?;
+    let late = aftermath::sell_the_rest(&sale, plan.patience).await.map_err(|error| servers.explain(error))?;
+    calls.extend(late.calls);
+    let gathered = aftermath::gather(&sale, calls, operators, late.told_sold_out, &held, &mut views).await;
+    let mut evidence = gathered.map_err(|error| servers.explain(error))?;
+    let clock_step = clock.look();
+    evidence.iter_mut().for_each(|evidence| evidence.clock_step = clock_step);
     Ok(Round { evidence, seconds, drained_after, faults, shares, late: progress.late(), views })
 }
 

@@ -26,6 +26,17 @@ async fn an_honest_server_passes_the_sale() {
     assert_eq!((report.audit.capacity, report.audit.sold), (600, 600));
 }
 
+/// A request is granted to a buyer who has gone when the last units are to be sold: he holds them, and they are sold later.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_honest_server_passes_though_requests_arrive_when_all_have_gone() {
+    // The rush is over before the first holds lapse, so that units are left.
+    let line = "storm --tickets 200 --buyers 800 --hold-seconds 1 --drain-seconds 3";
+    let report = run(&start(Some(Bug::DeliversLate)).await, line).await;
+    assert!(report.passed, "{:#?}", report.violations);
+    assert_eq!((report.audit.capacity, report.audit.sold), (200, 200));
+    assert!(report.audit.unknown > 0, "requests were lost");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_racy_server_is_caught_overselling() {
     let report = sale_with(Some(Bug::ChecksBeforeItActs)).await;

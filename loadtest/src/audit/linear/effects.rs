@@ -1,5 +1,8 @@
 //! Which change of the journal a call can have made.
 
+use boxoffice_proto::v1::reservation::State;
+
+use super::history::Answer;
 use crate::audit::evidence::{Delta, Entry, Kind};
 use crate::history::{Action, Call, CapacityChange, Told, owner_name};
 
@@ -17,6 +20,16 @@ pub(super) fn can_have_made(call: &Call, entry: &Entry) -> bool {
         (Action::Confirm { order_ref, .. }, Kind::Confirmed | Kind::Reacquired) => *order_ref == entry.order_ref,
         (Action::Release, Kind::Released) | (Action::Cancel { .. }, Kind::Cancelled) => true,
         _ => false,
+    }
+}
+
+/// Whether the call that made a change can have been answered so: with the reservation as it then was. A repeat that comes when the
+/// hold has lapsed, or was sold, is told that, and has not made it.
+pub(super) fn can_have_told(entry: &Entry, answer: &Answer) -> bool {
+    match (entry.kind, answer) {
+        (Kind::Reserved, Answer::Shown(shown)) => shown.state == State::Held && Some(shown.expires) == entry.expires,
+        (Kind::Sold, Answer::Shown(shown)) => shown.state == State::Confirmed,
+        _ => true,
     }
 }
 

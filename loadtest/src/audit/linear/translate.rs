@@ -10,7 +10,7 @@ use std::hash::Hash;
 use boxoffice_proto::v1::reservation::State;
 use uuid::Uuid;
 
-use super::effects::{can_have_made, is_operators};
+use super::effects::{can_have_made, can_have_told, is_operators};
 use super::history::{
     Answer, CLOCK_TOLERANCE, Deed, Hint, History, Line, NEVER, Operation, Request, Shown, Source, Transition,
 };
@@ -114,7 +114,7 @@ impl<'a> Translation<'a> {
             }
         };
         let deed = self.deed(call);
-        let effect = self.effect_of(call);
+        let effect = self.effect_of(call).filter(|effect| can_have_told(&self.evidence.journal[*effect], &answer));
         if let (Some(effect), Answer::Shown(_)) = (effect, &answer)
             && (call.start..=call.end).contains(&self.moments[effect])
         {

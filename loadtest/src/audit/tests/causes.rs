@@ -4,7 +4,7 @@ use super::fixture::{
     CAPACITY, NUMBER, OTHER, assert_caught, assert_clean, call, entry, evidence, honest, honest_calls, honest_journal,
     id, ms, order, set_up, sold, units, with_journal,
 };
-use crate::audit::evidence::{Delta, Entry, Evidence, Kind};
+use crate::audit::evidence::{Delta, Entry, Evidence, Kind, Rest};
 use crate::audit::findings::Key;
 use crate::audit::judge;
 use crate::history::{Action, CapacityChange, OperatorCall, OperatorTold, Told};
@@ -33,7 +33,7 @@ fn with_operator(change: CapacityChange, told: OperatorTold, delta: i32) -> Evid
     if delta != 0 {
         journal.push(set_up(22_050, Kind::AllocationUpdated, delta));
     }
-    Evidence { operators: vec![operator], must_be_sold_out: false, ..evidence(journal, honest_calls()) }
+    Evidence { operators: vec![operator], rest: Rest::NotAsked, ..evidence(journal, honest_calls()) }
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn with_transfer(units: [i32; 2], operators: &[(CapacityChange, OperatorTold)]) 
         told: told.clone(),
     };
     let operators = operators.iter().map(call).collect();
-    Evidence { operators, must_be_sold_out: false, ..evidence(journal, honest_calls()) }
+    Evidence { operators, rest: Rest::NotAsked, ..evidence(journal, honest_calls()) }
 }
 
 #[test]

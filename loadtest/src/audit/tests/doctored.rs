@@ -6,10 +6,10 @@ use super::fixture::{
     CAPACITY, assert_caught, assert_clean, call, confirm, entry, evidence, honest, honest_calls, honest_journal, id,
     intrusion, ms, order, reserve, sold, units, view, with_call, with_journal,
 };
-use crate::audit::evidence::{Entry, Evidence, Kind};
-use crate::audit::findings::Key;
+use crate::audit::evidence::{Entry, Evidence, Kind, Rest};
+use crate::audit::findings::{Key, Violation};
 use crate::audit::judge;
-use crate::history::{Action, Reason, Told, View, owner_name};
+use crate::history::{Action, Call, Reason, Told, View, owner_name};
 
 #[test]
 fn an_honest_history_passes() {
@@ -110,6 +110,22 @@ fn a_stale_sold_out_is_false() {
 }
 
 #[test]
+fn whom_only_times_accuse_is_not_accused_where_the_clock_was_set() {
+    let mut stale = with_call(call(20_300, 7, reserve(1), Told::Refused(Reason::SoldOut)));
+    stale.calls.push(call(30_000, 8, reserve(1), Told::Shown(sold(8, 1, 0))));
+    let sure = judge(&stale).findings;
+    assert!(sure.count(Key::FalseSoldOut) == 1 && sure.count(Key::Oversold) == 1, "{sure:#?}");
+    stale.clock_step = ms(-1_000);
+    let doubted = judge(&stale).findings;
+    assert_eq!((doubted.count(Key::FalseSoldOut), doubted.count(Key::Oversold)), (0, 1), "{doubted:#?}");
+    let told = |violation: &Violation| violation.text.starts_with("the machine's clock was set by -1000 ms meanwhile");
+    assert!(doubted.violations.iter().any(|violation| violation.key == Key::Unproven && told(violation)));
+    assert!(
+        doubted.count(Key::Unproven) > 0 && judge(&Evidence { clock_step: ms(-1_000), ..honest() }).findings.is_clean()
+    );
+}
+
+#[test]
 fn an_expired_hold_does_not_excuse_a_sold_out() {
     // The hold of 3 expired at 14.5 and was tidied at 15.0; a decision in between must not see it.
     let early = call(14_300, 7, reserve(2), Told::Refused(Reason::AllHeld));
@@ -202,6 +218,42 @@ fn a_refusal_to_replace_speaks_of_the_hold_to_be_replaced() {
     assert_caught(&replace(2, Reason::AlreadyConfirmed), Key::WrongAnswer, 1, "was not so at that time");
     assert_clean(&replace(42, Reason::ReservationNotFound));
     assert_caught(&replace(2, Reason::ReservationNotFound), Key::Lost, 1, "the journal has it");
+}
+
+/// 5's purchase was decided at 21.0, and is committed when he is told.
+#[test]
+fn a_look_sees_nothing_that_is_not_committed_however_long_that_takes() {
+    let looked = |told_at| {
+        let mut evidence = honest();
+        let buys = |call: &&mut Call| call.ask.owner == 5;
+        evidence.calls.iter_mut().find(buys).unwrap().end = ms(told_at);
+        evidence.calls.push(call(25_000, 5, Action::Get, Told::Refused(Reason::ReservationNotFound)));
+        evidence
+    };
+    assert_clean(&looked(25_050));
+    assert_caught(&looked(24_950), Key::Lost, 1, "the journal has it");
+}
+
+#[test]
+fn units_that_nobody_could_have_bought_at_the_end_are_not_stranded() {
+    let left = |told: Option<i64>| {
+        let mut evidence = with_journal(|journal| {
+            journal.truncate(12);
+            journal.push(entry(21_500, Kind::Reserved, 5, 1, 0));
+            journal.push(entry(23_500, Kind::Expired, 5, -1, 0));
+        });
+        evidence.calls.retain(|call| call.ask.owner != 5);
+        evidence.calls.push(call(21_450, 5, reserve(1), Told::Unknown("connection lost".to_owned())));
+        evidence.rest = Rest::AskedFor(vec![told.map(ms)]);
+        evidence
+    };
+    let unproven = |told, words| {
+        assert_caught(&left(told), Key::Unproven, 1, words);
+        assert_eq!(judge(&left(told)).findings.count(Key::Stranded), 0);
+    };
+    unproven(None, "were still held when buyers had no more patience");
+    unproven(Some(23_400), "came back only after buyers had been told");
+    assert_caught(&left(Some(23_600)), Key::Stranded, 1, "1 units were not sold, although buyers asked");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use boxoffice_proto::v1::reservation::State;
 
 use super::fixture::{NUMBER, OTHER, assert_caught, assert_clean, call, entry, evidence, id, ms, set_up, sold, view};
-use crate::audit::evidence::{Counter, Delta, Entry, Evidence, Kind, Limits};
+use crate::audit::evidence::{Counter, Delta, Entry, Evidence, Kind, Limits, Rest};
 use crate::audit::findings::Key;
 use crate::audit::judge;
 use crate::history::{Action, Call, Line, Reason, Told, Units, View};
@@ -35,7 +35,7 @@ fn of_two(changes: Vec<Entry>, calls: Vec<Call>) -> Evidence {
     other.deltas[0].allocation = OTHER;
     let mut journal = vec![set_up(0, Kind::EventCreated, 0), set_up(10, Kind::AllocationCreated, 2), other];
     journal.extend(changes);
-    Evidence { limits: Limits::default(), must_be_sold_out: false, ..evidence(journal, calls) }
+    Evidence { limits: Limits::default(), rest: Rest::NotAsked, ..evidence(journal, calls) }
 }
 
 /// 1 takes one of each, and they come back at once.

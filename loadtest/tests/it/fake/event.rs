@@ -5,13 +5,19 @@ use std::collections::{BTreeSet, HashMap};
 use boxoffice_proto::v1::change::{Delta, Kind};
 use boxoffice_proto::v1::reservation::State;
 use boxoffice_proto::v1::*;
-use loadtest::clock::{Micros, micros, now};
+use loadtest::clock::{Micros, micros};
 use prost_types::Timestamp;
 use tonic::{Code, Request, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+/// Most requests that are lost.
+const LOST_MAX: usize = 20;
+
 #[derive(Default)]
 pub(super) struct FakeEvent {
+    /// The moment of the present call. It is read once, under the lock, as the server does: between two readings a hold may
+    /// lapse, and what was decided by the first would be written down as of a time when it was no longer true.
+    pub(super) at: Micros,
     pub(super) event: Event,
     pub(super) allocation: Allocation,
     pub(super) journal: Vec<Change>,
@@ -24,6 +30,10 @@ pub(super) struct FakeEvent {
     pub(super) sold_out_at: Micros,
     /// Chances for the bugs that don't show always.
     pub(super) chances: u32,
+    /// Requests that were lost on their way, and come yet, and whose they are.
+    under_way: Vec<(String, CreateReservationRequest)>,
+    /// The ids of those that were ever lost.
+    lost: BTreeSet<String>,
 }
 
 impl FakeEvent {
@@ -43,7 +53,7 @@ impl FakeEvent {
         let delta = Delta { allocation: self.allocation.name.clone(), capacity, held, sold };
         self.journal.push(Change {
             seq: self.event.seq,
-            occur_time: timestamp(now()),
+            occur_time: timestamp(self.at),
             kind: kind.into(),
             reservation: about.map(|r| r.name.clone()).unwrap_or_default(),
             owner: about.map(|r| r.owner.clone()).unwrap_or_default(),
@@ -60,7 +70,7 @@ impl FakeEvent {
 
     /// Ends all holds that have expired.
     pub(super) fn reclaim(&mut self) {
-        let at = now();
+        let at = self.at;
         while self.expiries.first().is_some_and(|(expiry, _)| *expiry <= at) {
             let Some((_, name)) = self.expiries.pop_first() else { return };
             let (reservation, _) = &self.reservations[&name];
@@ -85,12 +95,45 @@ impl FakeEvent {
         reservation
     }
 
+    /// Loses some of the requests that would be refused, each once; answers whether this one is.
+    pub(super) fn loses(&mut self, owner: &str, request: &CreateReservationRequest) -> bool {
+        let is_plain = request.order_ref.is_empty() && request.replaces.is_empty();
+        let lost = is_plain
+            && self.available() == 0
+            && self.lost.len() < LOST_MAX
+            && self.lost.insert(request.reservation_id.clone());
+        if lost {
+            self.under_way.push((owner.to_owned(), request.clone()));
+        }
+        lost
+    }
+
+    /// What was lost arrives.
+    pub(super) fn find_lost(&mut self) {
+        for (owner, request) in std::mem::take(&mut self.under_way) {
+            let name = format!("{}/reservations/{}", self.event.name, request.reservation_id);
+            if !self.reservations.contains_key(&name)
+                && let Ok(granted) = self.grant(&owner, &request)
+            {
+                self.create(&owner, request, granted);
+            }
+        }
+    }
+
     /// How many units to grant.
     pub(super) fn grant(&self, owner: &str, request: &CreateReservationRequest) -> Result<i32, Status> {
         let wanted = request.reservation.as_ref().unwrap().lines[0].quantity;
         let replaced = self.reservations.get(&request.replaces).map(|(r, _)| r);
+        if replaced.is_some_and(|r| r.state() == State::Confirmed) {
+            return Err(ended(State::Confirmed));
+        }
         let back = replaced.filter(|r| r.state() == State::Held).map_or(0, units);
-        let (least, most) = if request.mode() == ReservationMode::UpTo { (1, wanted) } else { (wanted, wanted) };
+        let least = if request.mode() == ReservationMode::UpTo { 1 } else { wanted };
+        self.grant_between(owner, least, wanted, back)
+    }
+
+    /// How many units, of which `back` come back in the same step.
+    pub(super) fn grant_between(&self, owner: &str, least: i32, most: i32, back: i32) -> Result<i32, Status> {
         let limit = match self.event.limit_per_owner {
             0 => i32::MAX,
             limit => limit - self.usage.get(owner).copied().unwrap_or_default() + back,
@@ -116,7 +159,7 @@ impl FakeEvent {
         reservation.name = format!("{}/reservations/{}", self.event.name, request.reservation_id);
         reservation.owner = owner.to_owned();
         reservation.order_ref = request.order_ref.clone();
-        reservation.expire_time = timestamp(now() + self.event.default_hold_ttl.unwrap().seconds * 1_000_000);
+        reservation.expire_time = timestamp(self.at + self.event.default_hold_ttl.unwrap().seconds * 1_000_000);
         let sells = !request.order_ref.is_empty();
         reservation.state = if sells { State::Confirmed } else { State::Held }.into();
         let name = reservation.name.clone();

@@ -5,11 +5,10 @@ use boxoffice_proto::v1::change::Kind;
 use boxoffice_proto::v1::inventory_service_server::InventoryService;
 use boxoffice_proto::v1::reservation::State;
 use boxoffice_proto::v1::*;
-use loadtest::clock::now;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
-use super::event::{ended, expires, owner, precondition, timestamp};
+use super::event::{ended, expires, owner, timestamp};
 use super::{Bug, Fake};
 
 #[tonic::async_trait]
@@ -17,7 +16,7 @@ impl InventoryService for Fake {
     async fn get_event(&self, request: Request<GetEventRequest>) -> Result<Response<Event>, Status> {
         let answer = self.on(&request.get_ref().name, |event| {
             let allocation = Allocation { available: event.available(), ..event.allocation.clone() };
-            Event { allocations: vec![allocation], read_time: timestamp(now()), ..event.event.clone() }
+            Event { allocations: vec![allocation], read_time: timestamp(event.at), ..event.event.clone() }
         });
         Ok(Response::new(answer))
     }
@@ -54,11 +53,14 @@ impl InventoryService for Fake {
         let ttl = request.get_ref().ttl.unwrap().seconds * 1_000_000;
         let name = &request.get_ref().name;
         self.on_own(name, &owner(&request), |event, reservation| match reservation.state() {
-            State::Held if expires(&reservation) >= now() + ttl => Ok(reservation),
-            State::Held => Ok(event.change(name, Kind::Extended, State::Held, |r| {
-                r.expire_time = timestamp(now() + ttl);
-                (0, 0)
-            })),
+            State::Held if expires(&reservation) >= event.at + ttl => Ok(reservation),
+            State::Held => {
+                let until = timestamp(event.at + ttl);
+                Ok(event.change(name, Kind::Extended, State::Held, |r| {
+                    r.expire_time = until;
+                    (0, 0)
+                }))
+            }
             _ => Err(ended(reservation.state())),
         })
     }
@@ -94,15 +96,13 @@ impl InventoryService for Fake {
                     r.order_ref.clone_from(order_ref);
                     (-quantity, quantity)
                 })),
-                State::Expired if reacquire && event.available() >= quantity => {
+                State::Expired if reacquire => {
+                    event.grant_between(&reservation.owner, quantity, quantity, 0)?;
                     Ok(event.change(name, Kind::Reacquired, State::Confirmed, |r| {
                         r.order_ref.clone_from(order_ref);
                         (0, quantity)
                     }))
                 }
-                State::Expired if reacquire && event.available() > 0 => Err(precondition("INSUFFICIENT_AVAILABILITY")),
-                State::Expired if reacquire && event.allocation.held > 0 => Err(precondition("ALL_HELD")),
-                State::Expired if reacquire => Err(precondition("SOLD_OUT")),
                 State::Confirmed if reservation.order_ref == *order_ref => Ok(reservation),
                 _ => Err(ended(reservation.state())),
             }

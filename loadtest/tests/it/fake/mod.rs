@@ -3,6 +3,7 @@
 mod admin;
 mod event;
 mod inventory;
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -32,6 +33,8 @@ pub(crate) enum Bug {
     ShowsEverybody,
     /// Takes each retry for a new request; not always.
     GrantsRetriesAnew,
+    /// No bug of the server's: the network loses some requests, and delivers them when the rush is long over.
+    DeliversLate,
 }
 
 /// How long [`Bug::RemembersSoldOut`] remembers.
@@ -62,6 +65,7 @@ impl Fake {
     fn on<T>(&self, name: &str, act: impl FnOnce(&mut FakeEvent) -> T) -> T {
         let mut events = self.events.lock().unwrap();
         let event = events.entry(event_name(name)).or_default();
+        event.at = now();
         if self.bug != Some(Bug::NeverReclaims) {
             event.reclaim();
         }
@@ -90,6 +94,13 @@ impl Fake {
         let parent = request.parent.clone();
         let name = format!("{parent}/reservations/{}", request.reservation_id);
         let checked = self.on(&parent, |event| {
+            if self.bug == Some(Bug::DeliversLate) {
+                if request.order_ref.starts_with("late-") {
+                    event.find_lost();
+                } else if event.loses(owner, &request) {
+                    return Err(Err(Status::unavailable("the connection was lost")));
+                }
+            }
             event.chances += 1;
             let anew = self.bug == Some(Bug::GrantsRetriesAnew) && event.chances % 2 == 0;
             if let Some((reservation, first)) = event.reservations.get(&name).filter(|_| !anew) {
@@ -100,14 +111,14 @@ impl Fake {
                     Err(refusal(Code::AlreadyExists, "RESERVATION_ID_REUSED"))
                 });
             }
-            if self.bug == Some(Bug::RemembersSoldOut) && now() < event.sold_out_at + MEMORY {
+            if self.bug == Some(Bug::RemembersSoldOut) && event.at < event.sold_out_at + MEMORY {
                 return Err(Err(precondition("SOLD_OUT")));
             }
             match event.grant(owner, &request) {
                 Ok(granted) if self.bug == Some(Bug::ChecksBeforeItActs) => Ok(granted),
                 Ok(granted) => Err(Ok(event.create(owner, request.clone(), granted))),
                 Err(status) => {
-                    event.sold_out_at = if event.available() == 0 { now() } else { event.sold_out_at };
+                    event.sold_out_at = if event.available() == 0 { event.at } else { event.sold_out_at };
                     Err(Err(status))
                 }
             }

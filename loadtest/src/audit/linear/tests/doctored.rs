@@ -42,6 +42,21 @@ fn a_lost_acknowledgement_is_told_with_the_call_and_the_journal() {
     assert_told(&with_call(lost), &words, &lines);
 }
 
+/// Met on a machine with much else to do: one of two copies was granted and not answered, and the other came when the hold had
+/// lapsed.
+#[test]
+fn a_repeat_that_is_told_of_a_lapsed_hold_has_not_made_it() {
+    let mut evidence = honest();
+    let first = evidence.calls.iter_mut().find(|call| call.ask.reservation == id(3)).unwrap();
+    (first.end, first.told) = (ms(17_450), Told::Unknown("no answer in time".to_owned()));
+    let mut copy = call(12_450, 3, reserve(2), Told::Shown(view(State::Expired, 2, 14_500)));
+    copy.end = ms(15_200);
+    evidence.calls.push(copy);
+    assert_clean(&evidence);
+    evidence.calls.retain(|call| !matches!(call.told, Told::Unknown(_)) || call.ask.reservation != id(3));
+    assert_told(&evidence, &["buyer-3 was told RESERVATION_EXPIRED, which no order"], &[]);
+}
+
 #[test]
 fn a_double_sale_is_told_with_the_state_in_which_it_was_impossible() {
     let mut journal = honest_journal();

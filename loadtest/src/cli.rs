@@ -307,7 +307,7 @@ pub struct WaitingRoomArgs {
     #[command(flatten)]
     pub common: Common,
     /// People who join before the door is opened
-    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=1_900_000))]
+    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1..=1_900_000))]
     pub joined: u32,
     /// People who are let in at once when it is; then as many may be inside
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]

@@ -105,34 +105,36 @@ impl Passes {
     async fn compare_with_what_is_held(&self, stage: &Stage, findings: &mut Findings) -> Result<()> {
         let mut admin = stage.connections.admin(0);
         let held = fetch::reservations(&mut admin, &stage.event).await?;
-        let owners: BTreeSet<_> = held.into_iter().map(|stored| stored.owner).collect();
+        self.compare(&held.into_iter().map(|stored| stored.owner).collect(), findings);
+        Ok(())
+    }
+
+    fn compare(&self, owners: &BTreeSet<String>, findings: &mut Findings) {
         let admitted: BTreeSet<_> = self.0.keys().map(|who| name(*who)).collect();
         for owner in owners.difference(&admitted) {
             findings.add(Key::OutOfTurn, 1, format!("{owner} has tickets, and was never let in"), Vec::new());
         }
-        for owner in admitted.difference(&owners) {
+        for owner in admitted.difference(owners) {
             findings.add(Key::Lost, 1, format!("{owner} bought with a pass, and has nothing"), Vec::new());
         }
-        Ok(())
     }
 }
 
 impl Try<'_> {
     /// What is wrong with the answer, in words.
     async fn find_fault(self, stage: &Stage, number: usize, id: uuid::Uuid) -> Result<Option<String>> {
-        let Self { who, refused, what, .. } = self;
-        let told = match (self.send(stage, number, id).await?, refused) {
-            (Ok(()), None) => return Ok(None),
-            (Ok(()), Some(_)) => "was granted tickets".to_owned(),
-            (Err(status), expected) => {
-                let told = reason(&status).unwrap_or_else(|| status.message().to_owned());
-                if expected == Some(told.as_str()) {
-                    return Ok(None);
-                }
-                format!("was told {told}")
-            }
-        };
-        Ok(Some(format!("{} {told} with {what}", name(who))))
+        let told = self.send(stage, number, id).await?.err();
+        let told = told.map(|status| reason(&status).unwrap_or_else(|| status.message().to_owned()));
+        Ok(self.fault(told.as_deref()))
+    }
+
+    /// The same, where he was refused for this reason, or granted tickets.
+    fn fault(&self, told: Option<&str>) -> Option<String> {
+        if told == self.refused {
+            return None;
+        }
+        let told = told.map_or_else(|| "was granted tickets".to_owned(), |reason| format!("was told {reason}"));
+        Some(format!("{} {told} with {}", name(self.who), self.what))
     }
 
     /// Repeats the same request until it is answered.
@@ -151,5 +153,36 @@ impl Try<'_> {
             }
         }
         Err(last.context("it was never sent")?.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_gets_in_without_a_pass_of_his_own_is_found_and_whoever_does_not_with_it() {
+        let event = SaleEvent::named("gala");
+        let with = |refused, what| Try { who: 7, event: &event, pass: None, refused, what };
+        let cheat = with(Some("PASS_INVALID"), "another owner's pass");
+        assert_eq!(cheat.fault(Some("PASS_INVALID")), None);
+        assert_eq!(cheat.fault(None).unwrap(), "owner-7 was granted tickets with another owner's pass");
+        assert_eq!(cheat.fault(Some("SOLD_OUT")).unwrap(), "owner-7 was told SOLD_OUT with another owner's pass");
+        let buyer = with(None, "his own pass");
+        assert_eq!(buyer.fault(None), None);
+        assert_eq!(buyer.fault(Some("PASS_EXPIRED")).unwrap(), "owner-7 was told PASS_EXPIRED with his own pass");
+    }
+
+    #[test]
+    fn whoever_has_tickets_must_have_been_let_in_and_the_other_way_round() {
+        let passes = Passes([(1, "one".to_owned()), (2, "two".to_owned())].into());
+        let told = |owners: &[&str]| {
+            let mut findings = Findings::default();
+            passes.compare(&owners.iter().map(|owner| (*owner).to_owned()).collect(), &mut findings);
+            findings.violations.into_iter().map(|violation| violation.text).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&["owner-1", "owner-2"]), Vec::<String>::new());
+        let found = ["owner-3 has tickets, and was never let in", "owner-2 bought with a pass, and has nothing"];
+        assert_eq!(told(&["owner-1", "owner-3"]), found);
     }
 }

@@ -10,13 +10,13 @@ use crate::waiting_room::history::{History, Told, Who, name};
 /// the same in all answers, and each must be told to one owner.
 pub(super) fn of_the_crowd(history: &History, findings: &mut Findings) -> Vec<Option<u32>> {
     let mut places = vec![None; history.crowd as usize];
-    let opened = history.opened();
+    let (opened, mut twice) = (history.opened(), BTreeSet::new());
     for ask in history.asks.iter().filter(|ask| ask.answered < opened) {
         let Told::Waiting { position, .. } = ask.told else { continue };
         let Some(place) = places.get_mut(ask.who as usize) else { continue };
         match place {
             None => *place = Some(position),
-            Some(other) if *other != position => {
+            Some(other) if *other != position && twice.insert(ask.who) => {
                 add(findings, format!("{} was told place {other} and place {position}", name(ask.who)));
             }
             Some(_) => {}

@@ -46,6 +46,9 @@ pub enum Scenario {
     /// Measure what a Redis that servers share brings those who look at a sale, and what it costs those who buy, on a PostgreSQL
     /// and a Redis of its own: against servers without one, in turns.
     Views(ViewsArgs),
+    /// Let a crowd into a waiting room, with and without a Redis that servers share, on servers of its own; then audit its order, its
+    /// bounds, its passes and its estimates by what each was told.
+    WaitingRoom(WaitingRoomArgs),
     /// Hold the same sale in the ways that people write by hand, on a PostgreSQL and a Redis of its own, and with Boxoffice:
     /// what each sells in a second, oversells, and loses when its store is killed.
     Compare(CompareArgs),
@@ -293,6 +296,36 @@ pub struct ViewsArgs {
     pub sale_rate: f64,
 }
 
+/// Options of `waiting-room`. Its Redis and its servers are always its own; without Redis it is one server on SQLite.
+#[derive(Debug, Clone, Args)]
+#[command(mut_arg("store", |store| store.default_value("postgres").hide(true)))]
+#[command(mut_arg("servers", |servers| servers.default_value("2")))]
+#[command(mut_arg("target", |target| target.hide(true)))]
+#[command(mut_arg("redis", |redis| redis.hide(true)))]
+pub struct WaitingRoomArgs {
+    /// Options of every scenario.
+    #[command(flatten)]
+    pub common: Common,
+    /// People who join before the door is opened
+    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1..=1_900_000))]
+    pub joined: u32,
+    /// People who are let in at once when it is; then as many may be inside
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub admitted: u32,
+    /// Admissions a second from then on; half as many leave, for each of whom somebody else is let in
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rate: u32,
+    /// For how many seconds
+    #[arg(long, value_name = "N", default_value_t = 20.0, value_parser = positive)]
+    pub seconds: f64,
+    /// Owners who are at it at the same time
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub in_flight: u32,
+    /// Connections that they share
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub connections: u32,
+}
+
 /// Options of `compare`. Its stores and servers are always its own, so what says otherwise is refused, and not offered.
 #[derive(Debug, Clone, Args)]
 #[command(mut_arg("store", |store| store.default_value("postgres").hide(true)))]
@@ -336,6 +369,7 @@ impl Scenario {
             Self::Growth(args) => &args.common,
             Self::Overload(args) => &args.common,
             Self::Views(args) => &args.common,
+            Self::WaitingRoom(args) => &args.common,
             Self::Compare(args) => &args.common,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use boxoffice_proto::v1::admin_service_client::AdminServiceClient;
 use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
+use boxoffice_proto::v1::waiting_room_service_client::WaitingRoomServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_client::HealthClient;
@@ -13,11 +14,15 @@ use tonic_health::pb::health_client::HealthClient;
 pub type Inventory = InventoryServiceClient<Channel>;
 /// The client of operators.
 pub type Admin = AdminServiceClient<Channel>;
+/// The client of those who wait.
+pub type WaitingRooms = WaitingRoomServiceClient<Channel>;
 /// The client of the empty call.
 pub type Health = HealthClient<Channel>;
 
 /// The metadata key that names the owner to a server in `--dev` mode.
 pub const OWNER_KEY: &str = "boxoffice-owner";
+/// The metadata key of a pass of a waiting room.
+pub const PASS_KEY: &str = "boxoffice-pass";
 
 /// Pages of journal entries and reservations are larger than tonic's default of 4 MiB allows.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -63,6 +68,11 @@ impl Connections {
     /// The operators' client of the `index`th task.
     pub fn admin(&self, index: usize) -> Admin {
         Admin::new(self.channel(index)).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The client of the `index`th who waits.
+    pub fn waiting_rooms(&self, index: usize) -> WaitingRooms {
+        WaitingRooms::new(self.channel(index))
     }
 
     /// The client of the empty call of the `index`th task.

@@ -1,7 +1,7 @@
 //! Hammers a Boxoffice server, and proves that it did not oversell.
 //!
 //! A black box: it knows the server only by the generated client. A scenario ([`sale`], [`bench`], [`growth`],
-//! [`overload`], [`views`], [`compare`]) drives [`server`]s that are its child processes; buyers record what they were told ([`history`]); the auditor ([`audit`]) holds
+//! [`overload`], [`views`], [`waiting_room`], [`compare`]) drives [`server`]s that are its child processes; buyers record what they were told ([`history`]); the auditor ([`audit`]) holds
 //! that against the journal, the counters and the reservations; [`report`] tells the outcome.
 
 pub mod audit;
@@ -23,6 +23,7 @@ pub mod report;
 pub mod sale;
 pub mod server;
 pub mod views;
+pub mod waiting_room;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -89,6 +90,7 @@ pub async fn play(scenario: &Scenario) -> Result<Report> {
         Scenario::Growth(args) => growth::run(args).await,
         Scenario::Overload(args) => overload::run(args).await,
         Scenario::Views(args) => views::run(args).await,
+        Scenario::WaitingRoom(args) => waiting_room::run(args).await,
         Scenario::Compare(args) => compare::run(args).await,
     }
 }

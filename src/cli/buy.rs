@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::join;
 use super::output::program;
 use super::values;
-use super::view::{PlaceView, ReservationView};
+use super::view::ReservationView;
 
 /// Options of `buy`.
 #[derive(clap::Args)]
@@ -48,10 +48,16 @@ pub(crate) struct Args {
 /// Runs it.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let session = args.buyer.open().await?;
+    let mut buyer = session.buyer()?;
     let pass = match args.wait {
-        true => Some(join::wait(&session, &args.event, told).await?.pass).filter(|pass| !pass.is_empty()),
+        true => Some(join::wait(&buyer, &args.event, join::told).await?.pass).filter(|pass| !pass.is_empty()),
         false => args.pass,
     };
+    if let Some(pass) = pass {
+        buyer = buyer
+            .with_pass(&pass)
+            .map_err(|_| Failure::Usage("--pass must be printable ASCII characters without spaces".to_owned()))?;
+    }
     // The client would choose one, too, but it must be known for the advice below.
     let id = args.id.unwrap_or_else(Config::default().new_id).to_string();
     let mode = if args.up_to { ReservationMode::UpTo } else { ReservationMode::AllOrNothing };
@@ -68,7 +74,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         replaces: String::new(),
         order_ref: args.order_ref.unwrap_or_default(),
     };
-    let answer = session.buyer(pass.as_deref())?.create_reservation(request).await.map_err(|error| {
+    let answer = buyer.create_reservation(request).await.map_err(|error| {
         let failure = Failure::from(error);
         if !failure.leaves_effect_unknown() {
             return failure;
@@ -77,12 +83,6 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     })?;
     let view = ReservationView::from(answer);
     session.output.show(&view, || format!("{}{}", view.as_text(), next_steps(&view, &args.buyer)))
-}
-
-/// The way in, for people: it does not belong to the answer.
-fn told(place: &PlaceView) -> Result<(), Failure> {
-    eprintln!("{}", place.as_text());
-    Ok(())
 }
 
 /// What can be done with a hold, as lines to copy.

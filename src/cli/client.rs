@@ -5,7 +5,6 @@ use std::time::Duration;
 use boxoffice::client::{Caller, Client, Config};
 use boxoffice_proto::v1::admin_service_client::AdminServiceClient;
 use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
-use boxoffice_proto::v1::waiting_room_service_client::WaitingRoomServiceClient;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
@@ -14,6 +13,7 @@ use tonic::{Request, Status};
 use super::credentials::Credentials;
 use super::failure::{Failure, innermost};
 use super::output::Output;
+use super::values;
 
 /// Where the server is if nobody says.
 pub(crate) const SERVER_DEFAULT: &str = "http://127.0.0.1:50051";
@@ -45,6 +45,16 @@ pub(crate) struct BuyerArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+}
+
+/// Options of the commands that a buyer gives about an event and nothing else.
+#[derive(clap::Args)]
+pub(crate) struct BuyerOfEventArgs {
+    /// The event, like demo
+    #[arg(value_parser = values::event)]
+    pub(crate) event: String,
+    #[command(flatten)]
+    pub(crate) buyer: BuyerArgs,
 }
 
 impl BuyerArgs {
@@ -136,17 +146,10 @@ impl Session {
         InterceptedService::new(self.channel.clone(), Stamp { timeout, ..self.stamp.clone() })
     }
 
-    /// A buyer who asks again, with the same ids, where he gets no answer; with a pass of the event's waiting room, if he has one.
-    pub(crate) fn buyer(&self, pass: Option<&str>) -> Result<Client, Failure> {
+    /// A buyer who asks again, with the same ids, where he gets no answer.
+    pub(crate) fn buyer(&self) -> Result<Client, Failure> {
         let config = Config { deadline: ANSWER_TIMEOUT, ..Config::default() };
-        let caller = self.stamp.caller.clone();
-        let caller = match pass {
-            Some(pass) => caller
-                .with_pass(pass)
-                .map_err(|_| Failure::Usage("--pass must be printable ASCII characters without spaces".to_owned()))?,
-            None => caller,
-        };
-        Ok(Client::over(vec![self.channel.clone()], caller, config)?)
+        Ok(Client::over(vec![self.channel.clone()], self.stamp.caller.clone(), config)?)
     }
 
     /// The buyers' service.
@@ -157,16 +160,6 @@ impl Session {
     /// The buyers' service without a time limit, for streams.
     pub(crate) fn patient_inventory(&self) -> InventoryServiceClient<Stamped> {
         InventoryServiceClient::new(self.stamped(None)).max_decoding_message_size(ANSWER_BYTES_MAX)
-    }
-
-    /// The service of those who wait.
-    pub(crate) fn waiting_room(&self) -> WaitingRoomServiceClient<Stamped> {
-        WaitingRoomServiceClient::new(self.stamped(Some(ANSWER_TIMEOUT)))
-    }
-
-    /// The same without a time limit, for streams.
-    pub(crate) fn patient_waiting_room(&self) -> WaitingRoomServiceClient<Stamped> {
-        WaitingRoomServiceClient::new(self.stamped(None))
     }
 
     /// The operators' service.

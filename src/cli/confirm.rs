@@ -29,7 +29,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let on_expired = if args.reacquire { OnExpired::Reacquire } else { OnExpired::Fail };
     let request =
         ConfirmReservationRequest { name: args.reservation, order_ref: args.order_ref, on_expired: on_expired.into() };
-    let answer = session.buyer(None)?.confirm_reservation(request).await.map_err(|error| {
+    let answer = session.buyer()?.confirm_reservation(request).await.map_err(|error| {
         let failure = Failure::from(error);
         if !failure.leaves_effect_unknown() {
             return failure;

@@ -14,6 +14,7 @@ mod failure;
 mod join;
 mod migrate;
 mod output;
+mod pages;
 mod release;
 mod reservations;
 mod serve;
@@ -60,9 +61,9 @@ enum Command {
     /// Make tokens, which prove to servers who somebody is
     Token(token::Args),
     /// Wait in the waiting room of an event, and print the pass
-    Join(join::Args),
+    Join(client::BuyerOfEventArgs),
     /// Leave the waiting room, in the line or inside: somebody else is let in
-    Leave(join::Args),
+    Leave(client::BuyerOfEventArgs),
     /// Take units: hold them for a while, or buy them at once
     Buy(buy::Args),
     /// Sell what is held
@@ -70,7 +71,7 @@ enum Command {
     /// Give back what is held
     Release(release::Args),
     /// List one's own reservations
-    Reservations(reservations::Args),
+    Reservations(client::BuyerOfEventArgs),
     /// Run a sale: events, capacity, reservations, the journal
     #[command(after_help = EXIT_CODES)]
     Admin(admin::Args),

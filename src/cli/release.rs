@@ -18,6 +18,6 @@ pub(crate) struct Args {
 /// Runs it.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let session = args.buyer.open().await?;
-    let view = ReservationView::from(session.buyer(None)?.release_reservation(&args.reservation).await?);
+    let view = ReservationView::from(session.buyer()?.release_reservation(&args.reservation).await?);
     session.output.show(&view, || view.as_text())
 }

@@ -2,39 +2,25 @@
 
 use boxoffice_proto::v1::ListReservationsRequest;
 
-use super::client::BuyerArgs;
+use super::client::BuyerOfEventArgs as Args;
 use super::failure::Failure;
-use super::values;
+use super::pages;
 use super::view::{ReservationView, reservation_table};
 
 /// Reservations asked for at a time.
-const PAGE_SIZE: i32 = 1_000;
-
-/// Options of `reservations`.
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// The event, like demo
-    #[arg(value_parser = values::event)]
-    event: String,
-    #[command(flatten)]
-    pub(crate) buyer: BuyerArgs,
-}
+pub(crate) const PAGE_SIZE: usize = 1_000;
 
 /// Runs it.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let session = args.buyer.open().await?;
     let mut client = session.inventory();
-    let mut views: Vec<ReservationView> = Vec::new();
-    let mut page_token = String::new();
-    loop {
-        let request = ListReservationsRequest { parent: args.event.clone(), page_size: PAGE_SIZE, page_token };
+    let (found, _) = pages::collect(usize::MAX, PAGE_SIZE, async |page_size, page_token| {
+        let request = ListReservationsRequest { parent: args.event.clone(), page_size, page_token };
         let page = client.list_reservations(request).await?.into_inner();
-        views.extend(page.reservations.into_iter().map(Into::into));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+        Ok((page.reservations, page.next_page_token))
+    })
+    .await?;
+    let views: Vec<ReservationView> = found.into_iter().map(Into::into).collect();
     session.output.show(&views, || {
         if views.is_empty() {
             format!("{} has none in {}.", args.buyer.owner.as_deref().unwrap_or("This buyer"), args.event)

@@ -38,6 +38,7 @@ mod config;
 mod refusal;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -52,9 +53,7 @@ use self::answer::{Failed, judge};
 pub use self::caller::Caller;
 pub use self::config::Config;
 pub use self::refusal::{Refusal, Refused};
-
-/// The generated client below.
-type Inventory = InventoryServiceClient<Channel>;
+pub use self::waiting::Waiting;
 
 /// Largest answer: an event may have a thousand allocations.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -68,7 +67,7 @@ pub enum Error {
     /// No attempt was answered in time. Whether the call had an effect is unknown: send the same request again later.
     #[error("no answer for {name} in {attempts} attempts")]
     Unanswered {
-        /// What the call was about: the reservation's name, its id included where this client chose it.
+        /// What the call was about: the reservation's name, its id included where this client chose it, or the event's.
         name: String,
         /// How often it was sent.
         attempts: u32,
@@ -85,13 +84,13 @@ pub enum Error {
 #[derive(Debug, Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+    caller: Caller,
 }
 
 #[derive(Debug)]
 struct Shared {
     /// Never empty.
-    servers: Vec<Inventory>,
-    caller: Caller,
+    servers: Vec<Channel>,
     config: Config,
     /// Whose turn it is, modulo their number. It moves on when an attempt fails.
     turn: AtomicUsize,
@@ -122,10 +121,16 @@ impl Client {
         if channels.is_empty() {
             return Err(Error::Unusable("no server is named".to_owned()));
         }
-        let client = |channel| Inventory::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-        let servers = channels.into_iter().map(client).collect();
         let (turn, retries) = Default::default();
-        Ok(Self { shared: Arc::new(Shared { servers, caller, config, turn, retries }) })
+        Ok(Self { shared: Arc::new(Shared { servers: channels, config, turn, retries }), caller })
+    }
+
+    /// The same over the same connections, with a pass of the event's waiting room ([`Client::wait_in_room`]).
+    ///
+    /// # Errors
+    /// [`Error::Unusable`]: not 1 or more printable ASCII characters without spaces.
+    pub fn with_pass(&self, pass: &str) -> Result<Self, Error> {
+        Ok(Self { shared: Arc::clone(&self.shared), caller: self.caller.clone().with_pass(pass)? })
     }
 
     /// How many attempts were repetitions, over all calls: worth watching.
@@ -140,7 +145,7 @@ impl Client {
     /// See [`Error`].
     pub async fn get_event(&self, request: v1::GetEventRequest) -> Result<v1::Event, Error> {
         let name = request.name.clone();
-        self.call(name, request, async |mut to: Inventory, request| to.get_event(request).await).await
+        self.call(name, request, async |to: Channel, request| inventory(to).get_event(request).await).await
     }
 
     /// Takes units. Without a `reservation_id`, the client chooses one (of version 7, which is stored fastest). A program that
@@ -156,7 +161,7 @@ impl Client {
             request.reservation_id = (self.shared.config.new_id)().to_string();
         }
         let name = format!("{}/reservations/{}", request.parent, request.reservation_id);
-        self.call(name, request, async |mut to: Inventory, request| to.create_reservation(request).await).await
+        self.call(name, request, async |to: Channel, request| inventory(to).create_reservation(request).await).await
     }
 
     /// One of the caller's reservations.
@@ -165,7 +170,8 @@ impl Client {
     /// See [`Error`].
     pub async fn get_reservation(&self, name: &str) -> Result<v1::Reservation, Error> {
         let request = v1::GetReservationRequest { name: name.to_owned() };
-        self.call(name.to_owned(), request, async |mut to: Inventory, request| to.get_reservation(request).await).await
+        self.call(name.to_owned(), request, async |to: Channel, request| inventory(to).get_reservation(request).await)
+            .await
     }
 
     /// Makes a live hold last longer.
@@ -174,7 +180,7 @@ impl Client {
     /// See [`Error`].
     pub async fn extend_reservation(&self, request: v1::ExtendReservationRequest) -> Result<v1::Reservation, Error> {
         let name = request.name.clone();
-        self.call(name, request, async |mut to: Inventory, request| to.extend_reservation(request).await).await
+        self.call(name, request, async |to: Channel, request| inventory(to).extend_reservation(request).await).await
     }
 
     /// Sells a hold for `order_ref`, which the caller chooses once for each order.
@@ -183,7 +189,7 @@ impl Client {
     /// See [`Error`].
     pub async fn confirm_reservation(&self, request: v1::ConfirmReservationRequest) -> Result<v1::Reservation, Error> {
         let name = request.name.clone();
-        self.call(name, request, async |mut to: Inventory, request| to.confirm_reservation(request).await).await
+        self.call(name, request, async |to: Channel, request| inventory(to).confirm_reservation(request).await).await
     }
 
     /// Gives a hold back.
@@ -192,7 +198,7 @@ impl Client {
     /// See [`Error`].
     pub async fn release_reservation(&self, name: &str) -> Result<v1::Reservation, Error> {
         let request = v1::ReleaseReservationRequest { name: name.to_owned() };
-        let send = async |mut to: Inventory, request| to.release_reservation(request).await;
+        let send = async |to: Channel, request| inventory(to).release_reservation(request).await;
         self.call(name.to_owned(), request, send).await
     }
 
@@ -202,7 +208,7 @@ impl Client {
     /// See [`Error`].
     pub async fn cancel_reservation(&self, request: v1::CancelReservationRequest) -> Result<v1::Reservation, Error> {
         let name = request.name.clone();
-        self.call(name, request, async |mut to: Inventory, request| to.cancel_reservation(request).await).await
+        self.call(name, request, async |to: Channel, request| inventory(to).cancel_reservation(request).await).await
     }
 
     /// Sends the very same message until it is answered, as often and as long as the configuration allows.
@@ -210,9 +216,9 @@ impl Client {
         &self,
         name: String,
         message: Q,
-        send: impl AsyncFn(Inventory, Request<Q>) -> Result<Response<A>, Status>,
+        send: impl AsyncFn(Channel, Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, Error> {
-        let Shared { config, caller, .. } = &*self.shared;
+        let config = &self.shared.config;
         let begun = Instant::now();
         let left = || config.deadline.saturating_sub(begun.elapsed());
         let mut attempts = 0;
@@ -222,7 +228,7 @@ impl Client {
             // The server is told the limit, and drops what it has not begun by then.
             let mut request = Request::new(message.clone());
             request.set_timeout(limit);
-            caller.stamp(request.metadata_mut());
+            self.caller.stamp(request.metadata_mut());
             attempts += 1;
             let failed = match timeout(limit, send(server, request)).await {
                 Ok(Ok(answer)) => return Ok(answer.into_inner()),
@@ -240,10 +246,14 @@ impl Client {
     }
 }
 
+fn inventory(channel: Channel) -> InventoryServiceClient<Channel> {
+    InventoryServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
+}
+
 impl Shared {
     /// The server whose turn it is, and the turn's number.
     #[allow(clippy::indexing_slicing, reason = "the remainder of the length is an index, and there is at least one")]
-    fn next_server(&self) -> (usize, Inventory) {
+    fn next_server(&self) -> (usize, Channel) {
         let turn = self.turn.load(Ordering::Relaxed);
         (turn, self.servers[turn % self.servers.len()].clone())
     }

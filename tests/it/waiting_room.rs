@@ -1,20 +1,22 @@
 //! The waiting room over the wire: in one process alone, and shared by two servers through Redis. The same must hold in both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use boxoffice::client::{Caller, Client, Config, Error, Refusal};
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::batch_create_reservations_response::outcome::Outcome;
 use boxoffice_proto::v1::place::State;
 use boxoffice_proto::v1::waiting_room::OnLoss;
 use boxoffice_proto::v1::waiting_room_service_client::WaitingRoomServiceClient;
-use private_cluster::{AppendSync, Redis, RedisOptions};
+use private_cluster::{AppendSync, Redis, RedisCluster, RedisOptions};
 use prost_types::FieldMask;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 
+use crate::authority::{Authority, replace};
 use crate::support::{Server, by, new_id, reason, wants};
 
 /// The longest that anything is waited for.
@@ -48,18 +50,25 @@ async fn shared() -> Sale {
     })
     .await
     .expect("they start");
+    let mut sale = shared_over(&["--redis-url", &redis.url()], database, files).await;
+    sale.redis = Some(redis);
+    sale
+}
+
+/// The same, with servers that find their Redis by these options.
+async fn shared_over(redis: &[&str], database: String, files: TempDir) -> Sale {
     std::fs::write(files.path().join("passes"), KEY).expect("a key file");
-    let servers = (0..2).map(|_| start_on(&database, &redis, &files)).collect();
-    let sale = Sale { servers, redis: Some(redis), database: Some(database), files };
+    let servers = (0..2).map(|_| start_on(&database, redis, &files)).collect();
+    let sale = Sale { servers, redis: None, database: Some(database), files };
     sale.event("probe", room(0)).await;
     sale.until_shared("probe").await;
     sale
 }
 
-fn start_on(database: &str, redis: &Redis, files: &TempDir) -> Server {
+fn start_on(database: &str, redis: &[&str], files: &TempDir) -> Server {
     let key = files.path().join("passes");
     let key = key.to_str().expect("a path in UTF-8");
-    Server::start_on(database, &["--redis-url", &redis.url(), "--redis-timeout", "1s", "--pass-key-file", key])
+    Server::start_on(database, &[redis, &["--redis-timeout", "1s", "--pass-key-file", key]].concat())
 }
 
 /// A room that lets nobody out of the line, unless it is told otherwise.
@@ -181,7 +190,7 @@ async fn shared_through_redis() {
 /// At the same time, each with an event of its own.
 async fn all(sale: &Sale) {
     tokio::join!(
-        the_order_is_exact_and_ten_tabs_are_one_place(sale),
+        the_order_is_exact_and_ten_tabs_are_one_place(sale, "order"),
         places_of_those_who_vanish_are_passed_on(sale),
         a_pass_is_good_for_its_owner_its_event_and_its_time(sale),
         each_of_a_batch_shows_his_own_pass(sale),
@@ -189,8 +198,7 @@ async fn all(sale: &Sale) {
     );
 }
 
-async fn the_order_is_exact_and_ten_tabs_are_one_place(sale: &Sale) {
-    let id = "order";
+async fn the_order_is_exact_and_ten_tabs_are_one_place(sale: &Sale, id: &str) {
     sale.event(id, v1::WaitingRoom { inside_max: 1, ..room(0) }).await;
     let people: Vec<_> = (0..20).map(|n| format!("owner-{n}")).collect();
     for (n, owner) in people.iter().enumerate() {
@@ -210,6 +218,89 @@ async fn the_order_is_exact_and_ten_tabs_are_one_place(sale: &Sale) {
         assert_eq!((again.pass, again.pass_expire_time), (place.pass, place.pass_expire_time), "the same pass");
         sale.leave(n + 1, id, owner).await;
     }
+}
+
+#[tokio::test]
+async fn shared_through_a_redis_behind_tls_with_no_more_rights_than_documented() {
+    let documented = include_str!("../../docs/redis.md").lines().find_map(|line| line.strip_prefix("    user "));
+    let rights = documented.expect("a line for us").replace("PASSWORD", "pa55word");
+    let (files, authority) = (tempfile::tempdir().expect("a directory"), Authority::new("redis"));
+    let (database, redis) = spawn_blocking({
+        let signed = authority.server();
+        move || {
+            let database = private_cluster::fresh_database(private_cluster::shared()).expect("a database");
+            let options = RedisOptions::default().tls(&signed.certificate, &signed.key).setting("user", &rights);
+            (database, Redis::start(&options).expect("Redis starts"))
+        }
+    })
+    .await
+    .expect("they start");
+    let url = format!("rediss://tickets@localhost:{}", redis.tls_port().expect("it has one"));
+    let password = replace(files.path(), "password", "pa55word");
+    let ca = replace(files.path(), "ca.pem", &authority.certificate);
+    let (password, ca) = (password.to_str().expect("UTF-8"), ca.to_str().expect("UTF-8"));
+    let options = ["--redis-url", &url, "--redis-password-file", password, "--redis-ca", ca];
+    let mut sale = shared_over(&options, database, files).await;
+    the_order_is_exact_and_ten_tabs_are_one_place(&sale, "order").await;
+    assert_eq!(redis.tell("EXISTS boxoffice:{order}:room").expect("it answers"), "1", "the room is there");
+    a_client_waits_though_its_server_dies_and_buys_with_the_pass(&mut sale).await;
+}
+
+async fn a_client_waits_though_its_server_dies_and_buys_with_the_pass(sale: &mut Sale) {
+    let (id, name) = ("client", "events/client");
+    sale.event(id, room(0)).await;
+    sale.join(0, id, "first").await;
+    let urls: Vec<_> = sale.servers.iter().map(|server| server.url().to_owned()).collect();
+    let caller = Caller::owner("ann").expect("a name");
+    let client = Client::connect(&urls, caller, Config::default()).expect("URLs");
+    let mut waiting = client.wait_in_room(name);
+    let place = waiting.next().await.expect("an answer").expect("a place");
+    assert_eq!((place.state(), place.position, place.waiting_count), (State::Waiting, 2, 2));
+    sale.servers.remove(0).kill();
+    sale.leave(0, id, "first").await;
+    let place = waiting.next().await.expect("from the other server").expect("a place");
+    assert_eq!((place.state(), place.position, place.waiting_count), (State::Waiting, 1, 1));
+    sale.change(id, Some(room(100))).await;
+    let mut place = waiting.next().await.expect("an answer").expect("a place");
+    while place.state() == State::Waiting {
+        place = waiting.next().await.expect("an answer").expect("a place");
+    }
+    assert_eq!(place.state(), State::Admitted);
+    assert_eq!(waiting.next().await.expect("the end"), None);
+    assert!(client.retries() > 0, "the server's death was noticed");
+    let refused = client.create_reservation(wants_of(id, "")).await.expect_err("without the pass");
+    assert!(matches!(refused, Error::Refused(refused) if refused.refusal == Refusal::WaitingRoomRequired));
+    let buyer = client.with_pass(&place.pass).expect("a pass");
+    buyer.create_reservation(wants_of(id, "")).await.expect("with the pass");
+    client.leave_waiting_room(name).await.expect("she may leave");
+    let nowhere = client.join_waiting_room("events/nowhere").await.expect_err("no such event");
+    assert!(matches!(nowhere, Error::Refused(refused) if refused.refusal == Refusal::EventNotFound));
+}
+
+#[tokio::test]
+async fn shared_through_a_redis_cluster_on_several_of_its_nodes() {
+    let (database, cluster) = spawn_blocking(|| {
+        let database = private_cluster::fresh_database(private_cluster::shared()).expect("a database");
+        (database, RedisCluster::start(3, &RedisOptions::default()).expect("it starts"))
+    })
+    .await
+    .expect("they start");
+    let url = format!("redis+cluster://127.0.0.1:{}", cluster.nodes()[0].port());
+    let sale = shared_over(&["--redis-url", &url], database, tempfile::tempdir().expect("a directory")).await;
+    // Each node has one of them.
+    let rooms = ["a", "b", "c"];
+    let orders = rooms.map(|id| the_order_is_exact_and_ten_tabs_are_one_place(&sale, id));
+    futures::future::join_all(orders).await;
+    let nodes: BTreeSet<_> = rooms.map(|id| port_of(&cluster, id)).into_iter().collect();
+    assert_eq!(nodes.len(), 3, "{nodes:?}");
+}
+
+/// The port of the node that has an event's room.
+fn port_of(cluster: &RedisCluster, id: &str) -> u16 {
+    let room = format!("boxoffice:{{{id}}}:room");
+    let node = cluster.node_of(&room).expect("it is somebody's");
+    assert_eq!(node.tell(&format!("EXISTS {room}")).expect("it answers"), "1", "{id}");
+    node.port()
 }
 
 async fn places_of_those_who_vanish_are_passed_on(sale: &Sale) {
@@ -396,7 +487,7 @@ async fn the_order_outlives_servers_and_redis_and_a_lost_room_is_lined_up_anew()
     sale.servers.remove(0).kill();
     assert_eq!(positions(&sale, 0).await, [4, 3, 2, 1]);
     let (database, redis) = (sale.database.as_ref().expect("one"), sale.redis.as_ref().expect("one"));
-    sale.servers.push(start_on(database, redis, &sale.files));
+    sale.servers.push(start_on(database, &["--redis-url", &redis.url()], &sale.files));
     sale.until_shared("probe").await;
     assert_eq!(positions(&sale, 1).await, [4, 3, 2, 1]);
 

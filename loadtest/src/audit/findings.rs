@@ -27,6 +27,8 @@ pub enum Key {
     Disclosed,
     /// Any other answer that was not true.
     WrongAnswer,
+    /// The order of a waiting room, its bounds or its passes were broken.
+    OutOfTurn,
     /// Answers that no order of the calls makes true.
     NotLinearizable,
     /// No violation, and no pass: answers of which nobody could find out whether some order of the calls makes them true.
@@ -35,7 +37,7 @@ pub enum Key {
 
 impl Key {
     /// Every key.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Oversold,
         Self::Lost,
         Self::Duplicated,
@@ -47,6 +49,7 @@ impl Key {
         Self::Mismatched,
         Self::Disclosed,
         Self::WrongAnswer,
+        Self::OutOfTurn,
         Self::NotLinearizable,
         Self::Unproven,
     ];
@@ -65,6 +68,7 @@ impl Key {
             Self::Mismatched => "mismatched",
             Self::Disclosed => "disclosed",
             Self::WrongAnswer => "wrong_answer",
+            Self::OutOfTurn => "out_of_turn",
             Self::NotLinearizable => "not_linearizable",
             Self::Unproven => "unproven",
         }

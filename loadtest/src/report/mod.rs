@@ -78,6 +78,8 @@ pub struct AuditCounts {
     /// See [`Key`].
     pub wrong_answer: u64,
     /// See [`Key`].
+    pub out_of_turn: u64,
+    /// See [`Key`].
     pub not_linearizable: u64,
     /// See [`Key`].
     pub unproven: u64,
@@ -119,6 +121,7 @@ impl AuditCounts {
             Key::Mismatched => &mut self.mismatched,
             Key::Disclosed => &mut self.disclosed,
             Key::WrongAnswer => &mut self.wrong_answer,
+            Key::OutOfTurn => &mut self.out_of_turn,
             Key::NotLinearizable => &mut self.not_linearizable,
             Key::Unproven => &mut self.unproven,
         }

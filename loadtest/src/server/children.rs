@@ -32,6 +32,7 @@ impl Children {
             database_url: store.database_url(),
             redis_url: redis.as_ref().map(PrivateRedis::url),
             owner_rate: options.owner_rate,
+            share_passes: options.share_passes,
             sweep_interval: options.sweep_interval,
             keep: common.keep,
         };

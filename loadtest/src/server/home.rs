@@ -27,6 +27,9 @@ const LOGS: &str = "BOXOFFICE_TEST_LOGS";
 /// machine.
 const DATABASE_URL: &str = "BOXOFFICE_DATABASE_URL";
 const REDIS_URL: &str = "BOXOFFICE_REDIS_URL";
+/// The file with the key of passes, and what it holds: long enough to be a key, and no secret, since these servers guard nothing.
+const PASS_KEY_FILE: &str = "passes.key";
+const PASS_KEY: &str = "bm90IGEgc2VjcmV0LCBidXQgbG9uZyBlbm91Z2ggdG8gYmUgb25l\n";
 
 /// How one server is to be.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +40,8 @@ pub(super) struct Settings {
     pub(super) redis_url: Option<String>,
     /// Calls a second that each owner may make; `None`: any number.
     pub(super) owner_rate: Option<u32>,
+    /// Whether passes of waiting rooms are signed with the key that all servers of a run have.
+    pub(super) share_passes: bool,
     /// `None`: as the server does by itself.
     pub(super) sweep_interval: Option<Duration>,
     /// Whether its directory stays.
@@ -66,6 +71,9 @@ impl Home {
             eprintln!("a server's own data and log stay in {}", directory.path().display());
         }
         let reaper = Reaper::start(directory.path(), &binary, keep)?;
+        if settings.share_passes {
+            std::fs::write(directory.path().join(PASS_KEY_FILE), PASS_KEY)?;
+        }
         Ok(Self { binary, settings, port: HeldPort::take()?, directory, _reaper: reaper })
     }
 
@@ -109,6 +117,9 @@ impl Home {
         }
         if let Some(rate) = self.settings.owner_rate {
             command.arg("--owner-rate").arg(rate.to_string());
+        }
+        if self.settings.share_passes {
+            command.args(["--pass-key-file", PASS_KEY_FILE]);
         }
         // What is set for the load test itself must not send its servers to a Redis that nobody named, either.
         match &self.settings.redis_url {

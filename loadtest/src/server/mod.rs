@@ -38,6 +38,8 @@ pub struct Options {
     pub redis_replica: bool,
     /// Calls a second that each owner may make; `None`: any number.
     pub owner_rate: Option<u32>,
+    /// Whether they take each other's passes of waiting rooms.
+    pub share_passes: bool,
 }
 
 /// The program that child servers run: the one that was named, else the one beside ours, built if need be.

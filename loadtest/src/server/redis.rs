@@ -59,6 +59,16 @@ impl PrivateRedis {
         self.0.servers.len() > 1
     }
 
+    /// Bytes that it takes for all that is in it.
+    ///
+    /// # Errors
+    /// Where it does not say.
+    pub async fn memory_bytes(&self) -> Result<u64> {
+        let told = self.blocking(|pair| pair.primary()?.tell("INFO memory")).await?;
+        let used = told.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        used.and_then(|bytes| bytes.trim().parse().ok()).context("Redis does not say how much memory it takes")
+    }
+
     /// Empties it.
     ///
     /// # Errors

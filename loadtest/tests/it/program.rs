@@ -155,6 +155,7 @@ fn faults_that_these_servers_cannot_have_are_refused() {
         ("sale --faults kill-redis", "--faults kill-redis needs --redis"),
         ("sale --redis --target http://127.0.0.1:1", "--redis needs servers of the load test's own"),
         ("views --store sqlite", "views needs a PostgreSQL, a Redis and servers of its own"),
+        ("waiting-room --joined 1000", "--joined must be 14810 at least"),
     ] {
         let output = run(place.path(), line);
         assert_eq!(output.status.code(), Some(2), "{line}");
@@ -273,4 +274,23 @@ fn several_servers_are_measured_against_one_of_them() {
     let (report, names) = bench("--servers 2 --only reserve@64");
     assert_eq!(names, "empty@64 reserve@64 reserve_one_server@64");
     assert_eq!((&report["servers"], &report["audit"]["lost"]), (&2.into(), &0.into()));
+}
+
+#[test]
+fn a_crowd_is_let_in_in_its_order_with_and_without_redis() {
+    let place = place();
+    let file = place.path().join("room.json");
+    let line = "waiting-room --joined 200 --admitted 20 --rate 60 --seconds 0.5 --in-flight 32 --json";
+    let output = run(place.path(), &format!("{line} {}", file.display()));
+    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output));
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let names: Vec<_> =
+        report["measurements"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["join_with_redis", "join_without_redis"]);
+    let facts = &report["facts"];
+    for kind in ["with_redis", "without_redis"] {
+        assert_eq!(facts[format!("{kind}_let_in_for_those_who_left")], 15, "{facts}");
+        assert!(facts[format!("{kind}_estimates")].as_u64() > Some(0), "{facts}");
+    }
+    assert_eq!((&report["verdict"], &report["audit"]["out_of_turn"]), (&"pass".into(), &0.into()));
 }

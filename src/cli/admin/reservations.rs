@@ -4,11 +4,9 @@ use boxoffice_proto::v1::AdminServiceListReservationsRequest;
 
 use crate::cli::client::Session;
 use crate::cli::failure::Failure;
-use crate::cli::values;
+use crate::cli::reservations::PAGE_SIZE;
 use crate::cli::view::{ReservationView, reservation_table};
-
-/// Reservations asked for at a time.
-const PAGE_SIZE: usize = 1_000;
+use crate::cli::{pages, values};
 
 /// Options of `reservations`.
 #[derive(clap::Args)]
@@ -27,10 +25,7 @@ pub(crate) struct Args {
 /// Runs it.
 pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let mut client = session.admin();
-    let mut views: Vec<ReservationView> = Vec::new();
-    let mut page_token = String::new();
-    while views.len() < args.limit {
-        let page_size = i32::try_from(PAGE_SIZE.min(args.limit - views.len())).unwrap_or(i32::MAX);
+    let (found, more) = pages::collect(args.limit, PAGE_SIZE, async |page_size, page_token| {
         let request = AdminServiceListReservationsRequest {
             parent: args.event.clone(),
             owner: args.owner.clone(),
@@ -38,15 +33,13 @@ pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
             page_token,
         };
         let page = client.list_reservations(request).await?.into_inner();
-        views.extend(page.reservations.into_iter().map(Into::into));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    session.output.show(&views, || match (views.is_empty(), page_token.is_empty()) {
+        Ok((page.reservations, page.next_page_token))
+    })
+    .await?;
+    let views: Vec<ReservationView> = found.into_iter().map(Into::into).collect();
+    session.output.show(&views, || match (views.is_empty(), more) {
         (true, _) => "There are none.".to_owned(),
-        (false, true) => reservation_table(&views),
-        (false, false) => format!("{}\nThere are more: raise --limit to see them.", reservation_table(&views)),
+        (false, false) => reservation_table(&views),
+        (false, true) => format!("{}\nThere are more: raise --limit to see them.", reservation_table(&views)),
     })
 }

@@ -7,6 +7,8 @@ use crate::storage::write::Table;
 
 /// Bytes of JSON that a row takes, roughly.
 const ROW_BYTES: usize = 256;
+/// Bytes of what a row has of its own, roughly.
+const OWN_BYTES: usize = 96;
 /// In so many of the latest groups a row is looked for others with which it has all in common.
 const GROUPS_SEARCHED: usize = 16;
 
@@ -26,6 +28,8 @@ struct Groups {
     values: usize,
     row_own: String,
     row_common: String,
+    /// Bytes to set aside for the first group, which often has all rows.
+    room: usize,
 }
 
 struct Group {
@@ -34,8 +38,9 @@ struct Group {
 }
 
 impl Groups {
-    fn new(own: usize) -> Self {
-        Self { groups: Vec::new(), own, values: 0, row_own: String::new(), row_common: String::new() }
+    fn new(rows: usize, own: usize) -> Self {
+        let (groups, row_own, row_common) = Default::default();
+        Self { groups, own, values: 0, row_own, row_common, room: rows * OWN_BYTES }
     }
 
     fn begin_row(&mut self, event: &str) {
@@ -67,7 +72,9 @@ impl Groups {
             group.rows.push(',');
             group.rows.push_str(&self.row_own);
         } else {
-            self.groups.push(Group { rows: self.row_own.clone(), common: self.row_common.clone() });
+            let mut rows = String::with_capacity(std::mem::take(&mut self.room));
+            rows.push_str(&self.row_own);
+            self.groups.push(Group { rows, common: self.row_common.clone() });
         }
     }
 
@@ -97,7 +104,7 @@ impl JsonTable {
 
 impl Table for JsonTable {
     fn with_capacity(rows: usize, own: usize) -> Self {
-        let groups = (own > 1).then(|| Groups::new(own));
+        let groups = (own > 1).then(|| Groups::new(rows, own));
         let mut json = String::with_capacity(if groups.is_some() { 0 } else { 2 + rows * ROW_BYTES });
         json.push('[');
         Self { json, groups }

@@ -91,8 +91,10 @@ fn endpoint(url: &str) -> Result<Endpoint> {
 }
 
 /// A request on behalf of an owner.
-pub fn owned_by<T>(owner: MetadataValue<Ascii>, message: T) -> tonic::Request<T> {
+pub fn owned_by<T>(mut owner: MetadataValue<Ascii>, message: T) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
+    // The next request is for somebody else. Compression need not remember this one: it would push out what comes again and again.
+    owner.set_sensitive(true);
     request.metadata_mut().insert(OWNER_KEY, owner);
     request
 }

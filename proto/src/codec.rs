@@ -13,7 +13,7 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 use prost::{Message, Name};
 use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, FileDescriptorSet};
-use tonic::codec::{DecodeBuf, Decoder};
+use tonic::codec::{BufferSettings, DecodeBuf, Decoder};
 use tonic::{Code, Status};
 use tonic_prost::{ProstDecoder, ProstEncoder};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -27,6 +27,16 @@ const MESSAGE_BYTES: usize = 256;
 const TEXT_BYTES: usize = 24;
 /// How deep messages lie in each other; those of this API less.
 const DEPTH_MAX: usize = 16;
+
+/// Where a message is read into and written to at first; larger ones grow it. Nearly all are smaller. tonic's own 8 KiB, twice for
+/// each call and at both ends, would be most of the memory that a call touches.
+const BUFFER_BYTES: usize = 512;
+/// As much of a stream's messages as tonic hands on at once.
+const STREAM_BYTES: usize = 32 * 1024;
+
+fn buffers() -> BufferSettings {
+    BufferSettings::new(BUFFER_BYTES, STREAM_BYTES)
+}
 
 /// Reads and writes messages for the generated client and server.
 pub struct Codec<T, U>(PhantomData<(T, U)>);
@@ -48,7 +58,7 @@ where
     type Decoder = Weighing<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstEncoder::default()
+        ProstEncoder::new(buffers())
     }
 
     fn decoder(&mut self) -> Self::Decoder {
@@ -70,6 +80,10 @@ impl<U: Message + Default + Name> Decoder for Weighing<U> {
             check(&U::full_name(), piece.get(..from.remaining()).unwrap_or(piece))?;
         }
         self.0.decode(from)
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        buffers()
     }
 }
 

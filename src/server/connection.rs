@@ -4,7 +4,7 @@ use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures::Stream;
@@ -24,9 +24,14 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// Bytes with which a client of HTTP/2 begins (RFC 9113, section 3.4). From then on it is asked whether it is still there.
 const GREETING_BYTES: usize = 24;
 
+/// A piece of fewer bytes waits for what other requests of the connection are about to add.
+const WRITE_AT_ONCE_BYTES: usize = 8 * 1024;
+
 /// A connection, which counts until it is dropped.
 pub(super) struct Connection {
     stream: Transport,
+    /// Whether the bytes that are to be written have waited.
+    waited: bool,
     /// Until the client has said its first word: hyper would wait for that for ever.
     greeting: Option<Greeting>,
     _permit: OwnedSemaphorePermit,
@@ -116,7 +121,24 @@ pub(super) async fn accept(listener: &TcpListener) -> TcpStream {
 impl Connection {
     fn new(stream: Transport, permit: OwnedSemaphorePermit, greeting_max: Duration) -> Self {
         let over = Box::pin(tokio::time::sleep(greeting_max));
-        Self { stream, greeting: Some(Greeting { missing_bytes: GREETING_BYTES, over }), _permit: permit }
+        Self {
+            stream,
+            waited: false,
+            greeting: Some(Greeting { missing_bytes: GREETING_BYTES, over }),
+            _permit: permit,
+        }
+    }
+
+    /// Lets everybody who is ready to run go first, once for each write of `bytes`. The connection's task runs as soon as one
+    /// request is answered. A batch answers many at once, and the others' answers go along then, in one system call for all.
+    fn poll_wait(&mut self, bytes: usize, cx: &mut Context<'_>) -> Poll<()> {
+        if self.waited || bytes >= WRITE_AT_ONCE_BYTES {
+            return Poll::Ready(());
+        }
+        self.waited = true;
+        // A task that wakes itself comes after all who are ready.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Fails once the time for a greeting is over that is not complete. To be asked after each read.
@@ -156,10 +178,13 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
+        ready!(self.poll_wait(bytes.len(), cx));
+        let written = match &mut self.stream {
             Transport::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Transport::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
+        };
+        self.waited = written.is_pending();
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -181,10 +206,13 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
+        ready!(self.poll_wait(buffers.iter().map(|buffer| buffer.len()).sum(), cx));
+        let written = match &mut self.stream {
             Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
             Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
-        }
+        };
+        self.waited = written.is_pending();
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

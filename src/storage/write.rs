@@ -12,8 +12,9 @@ pub(super) const NEW_EVENTS: &str = "the insert of events";
 /// The parameters of one statement, which takes any number of rows. Each row begins with its event, and its values come in
 /// the order of the statement's columns.
 pub(super) trait Table {
-    /// An empty table, with room for so many rows.
-    fn with_capacity(rows: usize) -> Self;
+    /// An empty table, with room for so many rows. The first `own` values of each are its own; what follows (and the event) it
+    /// often has in common with others. 0: they are not told apart.
+    fn with_capacity(rows: usize, own: usize) -> Self;
     /// Begins a row.
     fn begin_row(&mut self, event: &str);
     /// The next value of the row.
@@ -40,7 +41,12 @@ pub(super) struct Rows<T> {
 
 impl<T: Table> Rows<T> {
     fn new(what: &'static str, capacity: usize) -> Self {
-        Self { what, table: T::with_capacity(capacity), count: 0 }
+        Self::with_own(0, what, capacity)
+    }
+
+    /// See [`Table::with_capacity`].
+    fn with_own(own: usize, what: &'static str, capacity: usize) -> Self {
+        Self { what, table: T::with_capacity(capacity, own), count: 0 }
     }
 
     fn row(&mut self, event: &str) -> Row<'_, T> {
@@ -121,9 +127,10 @@ impl<T: Table> Writes<T> {
         let mut allocations_edit = Rows::new("the edit of allocations", 0);
         let mut events_advance = Rows::new("the advance of events", changes.len());
         let mut allocations_count = Rows::new("the counting of allocations", sum(|c| c.allocations.len()));
-        let mut reservations_insert = Rows::new("the insert of reservations", sum(|c| c.reservations.len()));
+        let mut reservations_insert =
+            Rows::with_own(RESERVATION_OWN, "the insert of reservations", sum(|c| c.reservations.len()));
         let mut reservations_update = Rows::new("the update of reservations", 0);
-        let mut journal_insert = Rows::new("the insert of journal entries", sum(|c| c.journal.len()));
+        let mut journal_insert = Rows::with_own(JOURNAL_OWN, "the insert of journal entries", sum(|c| c.journal.len()));
 
         for change in changes {
             let Some(event) = &change.event else {
@@ -243,6 +250,9 @@ fn count_row<T: Table>(mut row: Row<'_, T>, before: &Allocation, after: &Allocat
         .end();
 }
 
+/// The id and the owner.
+const RESERVATION_OWN: usize = 2;
+
 fn new_reservation_row<T: Table>(mut row: Row<'_, T>, reservation: &Reservation) {
     row.uuid(&reservation.id)
         .text(reservation.owner.as_str())
@@ -272,14 +282,18 @@ fn changed_reservation_row<T: Table>(mut row: Row<'_, T>, before: &Reservation, 
         .end();
 }
 
+/// The number, the reservation and its owner.
+const JOURNAL_OWN: usize = 3;
+
 fn journal_row<T: Table>(mut row: Row<'_, T>, entry: &JournalEntry) {
-    row.int(entry.seq)
-        .int(entry.occurred_at.as_micros())
-        .text(entry.kind.as_str())
-        .json(|out| json::push_changes(out, entry));
+    row.int(entry.seq);
     match &entry.reservation {
         Some((id, owner)) => row.uuid(id).text(owner.as_str()),
         None => row.opt_text(None).opt_text(None),
     };
-    row.opt_text(json::stored_actor(entry).as_deref()).end();
+    row.int(entry.occurred_at.as_micros())
+        .text(entry.kind.as_str())
+        .json(|out| json::push_changes(out, entry))
+        .opt_text(json::stored_actor(entry).as_deref())
+        .end();
 }

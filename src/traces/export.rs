@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::{
 use tonic::transport::ClientTlsConfig;
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::Filter;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -80,7 +80,7 @@ impl Exporter {
             .with_location(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
-            .with_filter(filter_fn(|metadata| metadata.target() == TARGET))
+            .with_filter(filter_fn(|metadata| metadata.target() == TARGET).with_max_level_hint(LevelFilter::INFO))
     }
 
     /// Sends what is left, for a bounded time.
@@ -93,9 +93,10 @@ impl Exporter {
     }
 }
 
-/// What keeps spans of requests and batches out of the log.
+/// What keeps spans of requests and batches out of the log. (A filter without a hint stands for every level, whatever another
+/// one that it is joined with says; and then each span and each line of a library is looked up before it is not written.)
 pub fn log_only<S>() -> impl Filter<S> {
-    filter_fn(|metadata| metadata.target() != TARGET)
+    filter_fn(|metadata| metadata.target() != TARGET).with_max_level_hint(LevelFilter::TRACE)
 }
 
 /// Says once that sending fails, and once that it does no more.

@@ -107,7 +107,7 @@ impl Arrays {
 }
 
 impl Table for Arrays {
-    fn with_capacity(_rows: usize) -> Self {
+    fn with_capacity(_rows: usize, _own: usize) -> Self {
         Self { columns: Vec::new(), at: 0, scratch: String::new() }
     }
 

@@ -1,6 +1,7 @@
 //! Tests of this store: the conformance suite, and what is SQLite's alone.
 
 mod backend;
+mod checks;
 mod files;
 mod full_disk;
 mod plans;

@@ -172,6 +172,17 @@ mod tests {
             self.door.waiting.load(Ordering::Relaxed)
         }
 
+        /// One that refused, and has had nothing to do for long enough since.
+        fn calm_again() -> Self {
+            let mut lane = Self::new();
+            lane.pressed(200);
+            while lane.waiting() > 0 {
+                lane.batch(lane.waiting().min(300));
+            }
+            lane.now += CALM_AFTER;
+            lane
+        }
+
         /// Twice as many come as batches of 300 can do.
         fn pressed(&mut self, batches: usize) {
             for _ in 0..batches {
@@ -198,12 +209,7 @@ mod tests {
 
     #[test]
     fn when_it_is_calm_again_crowds_may_come() {
-        let mut lane = Lane::new();
-        lane.pressed(200);
-        while lane.waiting() > 0 {
-            lane.batch(lane.waiting().min(300));
-        }
-        lane.now += CALM_AFTER;
+        let mut lane = Lane::calm_again();
         assert!(lane.door.enter(1));
         lane.batch(1);
         assert!((0..4_000).all(|_| lane.door.enter(1)));
@@ -211,12 +217,7 @@ mod tests {
 
     #[test]
     fn a_crowd_that_comes_after_a_pause_is_let_in_from_the_first_on() {
-        let mut lane = Lane::new();
-        lane.pressed(200);
-        while lane.waiting() > 0 {
-            lane.batch(lane.waiting().min(300));
-        }
-        lane.now += CALM_AFTER;
+        let mut lane = Lane::calm_again();
         assert!(lane.door.enter(1));
         lane.keeper.begun(lane.now);
         assert!((0..4_000).all(|_| lane.door.enter(1)));

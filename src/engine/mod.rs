@@ -169,17 +169,19 @@ impl Engine {
             let serving = Arc::clone(&herald).serve(board, Arc::downgrade(&views), posted);
             tokio::spawn(serving).abort_handle()
         });
-        Ok(Arc::new_cyclic(|engine| Self {
+        let engine = Arc::new(Self {
             views,
             lists: Lists::new(Arc::clone(&store)),
             live,
             herald,
-            sweeper: Sweeper::start(engine.clone(), config.sweep_interval),
+            sweeper: Sweeper::default(),
             store,
             lanes,
             feed,
             metrics,
-        }))
+        });
+        engine.sweeper.start(&engine, config.sweep_interval).await;
+        Ok(engine)
     }
 
     /// The store, for reads.

@@ -1,6 +1,6 @@
 //! Tidies expired holds away. Nothing depends on it but tidiness: every decision and read treats an expired hold as expired.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -18,16 +18,19 @@ const EVENTS_PER_ROUND_MAX: usize = 4_096;
 const EVENTS_AT_ONCE_MAX: usize = 256;
 
 /// A task that looks for expired holds at an interval and reclaims them through the lanes, in bounded bites.
+#[derive(Default)]
 pub(super) struct Sweeper {
     stop: watch::Sender<bool>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Sweeper {
-    pub(super) fn start(engine: Weak<Engine>, every: Duration) -> Self {
-        let (stop, stopped) = watch::channel(false);
-        let task = (!every.is_zero()).then(|| tokio::spawn(sweep(engine, every, stopped)));
-        Self { stop, task: Mutex::new(task) }
+    /// Sweeps for an engine, until that is gone. (It must be there already: the task may run before this returns.)
+    pub(super) async fn start(&self, engine: &Arc<Engine>, every: Duration) {
+        if !every.is_zero() {
+            let task = tokio::spawn(sweep(Arc::downgrade(engine), every, self.stop.subscribe()));
+            *self.task.lock().await = Some(task);
+        }
     }
 
     pub(super) async fn stop(&self) {

@@ -262,20 +262,32 @@ async fn a_transaction_that_it_rolls_back_to_resolve_a_conflict_is_run_again() {
 async fn a_deadlock_with_another_program_is_resolved_without_the_caller_noticing() {
     let url = fresh_database(shared()).expect("a database");
     // The server's transaction notices the deadlock first, and so is the one that is rolled back.
-    shared().psql("postgres", &format!("ALTER DATABASE {} SET deadlock_timeout = '50ms'", name_of(&url))).expect("set");
+    shared()
+        .psql("postgres", &format!("ALTER DATABASE {} SET deadlock_timeout = '200ms'", name_of(&url)))
+        .expect("set");
     // Its own patience must not end first, on a slow machine.
     let server = Server::start_on_waiting(&url, PATIENCE, &[]);
     create_event(&server, v1::Event::default(), &[("floor", PLENTY)]).await;
     let mut other = session(&url).await;
-    run(&mut other, "SET deadlock_timeout = '30s'; BEGIN; SELECT 1 FROM allocations FOR UPDATE").await;
-    let mut client = server.inventory();
-    let buyer =
-        tokio::spawn(async move { client.create_reservation(by("ann", wants(&new_id(), &[("floor", 1)]))).await });
-    until_somebody_waits_for_a_lock(&url).await;
-    // The event is locked by the server, which waits for the allocation.
-    run(&mut other, "SELECT 1 FROM events WHERE id = 'sale' FOR UPDATE").await;
-    run(&mut other, "COMMIT").await;
-    buyer.await.expect("no panic").expect("granted");
+    run(&mut other, "SET deadlock_timeout = '2s'").await;
+    let begin = Instant::now();
+    loop {
+        run(&mut other, "BEGIN; SELECT 1 FROM allocations FOR UPDATE").await;
+        let mut client = server.inventory();
+        let buyer =
+            tokio::spawn(async move { client.create_reservation(by("ann", wants(&new_id(), &[("floor", 1)]))).await });
+        until_somebody_waits_for_a_lock(&url).await;
+        // The event is locked by the server, which waits for the allocation.
+        let locked = sqlx::raw_sql("SELECT 1 FROM events WHERE id = 'sale' FOR UPDATE").execute(&mut other).await;
+        run(&mut other, "COMMIT").await;
+        buyer.await.expect("no panic").expect("granted");
+        // PostgreSQL looks for a deadlock once in each wait. On a slow machine the server's is older than that by now, so that
+        // the other program is the one that notices.
+        if locked.is_ok() {
+            break;
+        }
+        assert!(begin.elapsed() < PATIENCE, "the server never notices first");
+    }
     let log = shared().log();
     let noticed = log.lines().any(|line| line.contains(name_of(&url)) && line.contains("deadlock detected"));
     assert!(noticed, "it was a deadlock:\n{log}");

@@ -59,7 +59,8 @@ impl Offset {
         let before = micros();
         let wall = now();
         let after = micros();
-        Self { least: wall - after, most: wall - before }
+        // Each is up to a microsecond later than it says.
+        Self { least: wall - (after + 1), most: wall + 1 - before }
     }
 
     fn step_to(self, later: Self) -> Micros {

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 use crate::cli::{boxoffice, stderr};
 use crate::cli_with_server::Server;
+use crate::rush::PATIENCE;
 use crate::support;
 
 /// Sells a little of the demo event, which a new server makes.
@@ -122,7 +123,7 @@ async fn a_postgresql_database_is_verified_beside_its_servers() {
     let url = fresh_database(shared()).unwrap();
     let told = verify(&["--database-url", &url]);
     assert_eq!(told.0, Some(1), "it is not migrated, and stays so: {}", told.1);
-    let server = support::Server::start_on(&url, &[]);
+    let server = support::Server::start_on_waiting(&url, PATIENCE, &[]);
     sell(|sale| boxoffice(&[sale, &["--server", server.url()]].concat()));
     let (code, report) = verify(&["--database-url", &url]);
     assert_eq!((code, &report["agrees"], &report["changes"]), (Some(0), &true.into(), &7.into()), "{report}");

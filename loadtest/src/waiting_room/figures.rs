@@ -16,6 +16,28 @@ use crate::server::Shares;
 /// For so long after an edit estimates tell of the settings; later of what was seen.
 const WARM_UP: Micros = 5 * SECOND;
 
+/// The names of the facts of one kind. Whose memory holds the room differs.
+macro_rules! names {
+    ($kind:literal, $memory:literal) => {
+        [
+            concat!($kind, "_all_joined_after_s"),
+            concat!($kind, "_memory_mib_of_", $memory),
+            concat!($kind, "_bytes_a_place"),
+            concat!($kind, "_all_at_once_let_in_after_s"),
+            concat!($kind, "_let_in_for_those_who_left"),
+            concat!($kind, "_calls_without_a_position"),
+            concat!($kind, "_estimates"),
+            concat!($kind, "_estimates_that_held"),
+            concat!($kind, "_estimates_error_p50"),
+            concat!($kind, "_estimates_error_p95"),
+            concat!($kind, "_estimates_after_5_s"),
+            concat!($kind, "_estimates_after_5_s_that_held"),
+            concat!($kind, "_estimates_after_5_s_error_p50"),
+            concat!($kind, "_estimates_after_5_s_error_p95"),
+        ]
+    };
+}
+
 /// What became of one room.
 pub(super) struct Outcome {
     pub(super) kind: Kind,
@@ -80,48 +102,12 @@ impl Outcome {
             json!(later.error_at(0.95).map(rounded)),
         ];
         let names = match self.kind {
-            Kind::WithRedis => NAMES_WITH_REDIS,
-            Kind::WithoutRedis => NAMES_WITHOUT_REDIS,
+            Kind::WithRedis => names!("with_redis", "redis"),
+            Kind::WithoutRedis => names!("without_redis", "the_server"),
         };
         names.into_iter().zip(values).collect()
     }
 }
-
-const FACTS: usize = 14;
-
-const NAMES_WITH_REDIS: [&str; FACTS] = [
-    "with_redis_all_joined_after_s",
-    "with_redis_memory_mib_of_redis",
-    "with_redis_bytes_a_place",
-    "with_redis_all_at_once_let_in_after_s",
-    "with_redis_let_in_for_those_who_left",
-    "with_redis_calls_without_a_position",
-    "with_redis_estimates",
-    "with_redis_estimates_that_held",
-    "with_redis_estimates_error_p50",
-    "with_redis_estimates_error_p95",
-    "with_redis_estimates_after_5_s",
-    "with_redis_estimates_after_5_s_that_held",
-    "with_redis_estimates_after_5_s_error_p50",
-    "with_redis_estimates_after_5_s_error_p95",
-];
-
-const NAMES_WITHOUT_REDIS: [&str; FACTS] = [
-    "without_redis_all_joined_after_s",
-    "without_redis_memory_mib_of_the_server",
-    "without_redis_bytes_a_place",
-    "without_redis_all_at_once_let_in_after_s",
-    "without_redis_let_in_for_those_who_left",
-    "without_redis_calls_without_a_position",
-    "without_redis_estimates",
-    "without_redis_estimates_that_held",
-    "without_redis_estimates_error_p50",
-    "without_redis_estimates_error_p95",
-    "without_redis_estimates_after_5_s",
-    "without_redis_estimates_after_5_s_that_held",
-    "without_redis_estimates_after_5_s_error_p50",
-    "without_redis_estimates_after_5_s_error_p95",
-];
 
 /// To the thousandth.
 fn rounded(number: f64) -> f64 {

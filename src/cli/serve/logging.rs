@@ -116,6 +116,7 @@ mod tests {
             assert_eq!(subscriber.max_level_hint(), Some(LevelFilter::INFO), "else each span and line is looked up");
             tracing::subscriber::with_default(subscriber, || {
                 assert!(tracing::trace_span!(target: "h2", "theirs").is_disabled());
+                assert!(tracing::info_span!(target: "rustls", "theirs").is_disabled());
                 assert!(!tracing::enabled!(target: "h2", tracing::Level::DEBUG));
                 assert!(tracing::enabled!(target: "boxoffice", tracing::Level::INFO));
             });

@@ -130,7 +130,7 @@ async fn a_lane_that_cannot_reconnect_after_a_panic_does_so_later() {
     world.faults.script(|call| match call {
         Call::Commit(_) => Some(Fault::Panic),
         Call::OpenLane => Some(Fault::Fail(unavailable())),
-        Call::Begin | Call::Upkeep => None,
+        Call::Begin | Call::Upkeep | Call::Event => None,
     });
     assert_eq!(reserve_batch(&world, &event).await, vec![Err(Failure::Unavailable); 10]);
     assert_eq!(reserve_batch(&world, &event).await, vec![Err(Failure::Unavailable); 10]);
@@ -150,7 +150,7 @@ async fn failing_upkeep_harms_nobody() {
             calls += 1;
             Some(if calls % 2 == 0 { Fault::Panic } else { Fault::Fail(unavailable()) })
         }
-        Call::OpenLane | Call::Begin | Call::Commit(_) => None,
+        Call::OpenLane | Call::Begin | Call::Commit(_) | Call::Event => None,
     });
     for n in 0..4 {
         reservation(world.run(&event, reserve("ann", n, 1)).await);
@@ -244,7 +244,7 @@ async fn the_log_tells_the_cause_of_each_failure() {
     world.faults.script(|call| match call {
         Call::Commit(_) => retry(),
         Call::Upkeep => Some(Fault::Fail(unavailable())),
-        Call::OpenLane | Call::Begin => None,
+        Call::OpenLane | Call::Begin | Call::Event => None,
     });
     assert_eq!(world.run(&event, reserve("ann", 1, 1)).await, Err(Failure::Unavailable));
     world.faults.script(|call| if let Call::Begin = call { Some(Fault::Fail(unavailable())) } else { None });

@@ -18,6 +18,7 @@ pub(super) enum Call<'a> {
     Begin,
     Commit(&'a [Changes]),
     Upkeep,
+    Event,
 }
 
 /// How it fails.
@@ -37,6 +38,9 @@ type Script = Box<dyn FnMut(&Call<'_>) -> Option<Fault> + Send>;
 pub(super) struct Faults {
     script: std::sync::Mutex<Option<Script>>,
     pub(super) gate: Gate,
+    /// Where readings of an event wait.
+    pub(super) readings_gate: Gate,
+    readings: AtomicUsize,
     begins: AtomicUsize,
     journal_loads: AtomicUsize,
     lanes_opened: AtomicUsize,
@@ -52,6 +56,11 @@ impl Faults {
     /// From now on everything works.
     pub(super) fn heal(&self) {
         *self.script.lock().unwrap() = None;
+    }
+
+    /// Readings of an event since the last call of this.
+    pub(super) fn take_readings(&self) -> usize {
+        self.readings.swap(0, Ordering::SeqCst)
     }
 
     /// Lists of events read since the last call of this.
@@ -83,7 +92,7 @@ impl Faults {
     }
 }
 
-/// Where transactions wait while it is shut.
+/// Where calls wait while it is shut.
 pub(super) struct Gate {
     shut: watch::Sender<bool>,
     waiting: watch::Sender<usize>,
@@ -200,7 +209,12 @@ impl<S: Store> Store for FaultyStore<S> {
     }
 
     async fn event(&self, id: &EventId) -> Result<Option<EventView>> {
-        self.real.event(id).await
+        self.faults.readings.fetch_add(1, Ordering::SeqCst);
+        self.faults.readings_gate.pass().await;
+        match self.faults.next(&Call::Event) {
+            Some(Fault::Fail(error) | Fault::LoseAnswer(error)) => Err(error),
+            Some(Fault::Panic) | None => self.real.event(id).await,
+        }
     }
 
     async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Page<EventView, EventId>> {

@@ -3,12 +3,14 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::*;
 use crate::domain::{EventPatch, EventView};
 use crate::engine::{Away, Board, Consistency, Hung, Keeper, Look, Posted, VIEW_LIFE};
+use crate::storage::StoreError;
 
 /// A board that comes back after it was away, with what hung there before.
 #[derive(Default)]
@@ -75,4 +77,40 @@ async fn whoever_begins_to_watch_sees_a_reading_of_now_though_nothing_was_sold()
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     assert!(!first.has_changed().unwrap(), "for those who watch there is nothing new");
+}
+
+/// What so many callers who ask at once come to, when the database has taken longer to answer than any view is shown.
+async fn crowd_at_a_slow_database(world: &World, event: &EventId) -> Vec<bool> {
+    world.faults.take_readings();
+    world.faults.readings_gate.shut();
+    let crowd = join_all((0..100).map(|_| world.engine.view(event, Consistency::Cached)));
+    let open = async {
+        world.faults.readings_gate.is_met().await;
+        tokio::time::sleep(VIEW_LIFE).await;
+        world.faults.readings_gate.open();
+    };
+    let (views, ()) = tokio::join!(crowd, open);
+    views.into_iter().map(|view| matches!(view, Ok(Some(_)))).collect()
+}
+
+#[tokio::test]
+async fn a_crowd_waits_for_one_reading_however_long_that_takes() {
+    let world = World::new().await;
+    let event = world.event("gala", 10, None).await;
+    assert_eq!(crowd_at_a_slow_database(&world, &event).await, [true; 100]);
+    assert_eq!(world.faults.take_readings(), 1);
+}
+
+#[tokio::test]
+async fn a_crowd_is_told_of_one_failure_and_the_next_caller_reads_again() {
+    let world = World::new().await;
+    let event = world.event("gala", 10, None).await;
+    world.faults.script(|call| {
+        let fails = matches!(call, faulty::Call::Event);
+        fails.then(|| faulty::Fault::Fail(StoreError::Unavailable("it is away".into())))
+    });
+    assert_eq!(crowd_at_a_slow_database(&world, &event).await, [false; 100]);
+    assert_eq!(world.faults.take_readings(), 1);
+    world.faults.heal();
+    assert!(world.engine.view(&event, Consistency::Cached).await.unwrap().is_some());
 }

@@ -124,7 +124,8 @@ impl<S: BuildHasher> UsageTable<S> {
 }
 
 /// Cells of a fingerprint (the upper 40 bits) and a number of units (the lower 24). Many cells are spread over parts, so
-/// that when one grows only that part is in memory twice.
+/// that when one grows only that part is in memory twice; and the parts are of different sizes, so that they do not all grow
+/// at the same time.
 struct Cells {
     parts: Vec<HashTable<u64>>,
     len: usize,
@@ -144,8 +145,10 @@ impl Cells {
     }
 
     fn part(&self, print: u64) -> usize {
-        // The upper bits; what the parts' own tables use is spread anew.
-        usize::try_from(print >> 58).map_or(0, |bits| bits % self.parts.len())
+        // The larger of two numbers made of upper bits: the last part gets 127 times as much as the first, and the upper half of
+        // them three quarters of all. What the parts' own tables use is spread anew.
+        let (first, second) = (print >> 58, print >> 52 & 63);
+        usize::try_from(first.max(second)).map_or(0, |bits| bits % self.parts.len())
     }
 
     fn units(&self, print: u64) -> u64 {
@@ -194,4 +197,30 @@ impl Cells {
 /// Spreads a cell's fingerprint over all 64 bits, since the table uses the lowest and the highest (Fibonacci hashing).
 const fn table_hash(cell: u64) -> u64 {
     (cell >> UNITS_BITS).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_do_not_all_grow_at_the_same_time() {
+        let mut cells = Cells::new();
+        let (mut room_before, mut worst) = (0, 0.0_f64);
+        for number in 1..=400_000_u64 {
+            // SplitMix64's steps: as good as random, and the same each time.
+            let mixed = (number ^ number >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+            cells.add((mixed ^ mixed >> 31) & !UNITS_MAX, 1);
+            if number >= 100_000 && number % 10_000 == 0 {
+                let room: u32 = cells.parts.iter().map(|part| u32::try_from(part.capacity()).unwrap()).sum();
+                if room_before > 0 {
+                    worst = worst.max(f64::from(room) / f64::from(room_before));
+                }
+                room_before = room;
+            }
+        }
+        // Parts of one size would double all at once.
+        assert!((1.0..1.4).contains(&worst), "{worst} times as much room for a tenth more cells");
+    }
 }

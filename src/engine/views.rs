@@ -108,8 +108,7 @@ impl Views {
             // The sender is in the slot, which is ours, too.
             let _ = news.changed().await;
             let known = news.borrow();
-            // However long the search took: it is no older than it may be for one who asked then.
-            if known.begun.is_some_and(|found| begun < found + VIEW_LIFE) {
+            if known.serves(begun) {
                 return Ok(known.view.clone());
             }
             if let Some((_, failure)) = known.failure.as_ref().filter(|(at, _)| begun < *at) {
@@ -189,6 +188,12 @@ impl Known {
     fn is_newer_than(&self, view: Option<&EventView>, now: Instant) -> bool {
         let age = |view: &EventView| (view.event.last_seq, view.read_at);
         now < self.since + REMEMBERED && self.view.as_deref().map(age) > view.map(age)
+    }
+
+    /// Whether it may be shown to somebody who asked then and has waited for a search: however long that took, it is no older than
+    /// it may be for him.
+    fn serves(&self, asked: Instant) -> bool {
+        self.begun.is_some_and(|begun| asked < begun + VIEW_LIFE)
     }
 
     fn learn(&mut self, found: Found, now: Instant) {
@@ -283,6 +288,18 @@ mod tests {
         // As of a database that was set back.
         known.learn(found(2, now + REMEMBERED), now + REMEMBERED);
         assert_eq!(seq(&known), Some(2));
+    }
+
+    #[test]
+    fn whoever_came_while_a_search_went_on_is_served_by_it() {
+        let now = Instant::now();
+        let mut known = Known::nothing(now);
+        assert!(!known.serves(now));
+        known.learn(found(1, now), now + VIEW_LIFE);
+        assert!(known.over < now + VIEW_LIFE, "too old for those who ask now");
+        assert!(known.serves(now + VIEW_LIFE - MILLIS) && !known.serves(now + VIEW_LIFE));
+        known.forget(now + VIEW_LIFE);
+        assert!(!known.serves(now), "it may lack what was heard of");
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Gate {
         self.shut.send_replace(false);
     }
 
-    /// Returns once a transaction waits.
+    /// Returns once a call waits.
     pub(super) async fn is_met(&self) {
         self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await.unwrap();
     }

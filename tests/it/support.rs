@@ -231,7 +231,12 @@ pub(crate) async fn event(server: &Server) -> v1::Event {
 
 /// Fails unless the server's own audit finds that journal, counts and reservations agree.
 pub(crate) async fn assert_audit_is_clean(server: &Server) -> v1::AuditEventResponse {
-    let request = v1::AuditEventRequest { name: "events/sale".to_owned() };
+    assert_audit_of(server, "events/sale").await
+}
+
+/// The same of any event.
+pub(crate) async fn assert_audit_of(server: &Server, event: &str) -> v1::AuditEventResponse {
+    let request = v1::AuditEventRequest { name: event.to_owned() };
     let report = server.admin().audit_event(request).await.expect("the audit runs").into_inner();
     assert_eq!(report.differences, [], "journal and tables must agree");
     report

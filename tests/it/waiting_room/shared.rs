@@ -13,7 +13,7 @@ use super::{
     Sale, room, shared, shared_over, start_on, the_order_is_exact_and_ten_tabs_are_one_place, until, wants_of,
 };
 use crate::authority::{Authority, replace};
-use crate::support::{Server, new_id};
+use crate::support::{assert_audit_of, new_id};
 
 #[tokio::test]
 async fn shared_through_a_redis_behind_tls_with_no_more_rights_than_documented() {
@@ -143,12 +143,6 @@ async fn the_order_outlives_servers_and_redis_and_a_lost_room_is_lined_up_anew()
     assert_eq!(positions(&sale, 0).await, [1, 2, 3, 4]);
     sale.reserve(1, "open", "ann", &pass, &new_id()).await.expect("her pass is as good as before");
     for server in &sale.servers {
-        assert_audit(server, "events/open").await;
+        assert_audit_of(server, "events/open").await;
     }
-}
-
-async fn assert_audit(server: &Server, event: &str) {
-    let request = v1::AuditEventRequest { name: event.to_owned() };
-    let report = server.admin().audit_event(request).await.expect("the audit runs").into_inner();
-    assert_eq!(report.differences, []);
 }

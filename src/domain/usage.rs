@@ -9,10 +9,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 
-use hashbrown::HashTable;
+use cells::{Cells, UNITS_MAX};
 
 use super::change::{JournalEntry, JournalKind};
 use super::ids::{AllocationId, OwnerId, Seq};
+
+mod cells;
 
 /// Units that one owner has held or bought, by allocation.
 pub type OwnerUnits = BTreeMap<AllocationId, i64>;
@@ -35,7 +37,7 @@ impl<S: BuildHasher> UpperBounds for UsageTable<S> {
     }
 }
 
-/// Upper bounds of the units of each owner of one event: 9 to 18 bytes for each owner and limit.
+/// Upper bounds of the units of each owner of one event: 4 to 5 bytes for each owner and limit where they are many, else up to 18.
 pub struct UsageTable<S = RandomState> {
     hasher: S,
     cells: Cells,
@@ -44,9 +46,6 @@ pub struct UsageTable<S = RandomState> {
     event_limited: bool,
     limited: BTreeSet<AllocationId>,
 }
-
-const UNITS_BITS: u32 = 24;
-const UNITS_MAX: u64 = (1 << UNITS_BITS) - 1;
 
 impl<S: BuildHasher> UsageTable<S> {
     /// Of an event before its first change. `hasher` must be keyed at random where clients choose owners' names.
@@ -92,8 +91,7 @@ impl<S: BuildHasher> UsageTable<S> {
 
     /// At most how many units the owner has: of one allocation, or (`None`) of the whole event. Only for what has a limit.
     pub fn units_at_most(&self, owner: &OwnerId, allocation: Option<&AllocationId>) -> i64 {
-        let print = self.fingerprint(owner, allocation);
-        match self.cells.units(print) {
+        match self.cells.units(self.fingerprint(owner, allocation)) {
             UNITS_MAX => i64::MAX,
             units => units.cast_signed(),
         }
@@ -114,113 +112,11 @@ impl<S: BuildHasher> UsageTable<S> {
     }
 
     fn fingerprint(&self, owner: &OwnerId, allocation: Option<&AllocationId>) -> u64 {
-        self.hasher.hash_one((owner, allocation)) & !UNITS_MAX
+        self.hasher.hash_one((owner, allocation))
     }
 
     fn add(&mut self, owner: &OwnerId, allocation: Option<&AllocationId>, units: i64) {
         let print = self.fingerprint(owner, allocation);
         self.cells.add(print, units);
-    }
-}
-
-/// Cells of a fingerprint (the upper 40 bits) and a number of units (the lower 24). Many cells are spread over parts, so
-/// that when one grows only that part is in memory twice; and the parts are of different sizes, so that they do not all grow
-/// at the same time.
-struct Cells {
-    parts: Vec<HashTable<u64>>,
-    len: usize,
-}
-
-/// How many cells there are before they are spread over parts, and over how many.
-const PARTED_FROM: usize = 1 << 15;
-const PARTS: usize = 64;
-
-impl Cells {
-    fn new() -> Self {
-        Self { parts: vec![HashTable::new()], len: 0 }
-    }
-
-    const fn len(&self) -> usize {
-        self.len
-    }
-
-    fn part(&self, print: u64) -> usize {
-        // The larger of two numbers made of upper bits: the last part gets 127 times as much as the first, and the upper half of
-        // them three quarters of all. What the parts' own tables use is spread anew.
-        let (first, second) = (print >> 58, print >> 52 & 63);
-        usize::try_from(first.max(second)).map_or(0, |bits| bits % self.parts.len())
-    }
-
-    fn units(&self, print: u64) -> u64 {
-        let cell = self.parts[self.part(print)].find(table_hash(print), |cell| cell & !UNITS_MAX == print);
-        cell.map_or(0, |cell| cell & UNITS_MAX)
-    }
-
-    fn add(&mut self, print: u64, units: i64) {
-        let part = self.part(print);
-        match self.parts[part].find_entry(table_hash(print), |cell| cell & !UNITS_MAX == print) {
-            Ok(mut entry) => match *entry.get() & UNITS_MAX {
-                // A saturated cell has lost count and stays at "any number", so that it is never too low.
-                UNITS_MAX => {}
-                old => match old.saturating_add_signed(units).min(UNITS_MAX) {
-                    0 => {
-                        entry.remove();
-                        self.len -= 1;
-                    }
-                    new => *entry.get_mut() = print | new,
-                },
-            },
-            Err(_) if units > 0 => {
-                self.insert(part, print | units.unsigned_abs().min(UNITS_MAX));
-                if self.len == PARTED_FROM && self.parts.len() == 1 {
-                    self.spread();
-                }
-            }
-            Err(_) => {}
-        }
-    }
-
-    fn insert(&mut self, part: usize, cell: u64) {
-        self.parts[part].insert_unique(table_hash(cell), cell, |cell| table_hash(*cell));
-        self.len += 1;
-    }
-
-    fn spread(&mut self) {
-        let whole = std::mem::replace(&mut self.parts, (0..PARTS).map(|_| HashTable::new()).collect());
-        self.len = 0;
-        for cell in whole.into_iter().flatten() {
-            self.insert(self.part(cell), cell);
-        }
-    }
-}
-
-/// Spreads a cell's fingerprint over all 64 bits, since the table uses the lowest and the highest (Fibonacci hashing).
-const fn table_hash(cell: u64) -> u64 {
-    (cell >> UNITS_BITS).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_parts_do_not_all_grow_at_the_same_time() {
-        let mut cells = Cells::new();
-        let (mut room_before, mut worst) = (0, 0.0_f64);
-        for number in 1..=400_000_u64 {
-            // SplitMix64's steps: as good as random, and the same each time.
-            let mixed = (number ^ number >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-            cells.add((mixed ^ mixed >> 31) & !UNITS_MAX, 1);
-            if number >= 100_000 && number % 10_000 == 0 {
-                let room: u32 = cells.parts.iter().map(|part| u32::try_from(part.capacity()).unwrap()).sum();
-                if room_before > 0 {
-                    worst = worst.max(f64::from(room) / f64::from(room_before));
-                }
-                room_before = room;
-            }
-        }
-        // Parts of one size would double all at once.
-        assert!((1.0..1.4).contains(&worst), "{worst} times as much room for a tenth more cells");
     }
 }

@@ -66,8 +66,8 @@ impl Batcher {
         Self { store, connection: Some(connection), told, metrics, usage, trace, events_per_batch_max }
     }
 
-    /// Runs jobs and answers each. Returns how many commands were begun.
-    pub(super) async fn run(&mut self, jobs: Vec<Job>) -> usize {
+    /// Runs jobs and answers each. Returns how many commands were begun, and of how many events.
+    pub(super) async fn run(&mut self, jobs: Vec<Job>) -> (usize, usize) {
         let mut groups: Vec<Group> = Vec::new();
         let mut by_event: HashMap<EventId, usize> = HashMap::new();
         let mut places = Vec::with_capacity(jobs.len());
@@ -105,7 +105,7 @@ impl Batcher {
             // A caller that has gone meanwhile learns the truth by asking again.
             let _ = reply.send(Ok(own));
         }
-        groups.iter().map(|group| group.commands.len()).sum()
+        (groups.iter().map(|group| group.commands.len()).sum(), groups.len())
     }
 
     /// A small piece of the store's deferred upkeep. Returns whether more is due.

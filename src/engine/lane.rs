@@ -125,11 +125,13 @@ struct Last {
     callers: usize,
 }
 
-/// A batch that took at least this long, and this long for each of its commands, has waited more than worked: for a standby in
-/// another zone, or for a slow disk. Then it pays to have more commands in the next one. Where it has worked, waiting for more
-/// only leaves the machine idle. (The runtime's timers count milliseconds, so less is not worth a wait.)
+/// A batch that took at least this long, and longer than its commands and events are worth as work, has waited more than worked:
+/// for a standby in another zone, or for a slow disk. Then it pays to have more commands in the next one. Where it has worked,
+/// waiting for more only leaves the machine idle. (The runtime's timers count milliseconds, so less is not worth a wait.)
 const LINGER_FROM: Duration = Duration::from_millis(3);
 const LINGER_FROM_PER_COMMAND: Duration = Duration::from_micros(60);
+/// Each event of a batch has pages of its own in the database.
+const LINGER_FROM_PER_EVENT: Duration = Duration::from_micros(300);
 
 /// The part of what the last batch took that the next one waits, and no longer than this: the last one may have waited in vain
 /// for a database that is away.
@@ -140,9 +142,10 @@ const LINGER_MAX: Duration = Duration::from_millis(20);
 const UPKEEP_RESTS: u32 = 9;
 
 impl Last {
-    fn new(took: Duration, commands: usize, callers: usize) -> Self {
-        let per_command = took / u32::try_from(commands).unwrap_or(u32::MAX).max(1);
-        let waited = took >= LINGER_FROM && per_command >= LINGER_FROM_PER_COMMAND;
+    fn new(took: Duration, commands: usize, events: usize, callers: usize) -> Self {
+        let times = |each: Duration, count| each.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+        let work = times(LINGER_FROM_PER_COMMAND, commands) + times(LINGER_FROM_PER_EVENT, events);
+        let waited = took >= LINGER_FROM.max(work);
         Self { linger: if waited { (took / LINGER_DIVISOR).min(LINGER_MAX) } else { Duration::ZERO }, callers }
     }
 }
@@ -156,13 +159,13 @@ impl LaneEnd {
             if commands > 0 {
                 self.turn_away();
                 let (callers, begun) = (batch.len(), Instant::now());
-                let done = batcher.run(batch).await;
+                let (done, events) = batcher.run(batch).await;
                 let ended = Instant::now();
                 let waiting = self.keeper.done(callers, Batch { commands, done, took: ended - begun }, ended);
                 let took = ended - begun;
                 self.metrics.batch_commands.observe_count(commands);
                 self.metrics.batch_seconds.observe_duration(took);
-                self.last = Last::new(took, commands, waiting);
+                self.last = Last::new(took, commands, events, waiting);
             }
             upkeep_due = true;
             // Where there is nothing else to do it goes on at once.
@@ -251,10 +254,11 @@ mod tests {
 
     #[test]
     fn a_batch_waits_for_callers_only_where_the_last_one_waited_and_never_for_long() {
-        let linger = |took, commands| Last::new(took, commands, 0).linger;
-        assert_eq!(linger(Duration::from_millis(10), 1), Duration::from_millis(5));
-        assert_eq!(linger(Duration::from_secs(10), 1), LINGER_MAX);
-        assert_eq!(linger(Duration::from_millis(2), 1), Duration::ZERO);
-        assert_eq!(linger(Duration::from_millis(10), 1_000), Duration::ZERO);
+        let linger = |took, commands, events| Last::new(took, commands, events, 0).linger;
+        assert_eq!(linger(Duration::from_millis(10), 1, 1), Duration::from_millis(5));
+        assert_eq!(linger(Duration::from_secs(10), 1, 1), LINGER_MAX);
+        assert_eq!(linger(Duration::from_millis(2), 1, 1), Duration::ZERO);
+        assert_eq!(linger(Duration::from_millis(10), 1_000, 1), Duration::ZERO);
+        assert_eq!(linger(Duration::from_millis(10), 64, 64), Duration::ZERO, "each event is work");
     }
 }

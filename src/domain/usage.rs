@@ -6,15 +6,14 @@
 //! fingerprint), never undercount. So "within the limit" is exact at once, and "over the limit" is checked against the
 //! owner's reservations before it is said ([`super::Need::Usage`]).
 
+mod cells;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 
-use cells::{Cells, UNITS_MAX};
-
+use self::cells::{Cells, UNITS_MAX};
 use super::change::{JournalEntry, JournalKind};
 use super::ids::{AllocationId, OwnerId, Seq};
-
-mod cells;
 
 /// Units that one owner has held or bought, by allocation.
 pub type OwnerUnits = BTreeMap<AllocationId, i64>;
@@ -37,7 +36,7 @@ impl<S: BuildHasher> UpperBounds for UsageTable<S> {
     }
 }
 
-/// Upper bounds of the units of each owner of one event: 4 to 5 bytes for each owner and limit where they are many, else up to 18.
+/// Upper bounds of the units of each owner of one event: 4 to 5 bytes for each owner and limit in a large sale, see [`Cells`].
 pub struct UsageTable<S = RandomState> {
     hasher: S,
     cells: Cells,

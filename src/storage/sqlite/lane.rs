@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::Shared;
+use super::copier::Copier;
 use super::decode::{Table, table};
 use super::error::{code, primary_code, store_error};
 use super::keys::{Keys, allocation_keys, event_keys, seqs_json};
@@ -35,6 +36,7 @@ pub(super) struct Lane {
     /// Nothing after an error: the next transaction reconnects.
     connection: Option<SqliteConnection>,
     indexer: OwnerIndexer,
+    copier: Copier,
     remembered: Remembered,
     /// What the present transaction loaded.
     loaded: Vec<Known>,
@@ -53,8 +55,10 @@ impl Lane {
     pub(super) async fn open(shared: Arc<Shared>) -> Result<Self> {
         let mut connection = shared.connect_writer().await.map_err(store_error)?;
         let indexer = OwnerIndexer::resume(&mut connection).await?;
+        let copier = Copier::start(Arc::clone(&shared));
         Ok(Self {
             shared,
+            copier,
             connection: Some(connection),
             indexer,
             remembered: Remembered::default(),
@@ -265,6 +269,7 @@ impl Lane {
             self.confirm(queries::EVENTS_AT_SEQ).await?;
         }
         self.unconfirmed.clear();
+        self.copier.committed();
         let loaded = std::mem::take(&mut self.loaded);
         self.remembered.committed(loaded, changes);
         for event in changes.iter().filter_map(|change| change.event.as_ref()) {
@@ -272,6 +277,13 @@ impl Lane {
             self.indexer.note(&event.after.id, indexed, event.after.last_seq);
         }
         Ok(())
+    }
+
+    async fn try_upkeep(&mut self) -> Result<bool> {
+        self.connected().await?;
+        let Some(connection) = self.connection.as_mut() else { return Ok(self.indexer.is_due()) };
+        self.copier.copy_rest(connection).await.map_err(store_error)?;
+        self.indexer.slice(connection, &mut self.remembered).await
     }
 
     /// Has the database confirm what the batch took from memory, by `script`.
@@ -387,11 +399,7 @@ impl LaneConnection for Lane {
     }
 
     async fn upkeep(&mut self) -> Result<bool> {
-        self.connected().await?;
-        let more = match self.connection.as_mut() {
-            Some(connection) => self.indexer.slice(connection, &mut self.remembered).await,
-            None => Ok(self.indexer.is_due()),
-        };
+        let more = self.try_upkeep().await;
         self.settle(more).await
     }
 }

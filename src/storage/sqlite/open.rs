@@ -27,9 +27,9 @@ const SHM_SIZE: &str = "4874";
 const WRITER_CACHE: &str = "-32768";
 /// Page cache of each reader.
 const READER_CACHE: &str = "-4096";
-/// Pages of the write-ahead log after which a commit copies them into the database: 8 MiB. Twice SQLite's default, so that hot
-/// pages are copied more rarely; much more would make that one commit wait for tens of milliseconds.
-const CHECKPOINT_PAGES: &str = "2000";
+/// Pages of the write-ahead log after which a commit copies them into the database, as long as another connection does not (see
+/// `copier`): 64 MiB.
+const CHECKPOINT_PAGES: &str = "16000";
 /// Rows that wait between a connection's thread and its user.
 const ROWS_BUFFERED: usize = 512;
 

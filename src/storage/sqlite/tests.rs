@@ -2,6 +2,7 @@
 
 mod backend;
 mod checks;
+mod copier;
 mod files;
 mod full_disk;
 mod plans;

@@ -1,0 +1,96 @@
+//! Copies the write-ahead log into the database, beside the lane.
+//!
+//! SQLite's own way is that the commit after which the log is long copies all of it, while its callers and all behind them wait.
+//! Here another connection copies while the lane goes on writing. It leaves what is written meanwhile: so where the log has become
+//! long, the lane itself copies that rest between two batches, and its next one begins the log anew.
+//! (<https://www.sqlite.org/wal.html>, "Checkpointing" and "Avoiding Excessively Large WAL Files".)
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sqlx::{Row as _, SqliteConnection};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::{Shared, queries};
+
+/// How long after a commit the log is copied. More often, a page that every batch changes is copied more often than it is worth;
+/// more rarely, there is more to copy at once, and commits that meet it wait longer.
+const COPY_AFTER: Duration = Duration::from_millis(50);
+/// Pages in the log from which on it is begun anew: 8 MiB. A log that stays short stays in the machine's caches.
+const LONG_LOG_PAGES: i64 = 2_000;
+/// Between two tries to copy that fail.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// Copies for as long as it is not dropped.
+pub(super) struct Copier {
+    signals: Arc<Signals>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Signals {
+    committed: Notify,
+    /// Whether the log is long and all but its end is copied.
+    rest_is_due: AtomicBool,
+}
+
+impl Copier {
+    pub(super) fn start(shared: Arc<Shared>) -> Self {
+        let signals = Arc::new(Signals::default());
+        let task = tokio::spawn(run(shared, Arc::clone(&signals)));
+        Self { signals, task }
+    }
+
+    /// The lane has committed something.
+    pub(super) fn committed(&self) {
+        self.signals.committed.notify_one();
+    }
+
+    /// Copies the rest over the lane's connection, if that is due.
+    pub(super) async fn copy_rest(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        if self.signals.rest_is_due.swap(false, Ordering::Relaxed) {
+            copy(connection).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Copier {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn run(shared: Arc<Shared>, signals: Arc<Signals>) {
+    let mut kept = None;
+    loop {
+        signals.committed.notified().await;
+        tokio::time::sleep(COPY_AFTER).await;
+        match connect_and_copy(&shared, &mut kept).await {
+            Ok(log_pages) => signals.rest_is_due.store(log_pages >= LONG_LOG_PAGES, Ordering::Relaxed),
+            Err(error) => {
+                tracing::warn!(%error, "copying the write-ahead log failed; nothing is lost, and it is tried again");
+                tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+                signals.committed.notify_one();
+            }
+        }
+    }
+}
+
+/// Over a connection that is kept until it fails.
+async fn connect_and_copy(shared: &Shared, kept: &mut Option<SqliteConnection>) -> sqlx::Result<i64> {
+    let mut connection = match kept.take() {
+        Some(connection) => connection,
+        None => shared.connect_writer().await?,
+    };
+    let log_pages = copy(&mut connection).await?;
+    *kept = Some(connection);
+    Ok(log_pages)
+}
+
+/// Returns how many pages the log had. Waits for nobody: what a reader still needs, or somebody else copies, is left.
+async fn copy(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+    sqlx::query(queries::COPY_LOG).fetch_one(connection).await?.try_get("log")
+}

@@ -1,0 +1,98 @@
+//! The write-ahead log is copied beside the lane, and stays short however steadily the lane writes.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::backend::SqliteBackend;
+use crate::storage::conformance::{Draft, begin, create, plain_hold, v7};
+use crate::storage::{LaneConnection, Store as _};
+
+/// Far longer than copying takes, on the slowest of machines.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// An owner who fills a row.
+const LONG_NAME: [u8; 120] = [b'n'; 120];
+
+/// A store, its lane, and how many have reserved so far.
+struct Sale {
+    backend: SqliteBackend,
+    lane: Box<dyn LaneConnection>,
+    reserved: u64,
+}
+
+impl Sale {
+    async fn begin() -> Self {
+        let backend = SqliteBackend::fresh().await;
+        let mut lane = backend.store.open_lane().await.unwrap();
+        create(&mut *lane, "e1", &[("ga", 1_000_000)]).await;
+        Self { backend, lane, reserved: 0 }
+    }
+
+    async fn reserve(&mut self, count: u64, mut draft: Draft) {
+        let (name, now) = (str::from_utf8(&LONG_NAME).unwrap(), draft.now);
+        (self.reserved..self.reserved + count).for_each(|n| draft.insert(plain_hold(v7(n), name, now)));
+        self.lane.commit(&[draft.finish()]).await.unwrap();
+        self.reserved += count;
+    }
+
+    /// Waits until all is in the database's own file.
+    async fn copied(&self) {
+        let copying = async {
+            while self.reservations_in_file().await != Some(self.reserved) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, copying).await.expect("what is committed is copied");
+    }
+
+    /// What the database's own file says, without its log. `None`: it is being written.
+    async fn reservations_in_file(&self) -> Option<u64> {
+        let file = self.backend.dir.path().join("boxoffice.db");
+        let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
+        let mut connection = options.connect().await.ok()?;
+        let count = sqlx::query_scalar("SELECT count(*) FROM reservations").fetch_one(&mut connection).await.ok();
+        connection.close().await.ok()?;
+        count.map(i64::cast_unsigned)
+    }
+
+    /// How often the log was begun anew, which its header counts (<https://www.sqlite.org/fileformat2.html#walformat>), and how
+    /// many pages it had at its longest: its file keeps that length.
+    fn log(&self) -> (u32, u64) {
+        let mut log = File::open(self.backend.dir.path().join("boxoffice.db-wal")).unwrap();
+        let mut header = [0; 16];
+        log.read_exact(&mut header).unwrap();
+        let [.., a, b, c, d] = header;
+        (u32::from_be_bytes([a, b, c, d]), log.metadata().unwrap().len() / (4096 + 24))
+    }
+}
+
+#[tokio::test]
+async fn what_is_committed_is_soon_in_the_database_itself() {
+    let mut sale = Sale::begin().await;
+    for _ in 0..2 {
+        let draft = begin(&mut *sale.lane, "e1", &[], &["ga"]).await;
+        sale.reserve(10, draft).await;
+        sale.copied().await;
+    }
+}
+
+#[tokio::test]
+async fn a_long_log_is_begun_anew_though_something_is_always_being_written() {
+    let mut sale = Sale::begin().await;
+    let (begun, _) = sale.log();
+    loop {
+        // Nobody knows of that allocation, so this is a transaction from now on; whatever is copied, its pages will not be.
+        let draft = begin(&mut *sale.lane, "e1", &[], &["ga", "unknown"]).await;
+        sale.copied().await;
+        sale.reserve(1_000, draft).await;
+        sale.lane.upkeep().await.unwrap();
+        let (times, pages) = sale.log();
+        if times > begun {
+            break;
+        }
+        assert!(pages < 3 * 2_000, "{pages} pages after {} reservations", sale.reserved);
+    }
+}

@@ -262,6 +262,10 @@ impl Lane {
             self.write_edits(edits).await?;
         }
         if sales.iter().any(|rows| rows.count > 0) {
+            // The guards of the writes say nothing of an event that does not change.
+            if changes.iter().any(|change| change.event.is_none()) {
+                self.confirm(queries::BEGIN_AT_SEQ).await?;
+            }
             self.write_sales_and_commit(sales).await?;
         } else if self.unconfirmed.is_empty() {
             sqlx::query(queries::COMMIT).execute(self.connection()?).await.map_err(store_error)?;

@@ -1,9 +1,9 @@
 //! What the lane remembers is never told before the database has confirmed it.
 
 use super::backend::SqliteBackend;
-use crate::domain::Changes;
-use crate::storage::conformance::{Backend as _, begin, create, dump, plain_hold, reserve, v7};
-use crate::storage::{LaneConnection, Store as _, StoreError};
+use crate::domain::{AllocationId, Changes, EventId, Wanted};
+use crate::storage::conformance::{Backend as _, Draft, begin, create, dump, plain_hold, reserve, v7};
+use crate::storage::{LaneConnection, Loaded, Store as _, StoreError};
 
 /// A store whose lane remembers the event `e1` with one hold, and then somebody else, who writes past it.
 async fn overtaken() -> (SqliteBackend, Box<dyn LaneConnection>) {
@@ -29,6 +29,26 @@ async fn a_refusal_from_memory_is_run_again_if_the_event_has_moved_on() {
     let read = begin(&mut *lane, "e1", &[v7(2)], &["ga"]).await;
     assert_eq!(read.snapshot.event.unwrap().config.display_name, "Changed");
     lane.commit(&[Changes::default()]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_from_memory_is_confirmed_beside_a_grant_of_another_event() {
+    let (backend, mut lane) = overtaken().await;
+    create(&mut *lane, "e2", &[("ga", 10), ("vip", 1)]).await;
+    reserve(&mut *lane, "e2", |now| vec![plain_hold(v7(1), "ann", now)]).await;
+    let wanted = ["e2", "e1"].map(|id| Wanted {
+        allocations: vec![AllocationId::new("ga").unwrap()],
+        ..Wanted::new(EventId::new(id).unwrap())
+    });
+    for e1_is_as_remembered in [false, true] {
+        let Loaded { now, snapshots } = lane.begin(&wanted).await.unwrap();
+        let mut drafts = snapshots.into_iter().map(|snapshot| Draft::new(snapshot, now));
+        let mut granted = drafts.next().unwrap();
+        granted.insert(plain_hold(v7(2), "ben", now));
+        let told = lane.commit(&[granted.finish(), Changes::default()]).await;
+        assert_eq!(told.is_ok(), e1_is_as_remembered, "{told:?}");
+        assert_eq!(dump(&backend, "e2").await.allocations[0].held, 1 + i64::from(e1_is_as_remembered));
+    }
 }
 
 #[tokio::test]

@@ -37,10 +37,11 @@ struct Signals {
 }
 
 impl Copier {
-    pub(super) fn start(shared: Arc<Shared>) -> Self {
+    pub(super) async fn start(shared: Arc<Shared>) -> sqlx::Result<Self> {
         let signals = Arc::new(Signals::default());
-        let task = tokio::spawn(run(shared, Arc::clone(&signals)));
-        Self { signals, task }
+        let connection = shared.connect_writer().await?;
+        let task = tokio::spawn(run(shared, connection, Arc::clone(&signals)));
+        Ok(Self { signals, task })
     }
 
     /// The lane has committed something.
@@ -63,8 +64,8 @@ impl Drop for Copier {
     }
 }
 
-async fn run(shared: Arc<Shared>, signals: Arc<Signals>) {
-    let mut kept = None;
+async fn run(shared: Arc<Shared>, connection: SqliteConnection, signals: Arc<Signals>) {
+    let mut kept = Some(connection);
     loop {
         signals.committed.notified().await;
         tokio::time::sleep(COPY_AFTER).await;

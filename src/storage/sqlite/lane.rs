@@ -55,7 +55,7 @@ impl Lane {
     pub(super) async fn open(shared: Arc<Shared>) -> Result<Self> {
         let mut connection = shared.connect_writer().await.map_err(store_error)?;
         let indexer = OwnerIndexer::resume(&mut connection).await?;
-        let copier = Copier::start(Arc::clone(&shared));
+        let copier = Copier::start(Arc::clone(&shared)).await.map_err(store_error)?;
         Ok(Self {
             shared,
             copier,

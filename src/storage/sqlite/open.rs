@@ -164,7 +164,8 @@ pub(super) async fn open(dir: &Path) -> Result<Files, OpenError> {
     if check_file(file)? {
         check_content(file).await?;
     }
-    let mut connection = writer_options(file).connect().await.map_err(|error| OpenError::of(file, error))?;
+    let options = writer_options(file).create_if_missing(true);
+    let mut connection = options.connect().await.map_err(|error| OpenError::of(file, error))?;
     // `run` takes a connection in a way that makes this future impossible to send to another thread.
     let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
     migrated.map_err(|error| OpenError::of_migration(file, error))?;
@@ -243,10 +244,9 @@ async fn check_content(file: &Path) -> Result<Option<i64>, OpenError> {
     }
 }
 
-/// Options of the one connection that writes.
+/// Options of a connection that writes. A file that is gone while a server runs is not made anew: it would be an empty one.
 pub(super) fn writer_options(file: &Path) -> SqliteConnectOptions {
     common_options(file)
-        .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("cache_size", WRITER_CACHE)

@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use super::super::{OpenError, SqliteStore, open};
 use crate::domain::EventId;
-use crate::storage::Store as _;
 use crate::storage::conformance::EVENT_OF_THE_FIRST_VERSION;
+use crate::storage::{Store as _, StoreError};
 
 /// A directory with a database that was closed.
 async fn closed() -> (TempDir, PathBuf) {
@@ -134,6 +134,16 @@ async fn an_empty_file_becomes_a_database() {
 }
 
 #[tokio::test]
+async fn a_database_that_is_gone_is_not_made_anew_by_those_who_write() {
+    let backend = super::backend::SqliteBackend::fresh().await;
+    let file = backend.dir.path().join("boxoffice.db");
+    fs::rename(&file, backend.dir.path().join("away")).unwrap();
+    let lane = backend.store.open_lane().await.map(drop);
+    assert!(matches!(lane, Err(StoreError::Unavailable(_))), "{lane:?}");
+    assert!(!fs::exists(&file).unwrap(), "an empty database would be served as the real one");
+}
+
+#[tokio::test]
 async fn what_was_committed_is_there_after_a_kill() {
     let backend = super::backend::SqliteBackend::fresh().await;
     let store = &backend.store;
@@ -163,7 +173,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     let file = dir.path().join("boxoffice.db");
     let all = sqlx::migrate!("migrations/sqlite");
     let first = all.iter().filter(|migration| migration.version == 1).cloned().collect();
-    let mut connection = open::writer_options(&file).connect().await.unwrap();
+    let mut connection = open::writer_options(&file).create_if_missing(true).connect().await.unwrap();
     Migrator { migrations: first, ..all }.run_direct(None, &mut connection, false).await.unwrap();
     connection.close().await.unwrap();
     run(&file, &[EVENT_OF_THE_FIRST_VERSION]).await;

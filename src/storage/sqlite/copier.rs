@@ -44,7 +44,7 @@ impl Copier {
         Ok(Self { signals, task })
     }
 
-    /// The lane has committed something.
+    /// The lane has ended a batch. Where that wrote nothing, there is nothing to copy, which costs nothing.
     pub(super) fn committed(&self) {
         self.signals.committed.notify_one();
     }

@@ -13,8 +13,6 @@ use crate::storage::{LaneConnection, Store as _};
 
 /// Far longer than copying takes, on the slowest of machines.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// An owner who fills a row.
-const LONG_NAME: [u8; 120] = [b'n'; 120];
 
 /// A store, its lane, and how many have reserved so far.
 struct Sale {
@@ -32,8 +30,8 @@ impl Sale {
     }
 
     async fn reserve(&mut self, count: u64, mut draft: Draft) {
-        let (name, now) = (str::from_utf8(&LONG_NAME).unwrap(), draft.now);
-        (self.reserved..self.reserved + count).for_each(|n| draft.insert(plain_hold(v7(n), name, now)));
+        let (long_name, now) = ("n".repeat(120), draft.now);
+        (self.reserved..self.reserved + count).for_each(|n| draft.insert(plain_hold(v7(n), &long_name, now)));
         self.lane.commit(&[draft.finish()]).await.unwrap();
         self.reserved += count;
     }

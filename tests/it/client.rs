@@ -189,7 +189,7 @@ async fn an_attempt_that_hangs_is_given_up_and_the_next_one_gets_its_answer() {
         Config { attempt_timeout: Duration::from_millis(100), attempts_max: 1_000, ..Config::default() },
     );
     client.create_reservation(wants("", &[("floor", 1)])).await.expect("a connection");
-    server.signal(Signal::STOP);
+    server.pause();
     let go_on = async {
         retried(&client, 2).await;
         server.signal(Signal::CONT);

@@ -137,7 +137,7 @@ async fn one_that_hangs_in_mid_sale_loses_nothing() {
     let servers = servers(2, PLENTY).await;
     let rush = Rush::begin(&Front::of(&[&servers[0]]), 8);
     rush.granted(50).await;
-    servers[0].signal(Signal::STOP);
+    servers[0].pause();
     let others = Rush::begin(&Front::of(&[&servers[1]]), 8);
     let resumed = others.granted(50).await;
     servers[0].signal(Signal::CONT);

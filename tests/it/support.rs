@@ -8,7 +8,7 @@ use std::time::Duration;
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::admin_service_client::AdminServiceClient;
 use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tempfile::TempDir;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint};
@@ -114,6 +114,13 @@ impl Server {
     /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    /// Stops it where it is (SIGSTOP). Its threads stop one after another, and may answer until then: returns when the last has.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+        let stopped = waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED).expect("it can be waited for");
+        assert!(stopped.is_some_and(|(_, status)| status.stopped()), "it ended");
     }
 
     /// The number of its process.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::cli::{boxoffice, stderr};
 use crate::recorded::{self, Kept};
+use crate::support::pause;
 
 /// Longest wait for a server to come up or to end.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -254,7 +255,7 @@ fn a_second_interrupt_ends_the_server_at_once() {
     // A client that does not answer any more keeps the server draining.
     let (follower, mut stdout) = Running::start(&["admin", "changes", "demo", "--follow", "--server", &server.url]);
     stdout.read_line(&mut String::new()).unwrap();
-    follower.signal("-STOP");
+    pause(&follower.0);
 
     let begun = Instant::now();
     while server.process.0.try_wait().unwrap().is_none() {

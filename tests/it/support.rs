@@ -116,11 +116,9 @@ impl Server {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
-    /// Stops it where it is (SIGSTOP). Its threads stop one after another, and may answer until then: returns when the last has.
+    /// See [`pause`].
     pub(crate) fn pause(&self) {
-        self.signal(Signal::STOP);
-        let stopped = waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED).expect("it can be waited for");
-        assert!(stopped.is_some_and(|(_, status)| status.stopped()), "it ended");
+        pause(&self.child);
     }
 
     /// The number of its process.
@@ -156,6 +154,14 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Stops a program where it is (SIGSTOP). Its threads stop one after another, and work until then: returns when the last has.
+pub(crate) fn pause(child: &Child) {
+    let pid = Pid::from_child(child);
+    kill_process(pid, Signal::STOP).expect("it runs");
+    let stopped = waitpid(Some(pid), WaitOptions::UNTRACED).expect("it can be waited for");
+    assert!(stopped.is_some_and(|(_, status)| status.stopped()), "it ended");
 }
 
 /// A fresh server with one event on sale.

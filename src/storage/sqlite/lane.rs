@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::Shared;
-use super::copier::Copier;
+use super::checkpointer::Checkpointer;
 use super::decode::{Table, table};
 use super::error::{code, primary_code, store_error};
 use super::keys::{Keys, allocation_keys, event_keys, seqs_json};
@@ -36,7 +36,7 @@ pub(super) struct Lane {
     /// Nothing after an error: the next transaction reconnects.
     connection: Option<SqliteConnection>,
     indexer: OwnerIndexer,
-    copier: Copier,
+    checkpointer: Checkpointer,
     remembered: Remembered,
     /// What the present transaction loaded.
     loaded: Vec<Known>,
@@ -55,10 +55,10 @@ impl Lane {
     pub(super) async fn open(shared: Arc<Shared>) -> Result<Self> {
         let mut connection = shared.connect_writer().await.map_err(store_error)?;
         let indexer = OwnerIndexer::resume(&mut connection).await?;
-        let copier = Copier::start(Arc::clone(&shared)).await.map_err(store_error)?;
+        let checkpointer = Checkpointer::start(Arc::clone(&shared)).await.map_err(store_error)?;
         Ok(Self {
             shared,
-            copier,
+            checkpointer,
             connection: Some(connection),
             indexer,
             remembered: Remembered::default(),
@@ -273,7 +273,7 @@ impl Lane {
             self.confirm(queries::EVENTS_AT_SEQ).await?;
         }
         self.unconfirmed.clear();
-        self.copier.committed();
+        self.checkpointer.written();
         let loaded = std::mem::take(&mut self.loaded);
         self.remembered.committed(loaded, changes);
         for event in changes.iter().filter_map(|change| change.event.as_ref()) {
@@ -286,8 +286,10 @@ impl Lane {
     async fn try_upkeep(&mut self) -> Result<bool> {
         self.connected().await?;
         let Some(connection) = self.connection.as_mut() else { return Ok(self.indexer.is_due()) };
-        self.copier.copy_rest(connection).await.map_err(store_error)?;
-        self.indexer.slice(connection, &mut self.remembered).await
+        self.checkpointer.checkpoint_rest(connection).await.map_err(store_error)?;
+        let more = self.indexer.slice(connection, &mut self.remembered).await;
+        self.checkpointer.written();
+        more
     }
 
     /// Has the database confirm what the batch took from memory, by `script`.

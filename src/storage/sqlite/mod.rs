@@ -4,7 +4,7 @@
 //! the one write lock and the one commit.
 
 mod audit;
-mod copier;
+mod checkpointer;
 mod decode;
 mod error;
 mod keys;

@@ -27,8 +27,7 @@ const SHM_SIZE: &str = "4874";
 const WRITER_CACHE: &str = "-32768";
 /// Page cache of each reader.
 const READER_CACHE: &str = "-4096";
-/// Pages of the write-ahead log after which a commit copies them into the database, as long as another connection does not (see
-/// `copier`): 64 MiB.
+/// Pages of the write-ahead log after which a commit copies them into the database, as long as the checkpointer does not: 64 MiB.
 const CHECKPOINT_PAGES: &str = "16000";
 /// Rows that wait between a connection's thread and its user.
 const ROWS_BUFFERED: usize = 512;

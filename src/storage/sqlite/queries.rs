@@ -44,8 +44,8 @@ pub(super) const EVENTS_AT_SEQ: &str = sql!("events_at_seq");
 pub(super) const COMMIT: &str = sql!("commit");
 pub(super) const ROLLBACK: &str = sql!("rollback");
 
-/// After commits, from another connection.
-pub(super) const COPY_LOG: &str = sql!("copy_log");
+/// After commits, beside the lane.
+pub(super) const CHECKPOINT: &str = sql!("checkpoint");
 
 /// When the store is opened.
 pub(super) const DROP_STATISTICS: &str = sql!("drop_statistics");

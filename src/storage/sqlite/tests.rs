@@ -1,8 +1,8 @@
 //! Tests of this store: the conformance suite, and what is SQLite's alone.
 
 mod backend;
+mod checkpointer;
 mod checks;
-mod copier;
 mod files;
 mod full_disk;
 mod plans;

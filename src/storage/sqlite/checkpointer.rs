@@ -1,4 +1,4 @@
-//! Copies the write-ahead log into the database, beside the lane.
+//! Checkpoints beside the lane: copies the write-ahead log into the database.
 //!
 //! SQLite's own way is that the commit after which the log is long copies all of it, while its callers and all behind them wait.
 //! Here another connection copies while the lane goes on writing. It leaves what is written meanwhile: so where the log has become
@@ -11,87 +11,82 @@ use std::time::Duration;
 
 use sqlx::{Row as _, SqliteConnection};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::{Shared, queries};
 
 /// How long after a commit the log is copied. More often, a page that every batch changes is copied more often than it is worth;
 /// more rarely, there is more to copy at once, and commits that meet it wait longer.
-const COPY_AFTER: Duration = Duration::from_millis(50);
+const CHECKPOINT_AFTER: Duration = Duration::from_millis(50);
 /// Pages in the log from which on it is begun anew: 8 MiB. A log that stays short stays in the machine's caches.
 const LONG_LOG_PAGES: i64 = 2_000;
-/// Between two tries to copy that fail.
+/// Between two checkpoints that fail.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 
-/// Copies for as long as it is not dropped.
-pub(super) struct Copier {
+/// Works for as long as it is not dropped.
+pub(super) struct Checkpointer {
     signals: Arc<Signals>,
-    task: JoinHandle<()>,
+    _task: JoinSet<()>,
 }
 
 #[derive(Default)]
 struct Signals {
-    committed: Notify,
+    written: Notify,
     /// Whether the log is long and all but its end is copied.
     rest_is_due: AtomicBool,
 }
 
-impl Copier {
+impl Checkpointer {
     pub(super) async fn start(shared: Arc<Shared>) -> sqlx::Result<Self> {
         let signals = Arc::new(Signals::default());
         let connection = shared.connect_writer().await?;
-        let task = tokio::spawn(run(shared, connection, Arc::clone(&signals)));
-        Ok(Self { signals, task })
+        let mut task = JoinSet::new();
+        task.spawn(run(shared, connection, Arc::clone(&signals)));
+        Ok(Self { signals, _task: task })
     }
 
-    /// The lane has ended a batch. Where that wrote nothing, there is nothing to copy, which costs nothing.
-    pub(super) fn committed(&self) {
-        self.signals.committed.notify_one();
+    /// The lane may have written something. Where it has not, there is nothing to copy, which costs nothing.
+    pub(super) fn written(&self) {
+        self.signals.written.notify_one();
     }
 
     /// Copies the rest over the lane's connection, if that is due.
-    pub(super) async fn copy_rest(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    pub(super) async fn checkpoint_rest(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         if self.signals.rest_is_due.swap(false, Ordering::Relaxed) {
-            copy(connection).await?;
+            checkpoint(connection).await?;
         }
         Ok(())
-    }
-}
-
-impl Drop for Copier {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
 async fn run(shared: Arc<Shared>, connection: SqliteConnection, signals: Arc<Signals>) {
     let mut kept = Some(connection);
     loop {
-        signals.committed.notified().await;
-        tokio::time::sleep(COPY_AFTER).await;
-        match connect_and_copy(&shared, &mut kept).await {
+        signals.written.notified().await;
+        tokio::time::sleep(CHECKPOINT_AFTER).await;
+        match connect_and_checkpoint(&shared, &mut kept).await {
             Ok(log_pages) => signals.rest_is_due.store(log_pages >= LONG_LOG_PAGES, Ordering::Relaxed),
             Err(error) => {
-                tracing::warn!(%error, "copying the write-ahead log failed; nothing is lost, and it is tried again");
+                tracing::warn!(%error, "a checkpoint failed; nothing is lost, and it is tried again");
                 tokio::time::sleep(PAUSE_AFTER_ERROR).await;
-                signals.committed.notify_one();
+                signals.written.notify_one();
             }
         }
     }
 }
 
 /// Over a connection that is kept until it fails.
-async fn connect_and_copy(shared: &Shared, kept: &mut Option<SqliteConnection>) -> sqlx::Result<i64> {
+async fn connect_and_checkpoint(shared: &Shared, kept: &mut Option<SqliteConnection>) -> sqlx::Result<i64> {
     let mut connection = match kept.take() {
         Some(connection) => connection,
         None => shared.connect_writer().await?,
     };
-    let log_pages = copy(&mut connection).await?;
+    let log_pages = checkpoint(&mut connection).await?;
     *kept = Some(connection);
     Ok(log_pages)
 }
 
 /// Returns how many pages the log had. Waits for nobody: what a reader still needs, or somebody else copies, is left.
-async fn copy(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
-    sqlx::query(queries::COPY_LOG).fetch_one(connection).await?.try_get("log")
+async fn checkpoint(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+    sqlx::query(queries::CHECKPOINT).fetch_one(connection).await?.try_get("log")
 }

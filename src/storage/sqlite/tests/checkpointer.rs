@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
+use super::super::owner_index::OWNER_RUN_ENTRIES;
 use super::backend::SqliteBackend;
 use crate::storage::conformance::{Draft, begin, create, plain_hold, v7};
 use crate::storage::{LaneConnection, Store as _};
@@ -36,10 +37,14 @@ impl Sale {
         self.reserved += count;
     }
 
-    /// Waits until all is in the database's own file.
+    /// Waits until all reservations are in the database's own file.
     async fn copied(&self) {
+        self.counted_in_file("SELECT count(*) FROM reservations", self.reserved).await;
+    }
+
+    async fn counted_in_file(&self, count: &'static str, expected: u64) {
         let copying = async {
-            while self.reservations_in_file().await != Some(self.reserved) {
+            while self.count_in_file(count).await != Some(expected) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -47,11 +52,11 @@ impl Sale {
     }
 
     /// What the database's own file says, without its log. `None`: it is being written.
-    async fn reservations_in_file(&self) -> Option<u64> {
+    async fn count_in_file(&self, count: &'static str) -> Option<u64> {
         let file = self.backend.dir.path().join("boxoffice.db");
         let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
         let mut connection = options.connect().await.ok()?;
-        let count = sqlx::query_scalar("SELECT count(*) FROM reservations").fetch_one(&mut connection).await.ok();
+        let count = sqlx::query_scalar(count).fetch_one(&mut connection).await.ok();
         connection.close().await.ok()?;
         count.map(i64::cast_unsigned)
     }
@@ -75,6 +80,18 @@ async fn what_is_committed_is_soon_in_the_database_itself() {
         sale.reserve(10, draft).await;
         sale.copied().await;
     }
+}
+
+#[tokio::test]
+async fn what_upkeep_writes_is_copied_though_no_batch_follows() {
+    let mut sale = Sale::begin().await;
+    let draft = begin(&mut *sale.lane, "e1", &[], &["ga"]).await;
+    sale.reserve(OWNER_RUN_ENTRIES.cast_unsigned(), draft).await;
+    sale.copied().await;
+    // All that was signalled before is over by then.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    while sale.lane.upkeep().await.unwrap() {}
+    sale.counted_in_file("SELECT count(*) FROM owner_runs", 1).await;
 }
 
 #[tokio::test]

@@ -5,8 +5,6 @@ macro_rules! sql {
     ($($name:literal),+) => { concat!($(include_str!(concat!("queries/", $name, ".sql"))),+) };
 }
 
-// What writes in it says OR ROLLBACK: whatever is refused, the whole transaction is given up, and so SQLite need not keep what each
-// page was before a statement, to undo that statement alone. The connection is opened anew after that.
 macro_rules! sales {
     () => {
         sql!(

@@ -2,7 +2,7 @@
 -- ?: JSON, [["event", "allocation", + capacity, drain_to, + held, + sold, version], …]
 -- Lock: runs under the write lock.
 -- Safe: an atomic conditional update: it meets an allocation only where the sums stay in bounds, whatever was decided.
-UPDATE OR ROLLBACK allocations
+UPDATE allocations
    SET capacity = capacity + (c.value ->> 2), drain_to = c.value ->> 3,
        held = held + (c.value ->> 4), sold = sold + (c.value ->> 5)
   FROM jsonb_each(?) AS c

@@ -7,6 +7,6 @@ WITH common AS MATERIALIZED (
            value ->> 5 AS actor, jsonb_extract(value, '$[0]') AS each_own
       FROM jsonb_each(?)
 )
-INSERT OR ROLLBACK INTO journal (event_id, seq, reservation_id, owner, occurred_at, kind, changes, actor)
+INSERT INTO journal (event_id, seq, reservation_id, owner, occurred_at, kind, changes, actor)
 SELECT common.event_id, own.key, own.value ->> 0, own.value ->> 1, occurred_at, kind, changes, actor
   FROM common, jsonb_each(each_own) AS own;

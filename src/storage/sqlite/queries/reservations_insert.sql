@@ -10,8 +10,8 @@ WITH common AS MATERIALIZED (
            value ->> 9 AS requested, value ->> 10 AS cancelled, jsonb_extract(value, '$[0]') AS each_own
       FROM jsonb_each(?)
 )
-INSERT OR ROLLBACK INTO reservations (event_id, id, owner, state, lines, expires_at, created_at, updated_at,
-                                      fingerprint, order_ref, requested, cancelled)
+INSERT INTO reservations (event_id, id, owner, state, lines, expires_at, created_at, updated_at,
+                          fingerprint, order_ref, requested, cancelled)
 SELECT common.event_id, own.key, own.value ->> 0, state, lines, expires_at, created_at, updated_at, fingerprint,
        order_ref, requested, cancelled
   FROM common, jsonb_each(each_own) AS own;

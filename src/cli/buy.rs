@@ -75,11 +75,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         order_ref: args.order_ref.unwrap_or_default(),
     };
     let answer = buyer.create_reservation(request).await.map_err(|error| {
-        let failure = Failure::from(error);
-        if !failure.leaves_effect_unknown() {
-            return failure;
-        }
-        failure.with_hint(|| format!("it may have been done: repeat it with --id {id}, and nothing happens twice"))
+        let hint = || format!("it may have been done: repeat it with --id {id}, and nothing happens twice");
+        Failure::from(error).with_hint_if_unknown(hint)
     })?;
     let view = ReservationView::from(answer);
     session.output.show(&view, || format!("{}{}", view.as_text(), next_steps(&view, &args.buyer)))

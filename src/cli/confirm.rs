@@ -30,12 +30,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let request =
         ConfirmReservationRequest { name: args.reservation, order_ref: args.order_ref, on_expired: on_expired.into() };
     let answer = session.buyer()?.confirm_reservation(request).await.map_err(|error| {
-        let failure = Failure::from(error);
-        if !failure.leaves_effect_unknown() {
-            return failure;
-        }
-        failure
-            .with_hint(|| "it may have been done: repeat it with the same order, and nothing happens twice".to_owned())
+        let hint = || "it may have been done: repeat it with the same order, and nothing happens twice".to_owned();
+        Failure::from(error).with_hint_if_unknown(hint)
     })?;
     let view = ReservationView::from(answer);
     session.output.show(&view, || view.as_text())

@@ -133,6 +133,11 @@ impl Failure {
         self
     }
 
+    /// The same with advice for whoever cannot know whether it was done, if that is so.
+    pub(crate) fn with_hint_if_unknown(self, text: impl FnOnce() -> String) -> Self {
+        if self.leaves_effect_unknown() { self.with_hint(text) } else { self }
+    }
+
     /// What happened, in one line without advice.
     pub(crate) fn in_short(&self) -> &str {
         match self {

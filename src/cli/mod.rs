@@ -10,11 +10,13 @@ mod confirm;
 mod conflict;
 mod credentials;
 mod document;
+mod extend;
 mod failure;
 mod join;
 mod migrate;
 mod output;
 mod pages;
+mod refund;
 mod release;
 mod reservations;
 mod serve;
@@ -66,10 +68,14 @@ enum Command {
     Leave(client::BuyerOfEventArgs),
     /// Take units: hold them for a while, or buy them at once
     Buy(buy::Args),
+    /// Hold for longer what is held
+    Extend(extend::Args),
     /// Sell what is held
     Confirm(confirm::Args),
     /// Give back what is held
     Release(release::Args),
+    /// Take back what was sold, wholly or in part: its units return to sale
+    Refund(refund::Args),
     /// List one's own reservations
     Reservations(client::BuyerOfEventArgs),
     /// Run a sale: events, capacity, reservations, the journal
@@ -100,8 +106,10 @@ impl Cli {
             Command::Join(args) => (args.buyer.json, client_runtime(join::join(args))),
             Command::Leave(args) => (args.buyer.json, client_runtime(join::leave(args))),
             Command::Buy(args) => (args.buyer.json, client_runtime(buy::run(args))),
+            Command::Extend(args) => (args.buyer.json, client_runtime(extend::run(args))),
             Command::Confirm(args) => (args.buyer.json, client_runtime(confirm::run(args))),
             Command::Release(args) => (args.buyer.json, client_runtime(release::run(args))),
+            Command::Refund(args) => (args.buyer.json, client_runtime(refund::run(args))),
             Command::Reservations(args) => (args.buyer.json, client_runtime(reservations::run(args))),
             Command::Admin(args) => (args.json, client_runtime(admin::run(args))),
             Command::Verify(args) => (args.json, client_runtime(verify::run(args))),

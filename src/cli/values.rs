@@ -16,6 +16,11 @@ pub(crate) fn allocation_of(event: &str, id: &str) -> String {
     format!("{event}/allocations/{id}")
 }
 
+/// The event of a reservation's full name.
+pub(crate) fn event_of(reservation: &str) -> &str {
+    reservation.split_once("/reservations/").map_or(reservation, |(event, _)| event)
+}
+
 /// The full resource name of a reservation.
 pub(crate) fn reservation(text: &str) -> Result<String, String> {
     match text.split('/').collect::<Vec<_>>().as_slice() {
@@ -50,13 +55,19 @@ pub(crate) fn optional_time(text: &str) -> Result<OptionalTime, String> {
 
 /// `ID=CAPACITY`.
 pub(crate) fn sized_allocation(text: &str) -> Result<(String, i32), String> {
-    let (id, capacity) = text.split_once('=').ok_or("must be ID=CAPACITY, like floor=100")?;
-    let capacity =
-        capacity.parse().map_err(|_| format!("{capacity:?} is not a number of units; write it like floor=100"))?;
-    if id.is_empty() || capacity < 0 {
-        return Err("must be ID=CAPACITY, like floor=100".to_owned());
-    }
-    Ok((id.to_owned(), capacity))
+    units_of(text, 0).ok_or_else(|| "must be ID=CAPACITY, like floor=100".to_owned())
+}
+
+/// `ALLOCATION=TOTAL`.
+pub(crate) fn refunded_units(text: &str) -> Result<(String, i32), String> {
+    units_of(text, 1).ok_or_else(|| "must be ALLOCATION=TOTAL, a total of at least 1, like floor=2".to_owned())
+}
+
+/// An allocation's id and a number of units.
+fn units_of(text: &str, least: i32) -> Option<(String, i32)> {
+    let (id, units) = text.split_once('=')?;
+    let units = units.parse().ok().filter(|units| *units >= least)?;
+    (!id.is_empty()).then(|| (id.to_owned(), units))
 }
 
 /// An etag as it is shown. Shells eat its quotes, so they may be left out.
@@ -119,10 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn an_allocation_has_an_id_and_a_capacity() {
+    fn an_allocation_has_an_id_and_a_number_of_units() {
         assert_eq!(sized_allocation("floor=100"), Ok(("floor".to_owned(), 100)));
+        assert_eq!(sized_allocation("floor=0"), Ok(("floor".to_owned(), 0)));
         for bad in ["floor", "=5", "floor=", "floor=-1", "floor=many", "floor=99999999999"] {
-            assert!(sized_allocation(bad).is_err(), "{bad}");
+            assert!(sized_allocation(bad).is_err() && refunded_units(bad).is_err(), "{bad}");
         }
+        assert!(refunded_units("floor=0").is_err(), "nothing to refund");
+        assert_eq!(refunded_units("floor=2"), Ok(("floor".to_owned(), 2)));
     }
 }

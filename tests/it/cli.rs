@@ -25,7 +25,7 @@ fn help_names_the_commands_and_the_exit_codes() {
     let output = boxoffice(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
     let help = String::from_utf8(output.stdout).unwrap();
-    for part in ["serve", "buy", "confirm", "release", "reservations", "admin", "Exit codes:"] {
+    for part in ["serve", "buy", "extend", "confirm", "release", "refund", "reservations", "admin", "Exit codes:"] {
         assert!(help.contains(part), "{part} is not in\n{help}");
     }
 }
@@ -47,6 +47,10 @@ fn wrong_usage_exits_with_2_and_names_the_argument() {
         (&["buy", "demo", "floor", "2", "--owner", "al ice"], "--owner"),
         (&["confirm", "demo", "--owner", "alice", "--order-ref", "o-1"], "<RESERVATION>"),
         (&["confirm", reservation, "--owner", "alice"], "--order-ref"),
+        (&["extend", reservation, "--owner", "alice"], "--ttl"),
+        (&["extend", "demo", "--owner", "alice", "--ttl", "10m"], "<RESERVATION>"),
+        (&["refund", "demo", "--owner", "alice"], "<RESERVATION>"),
+        (&["refund", reservation, "--owner", "alice", "--units", "floor=0"], "--units"),
         (&["admin", "--actor", "", "list"], "--actor"),
         (&["admin", "list", "--server", "ftp://127.0.0.1:1"], "--server"),
         (&["admin", "create-event", "gala", "--allocation", "floor"], "--allocation"),
@@ -80,7 +84,9 @@ fn a_server_that_is_not_there_exits_with_3_and_says_where_it_was_sought() {
     let cases: &[&[&str]] = &[
         &["buy", "demo", "floor", "2", "--owner", "alice"],
         &["confirm", reservation, "--owner", "alice", "--order-ref", "o-1"],
+        &["extend", reservation, "--owner", "alice", "--ttl", "10m"],
         &["release", reservation, "--owner", "alice"],
+        &["refund", reservation, "--owner", "alice", "--units", "floor=1"],
         &["reservations", "demo", "--owner", "alice"],
         &["admin", "list"],
         &["admin", "audit", "demo"],

@@ -150,6 +150,42 @@ fn the_printed_lines_buy_from_the_demo_event_and_what_is_sold_survives_a_restart
 }
 
 #[test]
+fn a_buyer_holds_for_longer_and_is_refunded_in_part_and_then_wholly() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path());
+    let sold = || allocation(&server.json(&["admin", "show", "demo"]), "floor")["sold"].clone();
+    let held = server.json(&["buy", "demo", "floor", "3", "--owner", "alice", "--ttl", "1m"]);
+    let name = held["name"].as_str().unwrap();
+    let own = |command: &[&'static str]| server.json(&[command, &[name, "--owner", "alice"]].concat());
+
+    let extended = own(&["extend", "--ttl", "10m"]);
+    assert!(extended["expire_time"].as_str().unwrap() > held["expire_time"].as_str().unwrap(), "{extended}");
+    assert_eq!(own(&["extend", "--ttl", "1m"])["expire_time"], extended["expire_time"], "it is never shortened");
+    let refusal = |arguments: &[&'static str], owner| {
+        server.refusal(&[arguments, &[name, "--owner", owner]].concat())["reason"].clone()
+    };
+    assert_eq!(refusal(&["refund"], "alice"), "NOT_CONFIRMED");
+
+    own(&["confirm", "--order-ref", "o-1"]);
+    for _ in 0..2 {
+        let refunded = own(&["refund", "--units", "floor=1"]);
+        assert_eq!((&refunded["state"], &refunded["lines"][0]["cancelled_quantity"]), (&"CONFIRMED".into(), &1.into()));
+        assert_eq!(sold(), 2);
+    }
+    let text = server.run(&["refund", name, "--owner", "alice", "--units", "floor=2"]).stdout;
+    assert!(String::from_utf8(text).unwrap().contains("3 floor (2 refunded): sold to alice, order o-1"));
+    assert_eq!(refusal(&["refund", "--units", "balcony=1"], "alice"), "INVALID_LINES");
+    assert_eq!(refusal(&["refund"], "bob"), "RESERVATION_NOT_FOUND");
+    assert_eq!(sold(), 1);
+    for _ in 0..2 {
+        assert_eq!(own(&["refund"])["state"], "CANCELLED");
+        assert_eq!(sold(), 0);
+    }
+    assert_eq!(refusal(&["extend", "--ttl", "10m"], "alice"), "ALREADY_CANCELLED");
+    assert_eq!(server.json(&["admin", "audit", "demo"])["agrees"], true);
+}
+
+#[test]
 fn an_operator_runs_a_sale() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path());

@@ -22,14 +22,17 @@ type Units = BTreeMap<String, i64>;
 /// Appends `text` as a JSON string.
 pub(super) fn push_text(out: &mut String, text: &str) {
     out.push('"');
-    if text.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
+    // All bytes are looked at, whatever the first ones are: so the compiler looks at many at a time.
+    if !text.bytes().fold(false, |special, b| special | (b < b' ' || b == b'"' || b == b'\\')) {
         out.push_str(text);
     } else {
         for c in text.chars() {
             match c {
                 '"' => out.push_str("\\\""),
                 '\\' => out.push_str("\\\\"),
-                c if c < ' ' => push_display(out, format_args!("\\u{:04x}", u32::from(c))),
+                c if c < ' ' => {
+                    write!(out, "\\u{:04x}", u32::from(c)).expect("writing to a String cannot fail");
+                }
                 c => out.push(c),
             }
         }
@@ -37,9 +40,9 @@ pub(super) fn push_text(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Appends a number, or whatever prints as JSON.
-pub(super) fn push_display(out: &mut String, value: impl std::fmt::Display) {
-    write!(out, "{value}").expect("writing to a String cannot fail");
+/// Appends a number. (The formatting of std takes a tenth of a lane's time.)
+pub(super) fn push_int(out: &mut String, value: i64) {
+    out.push_str(itoa::Buffer::new().format(value));
 }
 
 /// Appends the units of each line: `{"ga":2}`.
@@ -73,7 +76,7 @@ fn push_units<'a>(out: &mut String, units: impl Iterator<Item = (&'a AllocationI
         }
         push_text(out, allocation.as_str());
         out.push(':');
-        push_display(out, count);
+        push_int(out, count);
     }
     out.push('}');
 }
@@ -140,7 +143,7 @@ pub(super) fn push_changes(out: &mut String, entry: &JournalEntry) {
     }
     if let Some(expires_at) = entry.expires_at {
         key(out, "expires_at");
-        push_display(out, expires_at.as_micros());
+        push_int(out, expires_at.as_micros());
     }
     if let Some(order_ref) = &entry.order_ref {
         key(out, "order_ref");

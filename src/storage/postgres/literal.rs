@@ -2,7 +2,7 @@
 //! connection sets, a string constant ends at a single quote and nothing else is special in it
 //! (<https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS>).
 
-use crate::storage::json::push_display;
+use crate::storage::json::push_int;
 use crate::storage::write::Table;
 
 /// A parameter of a statement.
@@ -17,7 +17,7 @@ pub(super) enum Arg<'a> {
 impl Arg<'_> {
     pub(super) fn push(self, out: &mut String) {
         match self {
-            Self::Int(value) => push_display(out, value),
+            Self::Int(value) => push_int(out, value),
             Self::Text(text) => {
                 out.push('\'');
                 for (index, part) in text.split('\'').enumerate() {
@@ -59,7 +59,7 @@ impl Array {
     }
 
     pub(super) fn int(&mut self, value: i64) {
-        push_display(self.element(), value);
+        push_int(self.element(), value);
     }
 
     pub(super) fn null(&mut self) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::{EventId, Seq, Timestamp, Wanted};
-use crate::storage::json::{push_display, push_text};
+use crate::storage::json::{push_int, push_text};
 
 /// A JSON parameter of keys.
 pub(super) struct Keys(String);
@@ -22,7 +22,7 @@ impl Keys {
             self.0.push(',');
         }
         self.0.push('[');
-        push_display(&mut self.0, index);
+        push_int(&mut self.0, i64::try_from(index).unwrap_or(i64::MAX));
         self.0.push(',');
         push_text(&mut self.0, event);
         self.0.push(',');
@@ -36,7 +36,10 @@ impl Keys {
 
     pub(super) fn push_expired(&mut self, index: usize, event: &str, now: Timestamp, after: i64, after_id: &str) {
         self.begin_row(index, event);
-        push_display(&mut self.0, format_args!("{},{after},", now.as_micros()));
+        push_int(&mut self.0, now.as_micros());
+        self.0.push(',');
+        push_int(&mut self.0, after);
+        self.0.push(',');
         push_text(&mut self.0, after_id);
         self.0.push(']');
     }
@@ -52,7 +55,9 @@ pub(super) fn seqs_json(events: &[(EventId, Seq)]) -> String {
     for (index, (event, seq)) in events.iter().enumerate() {
         json.push_str(if index == 0 { "[" } else { ",[" });
         push_text(&mut json, event.as_str());
-        push_display(&mut json, format_args!(",{seq}]"));
+        json.push(',');
+        push_int(&mut json, *seq);
+        json.push(']');
     }
     json.push(']');
     json

@@ -13,7 +13,7 @@ use super::remembered::Remembered;
 use super::script;
 use crate::domain::{EventId, OwnerId, Seq};
 use crate::storage::columns::Columns;
-use crate::storage::json::{push_display, push_text};
+use crate::storage::json::{push_int, push_text};
 use crate::storage::{Result, StoreError};
 
 /// Journal rows that one run covers.
@@ -161,7 +161,9 @@ fn entries_json(entries: &[(OwnerId, Seq)]) -> String {
     for (index, (owner, seq)) in entries.iter().enumerate() {
         json.push_str(if index == 0 { "[" } else { ",[" });
         push_text(&mut json, owner.as_str());
-        push_display(&mut json, format_args!(",{seq}]"));
+        json.push(',');
+        push_int(&mut json, *seq);
+        json.push(']');
     }
     json.push(']');
     json

@@ -124,8 +124,12 @@ impl Table for JsonTable {
 
     fn int(&mut self, value: i64) {
         match self.field() {
-            (out, true) => json::push_display(out, format_args!("\"{value}\"")),
-            (out, false) => json::push_display(out, value),
+            (out, true) => {
+                out.push('"');
+                json::push_int(out, value);
+                out.push('"');
+            }
+            (out, false) => json::push_int(out, value),
         }
     }
 

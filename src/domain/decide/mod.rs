@@ -57,7 +57,7 @@ pub fn decide<S: BuildHasher>(
     commands: &[Command],
     now: Timestamp,
 ) -> Result<Decision, Need> {
-    let mut working = Working::new(snapshot, usage, now);
+    let mut working = Working::new(snapshot, usage, now, commands.len());
     let mut outcomes = Vec::with_capacity(commands.len());
     for command in commands {
         let outcome = match &command.action {

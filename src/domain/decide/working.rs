@@ -24,8 +24,8 @@ pub(super) struct Working<'a> {
     reservations: HashMap<ReservationId, Reservation>,
     order: Vec<ReservationId>,
     journal: Vec<JournalEntry>,
-    /// Units that owners gained or lost in this batch: of one allocation, or (`None`) of the event.
-    usage_deltas: HashMap<(OwnerId, Option<AllocationId>), i64>,
+    /// Units that owners gained or lost in this batch.
+    gained: HashMap<OwnerId, Gained>,
     /// Whether this batch set a limit where there was none, so that the usage table has not counted for it.
     new_limits: bool,
     /// The earliest expiry of the holds that this batch made or extended.
@@ -35,18 +35,40 @@ pub(super) struct Working<'a> {
     needs_usage: BTreeSet<OwnerId>,
 }
 
+/// Units that an owner gained or lost: of the event, and of each allocation.
+#[derive(Clone, Default)]
+struct Gained {
+    total: i64,
+    by_allocation: BTreeMap<AllocationId, i64>,
+}
+
+impl Gained {
+    fn of(&self, allocation: Option<&AllocationId>) -> i64 {
+        match allocation {
+            Some(allocation) => self.by_allocation.get(allocation).copied().unwrap_or(0),
+            None => self.total,
+        }
+    }
+
+    fn add(&mut self, allocation: &AllocationId, units: i64) {
+        self.total += units;
+        *self.by_allocation.entry(allocation.clone()).or_insert(0) += units;
+    }
+}
+
 impl<'a> Working<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot, usage: &'a dyn UpperBounds, now: Timestamp) -> Self {
+    /// For a batch of so many commands.
+    pub(super) fn new(snapshot: &'a Snapshot, usage: &'a dyn UpperBounds, now: Timestamp, commands: usize) -> Self {
         Self {
             now,
             snapshot,
             usage,
             event: snapshot.event.clone(),
             allocations: BTreeMap::new(),
-            reservations: HashMap::new(),
-            order: Vec::new(),
-            journal: Vec::new(),
-            usage_deltas: HashMap::new(),
+            reservations: HashMap::with_capacity(commands),
+            order: Vec::with_capacity(commands),
+            journal: Vec::with_capacity(commands),
+            gained: HashMap::with_capacity(commands),
             new_limits: false,
             earliest_new: None,
             reclaimed: false,
@@ -79,7 +101,7 @@ impl<'a> Working<'a> {
         self.new_limits |= new_limit;
         if counts && !counted {
             // What the batch did while there was no limit was not counted; what it did under an earlier limit was.
-            self.usage_deltas.clear();
+            self.gained.clear();
             for entry in std::mem::take(&mut self.journal) {
                 self.count_usage(&entry);
                 self.journal.push(entry);
@@ -125,10 +147,7 @@ impl<'a> Working<'a> {
 
     /// At most how many units `owner` has, and whether that is exact.
     pub(super) fn units(&self, owner: &OwnerId, allocation: Option<&AllocationId>) -> Units {
-        let gained = match self.usage_deltas.is_empty() {
-            true => 0,
-            false => self.usage_deltas.get(&(owner.clone(), allocation.cloned())).copied().unwrap_or(0),
-        };
+        let gained = self.gained.get(owner).map_or(0, |gained| gained.of(allocation));
         if let Some(units) = self.snapshot.exact_usage.get(owner) {
             let stored = match allocation {
                 Some(allocation) => units.get(allocation).copied().unwrap_or(0),
@@ -288,13 +307,10 @@ impl<'a> Working<'a> {
 
     fn count_usage(&mut self, entry: &JournalEntry) {
         let Some((_, owner)) = &entry.reservation else { return };
-        let mut total = 0;
+        let gained = self.gained.entry(owner.clone()).or_default();
         for delta in &entry.deltas {
-            let units = delta.held + delta.sold;
-            total += units;
-            *self.usage_deltas.entry((owner.clone(), Some(delta.allocation.clone()))).or_insert(0) += units;
+            gained.add(&delta.allocation, delta.held + delta.sold);
         }
-        *self.usage_deltas.entry((owner.clone(), None)).or_insert(0) += total;
     }
 
     /// What must be loaded before the decision can go on, if anything.

@@ -31,7 +31,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         cancelled_quantity: *total,
     };
     let lines = args.units.iter().map(line).collect();
-    let request = CancelReservationRequest { name: args.reservation.clone(), lines };
+    let request = CancelReservationRequest { name: args.reservation, lines };
     let answer = session.buyer()?.cancel_reservation(request).await.map_err(|error| {
         let hint = || "it may have been done: repeat it, and nothing is refunded twice".to_owned();
         Failure::from(error).with_hint_if_unknown(hint)

@@ -55,19 +55,22 @@ pub(crate) fn optional_time(text: &str) -> Result<OptionalTime, String> {
 
 /// `ID=CAPACITY`.
 pub(crate) fn sized_allocation(text: &str) -> Result<(String, i32), String> {
-    units_of(text, 0).ok_or_else(|| "must be ID=CAPACITY, like floor=100".to_owned())
+    units_of(text, 0, "must be ID=CAPACITY, like floor=100")
 }
 
 /// `ALLOCATION=TOTAL`.
 pub(crate) fn refunded_units(text: &str) -> Result<(String, i32), String> {
-    units_of(text, 1).ok_or_else(|| "must be ALLOCATION=TOTAL, a total of at least 1, like floor=2".to_owned())
+    units_of(text, 1, "must be ALLOCATION=TOTAL, a total of at least 1, like floor=2")
 }
 
-/// An allocation's id and a number of units.
-fn units_of(text: &str, least: i32) -> Option<(String, i32)> {
-    let (id, units) = text.split_once('=')?;
-    let units = units.parse().ok().filter(|units| *units >= least)?;
-    (!id.is_empty()).then(|| (id.to_owned(), units))
+/// An allocation's id and at least so many units.
+fn units_of(text: &str, least: i32, form: &str) -> Result<(String, i32), String> {
+    let (id, units) = text.split_once('=').ok_or(form)?;
+    let units = units.parse().map_err(|_| format!("{units:?} is not a number of units; it {form}"))?;
+    if id.is_empty() || units < least {
+        return Err(form.to_owned());
+    }
+    Ok((id.to_owned(), units))
 }
 
 /// An etag as it is shown. Shells eat its quotes, so they may be left out.
@@ -136,6 +139,7 @@ mod tests {
         for bad in ["floor", "=5", "floor=", "floor=-1", "floor=many", "floor=99999999999"] {
             assert!(sized_allocation(bad).is_err() && refunded_units(bad).is_err(), "{bad}");
         }
+        assert!(sized_allocation("floor=99999999999").unwrap_err().contains("\"99999999999\" is not a number"));
         assert!(refunded_units("floor=0").is_err(), "nothing to refund");
         assert_eq!(refunded_units("floor=2"), Ok(("floor".to_owned(), 2)));
     }

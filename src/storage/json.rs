@@ -40,8 +40,8 @@ pub(super) fn push_text(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Appends a number. (The formatting of std takes a tenth of a lane's time.)
-pub(super) fn push_int(out: &mut String, value: i64) {
+/// Appends a number. (The formatting of std took more than a tenth of what a lane does.)
+pub(super) fn push_int(out: &mut String, value: impl itoa::Integer) {
     out.push_str(itoa::Buffer::new().format(value));
 }
 

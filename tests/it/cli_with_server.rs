@@ -154,11 +154,11 @@ fn a_buyer_holds_for_longer_and_is_refunded_in_part_and_then_wholly() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path());
     let sold = || allocation(&server.json(&["admin", "show", "demo"]), "floor")["sold"].clone();
-    let held = server.json(&["buy", "demo", "floor", "3", "--owner", "alice", "--ttl", "1m"]);
+    let held = server.json(&["buy", "demo", "floor", "3", "--owner", "alice"]);
     let name = held["name"].as_str().unwrap();
     let own = |command: &[&'static str]| server.json(&[command, &[name, "--owner", "alice"]].concat());
 
-    let extended = own(&["extend", "--ttl", "10m"]);
+    let extended = own(&["extend", "--ttl", "30m"]);
     assert!(extended["expire_time"].as_str().unwrap() > held["expire_time"].as_str().unwrap(), "{extended}");
     assert_eq!(own(&["extend", "--ttl", "1m"])["expire_time"], extended["expire_time"], "it is never shortened");
     let refusal = |arguments: &[&'static str], owner| {

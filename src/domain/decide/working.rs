@@ -16,6 +16,8 @@ use crate::domain::usage::UpperBounds;
 #[derive(Clone)]
 pub(super) struct Working<'a> {
     pub(super) now: Timestamp,
+    /// How many commands the batch has.
+    commands: usize,
     snapshot: &'a Snapshot,
     usage: &'a dyn UpperBounds,
     event: Option<Event>,
@@ -61,14 +63,15 @@ impl<'a> Working<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, usage: &'a dyn UpperBounds, now: Timestamp, commands: usize) -> Self {
         Self {
             now,
+            commands,
             snapshot,
             usage,
             event: snapshot.event.clone(),
             allocations: BTreeMap::new(),
-            reservations: HashMap::with_capacity(commands),
-            order: Vec::with_capacity(commands),
-            journal: Vec::with_capacity(commands),
-            gained: HashMap::with_capacity(commands),
+            reservations: HashMap::new(),
+            order: Vec::new(),
+            journal: Vec::new(),
+            gained: HashMap::new(),
             new_limits: false,
             earliest_new: None,
             reclaimed: false,
@@ -297,9 +300,17 @@ impl<'a> Working<'a> {
     pub(super) fn log(&mut self, kind: JournalKind, actor: Actor, fill: impl FnOnce(&mut JournalEntry)) {
         let Some(event) = &mut self.event else { return };
         event.last_seq += 1;
+        let counts = event.has_limits();
         let mut entry = JournalEntry::new(event.last_seq, self.now, kind, actor);
         fill(&mut entry);
-        if self.event.as_ref().is_some_and(Event::has_limits) {
+        if self.journal.is_empty() {
+            // Where one command changes something, most do. A batch of refusals sets no room aside.
+            self.journal.reserve(self.commands);
+            self.order.reserve(self.commands);
+            self.reservations.reserve(self.commands);
+            self.gained.reserve(if counts { self.commands } else { 0 });
+        }
+        if counts {
             self.count_usage(&entry);
         }
         self.journal.push(entry);

@@ -22,7 +22,7 @@ impl Keys {
             self.0.push(',');
         }
         self.0.push('[');
-        push_int(&mut self.0, i64::try_from(index).unwrap_or(i64::MAX));
+        push_int(&mut self.0, index);
         self.0.push(',');
         push_text(&mut self.0, event);
         self.0.push(',');

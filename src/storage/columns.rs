@@ -156,7 +156,7 @@ impl<'r> Columns<'r> {
 
     pub(super) fn journal_entry(&mut self) -> Result<JournalEntry> {
         let (seq, occurred_at) = (self.int()?, self.time()?);
-        let kind = self.named("kind of change", JournalKind::parse)?;
+        let kind = journal_kind(self.text()?)?;
         let actor = self.opt_text()?;
         let reservation = match (self.opt_text()?, self.opt_text()?) {
             (Some(id), Some(owner)) => Some((
@@ -220,7 +220,11 @@ pub(super) fn owner_units(rows: &[impl Cells]) -> Result<OwnerUnits> {
     Ok(units)
 }
 
-fn invalid(what: &str, text: &str, error: InvalidId) -> StoreError {
+pub(super) fn journal_kind(text: &str) -> Result<JournalKind> {
+    JournalKind::parse(text).ok_or_else(|| corrupt("kind of change", text))
+}
+
+pub(super) fn invalid(what: &str, text: &str, error: InvalidId) -> StoreError {
     StoreError::Corrupt(format!("{what} {text} {error}"))
 }
 

@@ -40,6 +40,13 @@ pub(super) fn push_text(out: &mut String, text: &str) {
     out.push('"');
 }
 
+/// `text` as a JSON string.
+pub(super) fn text(text: &str) -> String {
+    let mut json = String::with_capacity(text.len() + 2);
+    push_text(&mut json, text);
+    json
+}
+
 /// Appends a number. (The formatting of std took more than a tenth of what a lane does.)
 pub(super) fn push_int(out: &mut String, value: impl itoa::Integer) {
     out.push_str(itoa::Buffer::new().format(value));
@@ -110,7 +117,7 @@ fn allocation_id(text: &str) -> Result<AllocationId> {
 /// What a journal entry changed, as it is read.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct StoredChanges {
+pub(super) struct StoredChanges {
     capacity: Units,
     held: Units,
     sold: Units,
@@ -166,25 +173,35 @@ pub(super) fn push_changes(out: &mut String, entry: &JournalEntry) {
 
 /// Reads what [`push_changes`] wrote into `entry`; its deltas come in order of allocations.
 pub(super) fn parse_changes(text: &str, entry: &mut JournalEntry) -> Result<()> {
-    let corrupt = |error: &dyn std::fmt::Display| StoreError::Corrupt(format!("journal entry {}: {error}", entry.seq));
-    let stored: StoredChanges = serde_json::from_str(text).map_err(|error| corrupt(&error))?;
-    let mut deltas: BTreeMap<String, [i64; 3]> = BTreeMap::new();
-    for (index, units) in [stored.capacity, stored.held, stored.sold].into_iter().enumerate() {
-        for (allocation, count) in units {
-            deltas.entry(allocation).or_default()[index] = count;
+    let stored = serde_json::from_str::<StoredChanges>(text);
+    stored.map_err(|error| corrupt_entry(entry, &error))?.put_into(entry)
+}
+
+fn corrupt_entry(entry: &JournalEntry, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("journal entry {}: {error}", entry.seq))
+}
+
+impl StoredChanges {
+    /// Puts them into their entry.
+    pub(super) fn put_into(self, entry: &mut JournalEntry) -> Result<()> {
+        let mut deltas: BTreeMap<String, [i64; 3]> = BTreeMap::new();
+        for (index, units) in [self.capacity, self.held, self.sold].into_iter().enumerate() {
+            for (allocation, count) in units {
+                deltas.entry(allocation).or_default()[index] = count;
+            }
         }
+        let order_ref = self.order_ref.map(|text| OrderRef::new(&text)).transpose();
+        let delta = |(allocation, [capacity, held, sold]): (String, [i64; 3])| {
+            Ok(Delta { allocation: allocation_id(&allocation)?, capacity, held, sold })
+        };
+        entry.order_ref = order_ref.map_err(|error| corrupt_entry(entry, &error))?;
+        entry.deltas = deltas.into_iter().map(delta).collect::<Result<_>>()?;
+        entry.expires_at = self.expires_at.map(Timestamp::from_micros);
+        entry.reason = self.reason;
+        entry.event = self.event;
+        entry.allocation = self.allocation;
+        Ok(())
     }
-    let order_ref = stored.order_ref.map(|text| OrderRef::new(&text)).transpose().map_err(|error| corrupt(&error))?;
-    let delta = |(allocation, [capacity, held, sold]): (String, [i64; 3])| {
-        Ok(Delta { allocation: allocation_id(&allocation)?, capacity, held, sold })
-    };
-    entry.deltas = deltas.into_iter().map(delta).collect::<Result<_>>()?;
-    entry.expires_at = stored.expires_at.map(Timestamp::from_micros);
-    entry.order_ref = order_ref;
-    entry.reason = stored.reason;
-    entry.event = stored.event;
-    entry.allocation = stored.allocation;
-    Ok(())
 }
 
 /// The actor as stored: nothing where he is the owner of the reservation, as nearly always.

@@ -15,6 +15,8 @@ pub(super) trait Table {
     /// An empty table, with room for so many rows. The first `own` values of each are its own; what follows (and the event) it
     /// often has in common with others. 0: they are not told apart.
     fn with_capacity(rows: usize, own: usize) -> Self;
+    /// An empty table with room for so many journal entries, which come event by event and in order.
+    fn of_journal(entries: usize) -> Self;
     /// Begins a row.
     fn begin_row(&mut self, event: &str);
     /// The next value of the row.
@@ -27,8 +29,8 @@ pub(super) trait Table {
     fn null(&mut self);
     /// Ends a row.
     fn end_row(&mut self);
-    /// Ends the table.
-    fn finish(&mut self);
+    /// Ends the table. Returns how many rows the statement makes of the so many that were begun.
+    fn finish(&mut self, rows: u64) -> u64;
 }
 
 /// Rows for one statement.
@@ -46,7 +48,11 @@ impl<T: Table> Rows<T> {
 
     /// See [`Table::with_capacity`].
     fn with_own(own: usize, what: &'static str, capacity: usize) -> Self {
-        Self { what, table: T::with_capacity(capacity, own), count: 0 }
+        Self::of(what, T::with_capacity(capacity, own))
+    }
+
+    const fn of(what: &'static str, table: T) -> Self {
+        Self { what, table, count: 0 }
     }
 
     fn row(&mut self, event: &str) -> Row<'_, T> {
@@ -56,7 +62,7 @@ impl<T: Table> Rows<T> {
     }
 
     fn finish(mut self) -> Self {
-        self.table.finish();
+        self.count = self.table.finish(self.count);
         self
     }
 }
@@ -130,7 +136,7 @@ impl<T: Table> Writes<T> {
         let mut reservations_insert =
             Rows::with_own(RESERVATION_OWN, "the insert of reservations", sum(|c| c.reservations.len()));
         let mut reservations_update = Rows::new("the update of reservations", 0);
-        let mut journal_insert = Rows::with_own(JOURNAL_OWN, "the insert of journal entries", sum(|c| c.journal.len()));
+        let mut journal_insert = Rows::of("the insert of journal entries", T::of_journal(sum(|c| c.journal.len())));
 
         for change in changes {
             let Some(event) = &change.event else {
@@ -282,8 +288,8 @@ fn changed_reservation_row<T: Table>(mut row: Row<'_, T>, before: &Reservation, 
         .end();
 }
 
-/// The number, the reservation and its owner.
-const JOURNAL_OWN: usize = 3;
+/// What an entry has of its own: the number, the reservation and its owner.
+pub(super) const JOURNAL_OWN: usize = 3;
 
 fn journal_row<T: Table>(mut row: Row<'_, T>, entry: &JournalEntry) {
     row.int(entry.seq);

@@ -111,6 +111,10 @@ impl Table for Arrays {
         Self { columns: Vec::new(), at: 0, scratch: String::new() }
     }
 
+    fn of_journal(entries: usize) -> Self {
+        Self::with_capacity(entries, 0)
+    }
+
     fn begin_row(&mut self, _event: &str) {
         self.at = 0;
     }
@@ -141,8 +145,9 @@ impl Table for Arrays {
 
     fn end_row(&mut self) {}
 
-    fn finish(&mut self) {
+    fn finish(&mut self, rows: u64) -> u64 {
         self.columns.iter_mut().for_each(Array::finish);
+        rows
     }
 }
 

@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::store_error;
+use super::journal;
 use super::queries;
 use super::script::Query;
 use crate::domain::{EventId, EventView, JournalEntry, Reservation, ReservationId, Seq, Timestamp};
@@ -59,10 +60,7 @@ impl AuditReader for SqliteAuditReader {
     }
 
     async fn next_journal(&mut self, limit: usize) -> Result<Vec<JournalEntry>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let query = sqlx::query(queries::JOURNAL).bind(self.event_id()).bind(self.next_seq).bind(limit);
-        let rows = self.rows(query).await?;
-        let entries: Vec<_> = rows.iter().map(|row| Columns::of(row).journal_entry()).collect::<Result<_>>()?;
+        let entries = journal::read(&mut self.connection, &self.view.event.id, self.next_seq, limit).await?;
         self.next_seq = entries.last().map_or(1, |entry| entry.seq + 1);
         Ok(entries)
     }

@@ -13,6 +13,7 @@ use super::Shared;
 use super::checkpointer::Checkpointer;
 use super::decode::{Table, table};
 use super::error::{code, primary_code, store_error};
+use super::journal;
 use super::keys::{Keys, allocation_keys, event_keys, seqs_json};
 use super::owner_index::OwnerIndexer;
 use super::queries;
@@ -25,7 +26,7 @@ use crate::domain::{
 };
 use crate::storage::columns::{Columns, owner_units};
 use crate::storage::write::{Rows, Writes};
-use crate::storage::{LaneConnection, Loaded, Result, StoreError};
+use crate::storage::{LaneConnection, Loaded, Result, StoreError, json};
 
 /// Most expired holds that are loaded for one event when a batch begins.
 const EXPIRED_AT_BEGIN_MAX: usize = 256;
@@ -244,14 +245,15 @@ impl Lane {
 
     async fn try_load_journal(&mut self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {
         self.confirm(queries::BEGIN_AT_SEQ).await?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let query = sqlx::query(queries::JOURNAL).bind(event.as_str().to_owned()).bind(from).bind(limit);
-        self.rows(query).await?.iter().map(|row| Columns::of(row).journal_entry()).collect()
+        journal::read(self.connection()?, event, from, limit).await
     }
 
     async fn try_load_usage(&mut self, event: &EventId, owner: &OwnerId) -> Result<OwnerUnits> {
         self.confirm(queries::BEGIN_AT_SEQ).await?;
-        let query = sqlx::query(queries::LOAD_USAGE).bind(event.as_str().to_owned()).bind(owner.as_str().to_owned());
+        let query = sqlx::query(queries::LOAD_USAGE)
+            .bind(event.as_str().to_owned())
+            .bind(owner.as_str().to_owned())
+            .bind(json::text(owner.as_str()));
         owner_units(&self.rows(query).await?)
     }
 

@@ -7,6 +7,7 @@ mod audit;
 mod checkpointer;
 mod decode;
 mod error;
+mod journal;
 mod keys;
 mod lane;
 mod open;
@@ -35,7 +36,8 @@ use self::script::Query;
 use super::clock::{Clock, system_clock};
 use super::columns::{Columns, event_views, waiting_rooms};
 use super::{
-    AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, Totals, WholeStore, limit_and_one, page,
+    AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, Totals, WholeStore, json, limit_and_one,
+    page,
 };
 use crate::domain::{
     EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp, WaitingRoom,
@@ -234,7 +236,8 @@ impl Store for SqliteStore {
             .bind(event.as_str().to_owned())
             .bind(owner.as_str().to_owned())
             .bind(after)
-            .bind(limit_and_one(limit));
+            .bind(limit_and_one(limit))
+            .bind(json::text(owner.as_str()));
         let rows = self.rows(query).await?;
         let item = |row: &SqliteRow| {
             let mut columns = Columns::of(row);
@@ -245,9 +248,7 @@ impl Store for SqliteStore {
     }
 
     async fn journal(&self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let query = sqlx::query(queries::JOURNAL).bind(event.as_str().to_owned()).bind(from).bind(limit);
-        self.rows(query).await?.iter().map(|row| Columns::of(row).journal_entry()).collect()
+        journal::read(&self.readers, event, from, limit).await
     }
 
     async fn events_with_expired_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<EventId>> {

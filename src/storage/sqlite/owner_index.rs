@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use sqlx::SqliteConnection;
 
 use super::error::store_error;
+use super::journal;
 use super::queries;
 use super::remembered::Remembered;
 use super::script;
@@ -16,16 +17,16 @@ use crate::storage::columns::Columns;
 use crate::storage::json::{push_int, push_text};
 use crate::storage::{Result, StoreError};
 
-/// Journal rows that one run covers.
+/// Journal entries that one run covers.
 pub(super) const OWNER_RUN_ENTRIES: Seq = 16_384;
-/// Rows that one slice reads.
-const SLICE_ROWS_READ: Seq = 2_048;
+/// Entries that one slice reads.
+const SLICE_ENTRIES_READ: Seq = 2_048;
 /// Rows that one slice writes, in one transaction.
 const SLICE_ROWS_WRITTEN: usize = 1_024;
 
 /// See the module.
 pub(super) struct OwnerIndexer {
-    /// Events that may have enough journal rows behind the index for a run.
+    /// Events that may have enough journal entries behind the index for a run.
     due: BTreeSet<EventId>,
     run: Option<Run>,
 }
@@ -33,9 +34,9 @@ pub(super) struct OwnerIndexer {
 /// A run in the making.
 struct Run {
     event: EventId,
-    /// The last journal row before the run.
+    /// The last journal entry before the run.
     before: Seq,
-    /// The last journal row that was read into `entries`.
+    /// The last journal entry that was read into `entries`.
     read_to: Seq,
     /// Where each reservation of the run begins; sorted once all is read.
     entries: Vec<(OwnerId, Seq)>,
@@ -111,12 +112,8 @@ impl OwnerIndexer {
 
 impl Run {
     async fn read(&mut self, connection: &mut SqliteConnection) -> Result<()> {
-        let to = self.to_seq().min(self.read_to + SLICE_ROWS_READ);
-        let query = sqlx::query(queries::UPKEEP_READ).bind(self.event.as_str().to_owned()).bind(self.read_to).bind(to);
-        for row in &query.fetch_all(connection).await.map_err(store_error)? {
-            let mut columns = Columns::of(row);
-            self.entries.push((columns.owner()?, columns.int()?));
-        }
+        let to = self.to_seq().min(self.read_to + SLICE_ENTRIES_READ);
+        self.entries.extend(journal::read_beginnings(connection, &self.event, self.read_to + 1, to).await?);
         self.read_to = to;
         if to == self.to_seq() {
             self.entries.sort_unstable();

@@ -50,7 +50,6 @@ pub(super) const DROP_STATISTICS: &str = sql!("drop_statistics");
 
 pub(super) const UPKEEP_DUE: &str = sql!("upkeep_due");
 pub(super) const UPKEEP_STATE: &str = sql!("upkeep_state");
-pub(super) const UPKEEP_READ: &str = sql!("upkeep_read");
 pub(super) const UPKEEP_WRITE: &str = sql!("begin", "upkeep_write");
 pub(super) const UPKEEP_COMPLETE: &str = sql!("upkeep_complete_run", "upkeep_advance");
 

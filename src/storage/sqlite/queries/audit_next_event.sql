@@ -5,4 +5,4 @@ SELECT min(id)
   FROM (SELECT min(id) AS id FROM events WHERE id > ?1
         UNION ALL SELECT min(event_id) FROM allocations WHERE event_id > ?1
         UNION ALL SELECT min(event_id) FROM reservations WHERE event_id > ?1
-        UNION ALL SELECT min(event_id) FROM journal WHERE event_id > ?1);
+        UNION ALL SELECT min(event_id) FROM journal_chunks WHERE event_id > ?1);

@@ -1,5 +1,4 @@
--- Rows: up to a number, in order. ?: event, from seq, number
+-- Rows: the chunks with entries from a number on, in order, up to the one that ends at another. ?: event, from seq, last of a chunk
 -- Lock: none.
 -- Safe: walks the primary key.
-SELECT seq, occurred_at, kind, actor, reservation_id, owner, changes
-  FROM journal WHERE event_id = ? AND seq >= ? ORDER BY seq LIMIT ?;
+SELECT entries FROM journal_chunks WHERE event_id = ? AND last_seq >= ? AND last_seq <= ? ORDER BY last_seq;

@@ -10,8 +10,10 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
 use super::super::{OpenError, SqliteStore, open};
-use crate::domain::EventId;
-use crate::storage::conformance::EVENT_OF_THE_FIRST_VERSION;
+use super::backend::SqliteBackend;
+use crate::domain::{EventId, JournalKind};
+use crate::storage::columns::Columns;
+use crate::storage::conformance::{EVENT_OF_THE_FIRST_VERSION, create, plain_hold, reserve, v7};
 use crate::storage::{Store as _, StoreError};
 
 /// A directory with a database that was closed.
@@ -167,18 +169,84 @@ async fn what_was_committed_is_there_after_a_kill() {
     assert_eq!(reopened.last_seq(&id).await.unwrap(), Some(2));
 }
 
-#[tokio::test]
-async fn a_database_of_the_first_version_is_brought_up_to_date() {
+/// A directory with a database as the first migrations left it, up to `version`.
+async fn of_version(version: i64) -> (TempDir, PathBuf) {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("boxoffice.db");
     let all = sqlx::migrate!("migrations/sqlite");
-    let first = all.iter().filter(|migration| migration.version == 1).cloned().collect();
+    let first = all.iter().filter(|migration| migration.version <= version).cloned().collect();
     let mut connection = open::writer_options(&file).create_if_missing(true).connect().await.unwrap();
     Migrator { migrations: first, ..all }.run_direct(None, &mut connection, false).await.unwrap();
     connection.close().await.unwrap();
+    (dir, file)
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let (dir, file) = of_version(1).await;
     run(&file, &[EVENT_OF_THE_FIRST_VERSION]).await;
     let store = SqliteStore::open(dir.path()).await.unwrap();
     let view = store.event(&EventId::new("old").unwrap()).await.unwrap().unwrap();
     assert_eq!((view.event.config.display_name.as_str(), view.event.config.waiting_room), ("Old", None));
     assert_eq!(store.waiting_rooms(1).await.unwrap(), []);
+}
+
+/// 300 entries of each of two events, and one that is damaged.
+const JOURNAL_OF_THE_THIRD_VERSION: [&str; 3] = [
+    "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 300)
+     INSERT INTO journal (event_id, seq, occurred_at, kind, actor, reservation_id, owner, changes)
+     SELECT event.value, n, 1000 + n, 'RESERVED', NULL, printf('01a200c2-ba75-77e5-892a-%012x', n), 'o\"n' || n,
+            printf('{\"held\":{\"ga\":%d}}', n)
+       FROM numbers, json_each('[\"old\",\"other\"]') AS event",
+    "UPDATE journal SET kind = 'EVENT_CREATED', reservation_id = NULL, owner = NULL, actor = 'admin:ann', changes = '{}' WHERE seq = 1",
+    "UPDATE journal SET changes = '{' WHERE event_id = 'other' AND seq = 200",
+];
+
+#[tokio::test]
+async fn journal_rows_of_the_third_version_become_chunks() {
+    let (dir, file) = of_version(3).await;
+    run(&file, &JOURNAL_OF_THE_THIRD_VERSION).await;
+    let store = SqliteStore::open(dir.path()).await.unwrap();
+    let journal = store.journal(&EventId::new("old").unwrap(), 1, 1_000).await.unwrap();
+    assert_eq!(journal.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=300).collect::<Vec<_>>());
+    assert_eq!((journal[0].kind, journal[0].actor.to_string().as_str()), (JournalKind::EventCreated, "admin:ann"));
+    for (entry, n) in journal[1..].iter().zip(2..) {
+        let (id, owner) = entry.reservation.as_ref().unwrap();
+        assert_eq!(
+            (id.to_string(), owner.as_str().to_owned()),
+            (format!("01a200c2-ba75-77e5-892a-{n:012x}"), format!("o\"n{n}"))
+        );
+        assert_eq!(
+            (entry.occurred_at.as_micros(), entry.kind, entry.deltas[0].held),
+            (1_000 + n, JournalKind::Reserved, n)
+        );
+    }
+    // What was no JSON is found where it is read, and nothing else is lost by it.
+    let other = EventId::new("other").unwrap();
+    assert_eq!(store.journal(&other, 1, 128).await.unwrap().len(), 128);
+    assert!(matches!(store.journal(&other, 200, 1).await, Err(StoreError::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn people_see_the_journal_as_rows() {
+    let backend = SqliteBackend::fresh().await;
+    let mut lane = backend.store.open_lane().await.unwrap();
+    create(&mut *lane, "e1", &[("ga", 1_000)]).await;
+    reserve(&mut *lane, "e1", |now| (0..300).map(|n| plain_hold(v7(n), "ann", now)).collect()).await;
+    let rows =
+        sqlx::query("SELECT seq, kind, reservation_id, owner, changes FROM journal WHERE event_id = 'e1' ORDER BY seq")
+            .fetch_all(&mut backend.connect().await)
+            .await
+            .unwrap();
+    let entries = backend.store.journal(&EventId::new("e1").unwrap(), 1, 1_000).await.unwrap();
+    assert_eq!((rows.len(), entries.len()), (302, 302));
+    for (row, entry) in rows.iter().zip(&entries) {
+        let mut row = Columns::of(row);
+        assert_eq!((row.int().unwrap(), row.text().unwrap()), (entry.seq, entry.kind.as_str()));
+        let reservation = row.opt_text().unwrap().zip(row.opt_text().unwrap());
+        let expected = entry.reservation.as_ref().map(|(id, owner)| (id.to_string(), owner.as_str()));
+        assert_eq!(reservation, expected.as_ref().map(|(id, owner)| (id.as_str(), *owner)));
+        let changes = row.text().unwrap();
+        assert!(reservation.is_none() || changes.starts_with(r#"{"held":{"ga":1},"expires_at":"#), "{changes}");
+    }
 }

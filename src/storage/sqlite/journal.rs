@@ -1,0 +1,202 @@
+//! The journal as SQLite holds it: in chunks, each of them the entries that one batch wrote of one event.
+//!
+//! A row and an index entry for each entry would be a third of what a reservation costs. The view `journal` shows people the rows.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use sqlx::{Executor, Sqlite};
+
+use super::error::store_error;
+use super::queries;
+use super::write::Groups;
+use crate::domain::{EventId, JournalEntry, JournalKind, OwnerId, ReservationId, Seq, Timestamp};
+use crate::storage::columns::{Columns, invalid, journal_kind};
+use crate::storage::json::{self, StoredChanges, push_int, push_text};
+use crate::storage::write::JOURNAL_OWN;
+use crate::storage::{Result, StoreError};
+
+/// Most entries of a chunk. Who looks for one of them reads all.
+const CHUNK_ENTRIES_MAX: usize = 128;
+
+/// Chunks as they are written: `[["event", last seq, first seq, entries], …]`, where entries are [`Groups`] without the event.
+pub(super) struct Chunks {
+    json: String,
+    count: u64,
+    /// Entries that are still to come.
+    to_come: usize,
+    /// The present chunk: its event, its first and last number and how many entries it has.
+    event: String,
+    first: Seq,
+    last: Seq,
+    entries: usize,
+    groups: Groups,
+}
+
+impl Chunks {
+    /// Of so many entries.
+    pub(super) fn new(entries: usize) -> Self {
+        let (json, event) = (String::from("["), String::new());
+        Self { json, count: 0, to_come: entries, event, first: 0, last: 0, entries: 0, groups: groups(entries) }
+    }
+
+    /// Begins the next entry.
+    pub(super) fn begin_row(&mut self, event: &str) {
+        if self.entries == CHUNK_ENTRIES_MAX || self.event != event {
+            self.end_chunk();
+            event.clone_into(&mut self.event);
+        }
+        self.groups.begin_row();
+    }
+
+    /// Where the next value of the entry goes, and whether it is its number.
+    pub(super) fn field(&mut self) -> (&mut String, bool) {
+        self.groups.field()
+    }
+
+    /// Tells the entry's number.
+    pub(super) fn number(&mut self, seq: Seq) {
+        if self.entries == 0 {
+            self.first = seq;
+        }
+        self.last = seq;
+    }
+
+    pub(super) fn end_row(&mut self) {
+        self.groups.end_row();
+        self.entries += 1;
+    }
+
+    fn end_chunk(&mut self) {
+        if self.entries == 0 {
+            return;
+        }
+        self.to_come = self.to_come.saturating_sub(self.entries);
+        self.json.push_str(if self.count == 0 { "[" } else { ",[" });
+        push_text(&mut self.json, &self.event);
+        for number in [self.last, self.first] {
+            self.json.push(',');
+            push_int(&mut self.json, number);
+        }
+        self.json.push_str(",[");
+        std::mem::replace(&mut self.groups, groups(self.to_come)).finish(&mut self.json);
+        self.json.push_str("]]");
+        self.count += 1;
+        self.entries = 0;
+    }
+
+    /// All chunks.
+    pub(super) fn finish(&mut self) -> String {
+        self.end_chunk();
+        self.json.push(']');
+        std::mem::take(&mut self.json)
+    }
+
+    /// How many chunks there are.
+    pub(super) const fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+fn groups(entries: usize) -> Groups {
+    Groups::new(entries.min(CHUNK_ENTRIES_MAX), JOURNAL_OWN)
+}
+
+/// Entries that have all in common but what is their own: by number, the reservation and its owner; and when, what, the changes and
+/// who.
+#[derive(Deserialize)]
+struct StoredGroup<C>(BTreeMap<Seq, (Option<String>, Option<String>)>, i64, String, C, Option<String>);
+
+fn stored<C: DeserializeOwned>(entries: &str) -> Result<Vec<StoredGroup<C>>> {
+    serde_json::from_str(entries).map_err(|error| StoreError::Corrupt(format!("journal entries: {error}")))
+}
+
+/// The entries of a chunk, in order.
+fn parse(entries: &str) -> Result<Vec<JournalEntry>> {
+    let mut found = Vec::new();
+    for StoredGroup(own, occurred_at, kind, changes, actor) in stored::<StoredChanges>(entries)? {
+        let kind = journal_kind(&kind)?;
+        let occurred_at = Timestamp::from_micros(occurred_at);
+        let mut changes = Some(changes);
+        let mut first: Option<JournalEntry> = None;
+        for (seq, (id, owner)) in own {
+            let reservation = match (id, owner) {
+                (Some(id), Some(owner)) => Some((
+                    ReservationId::new(&id).map_err(|error| invalid("reservation", &id, error))?,
+                    owner_id(&owner)?,
+                )),
+                (None, None) => None,
+                _ => return Err(StoreError::Corrupt(format!("journal entry {seq} has half a reservation"))),
+            };
+            let actor = json::parse_actor(actor.as_deref(), reservation.as_ref())?;
+            let mut entry = match &first {
+                Some(first) => JournalEntry { seq, actor, ..first.clone() },
+                None => JournalEntry::new(seq, occurred_at, kind, actor),
+            };
+            if let Some(changes) = changes.take() {
+                changes.put_into(&mut entry)?;
+            }
+            entry.reservation = reservation;
+            first.get_or_insert_with(|| entry.clone());
+            found.push(entry);
+        }
+    }
+    found.sort_unstable_by_key(|entry| entry.seq);
+    Ok(found)
+}
+
+fn owner_id(owner: &str) -> Result<OwnerId> {
+    OwnerId::new(owner).map_err(|error| invalid("owner", owner, error))
+}
+
+/// The chunks with the entries `from` to `to`.
+async fn chunks<'c>(
+    executor: impl Executor<'c, Database = Sqlite>,
+    event: &EventId,
+    from: Seq,
+    to: Seq,
+) -> Result<Vec<sqlx::sqlite::SqliteRow>> {
+    let last = to.saturating_add(CHUNK_ENTRIES_MAX as Seq - 1);
+    let query = sqlx::query(queries::JOURNAL).bind(event.as_str().to_owned()).bind(from).bind(last);
+    query.fetch_all(executor).await.map_err(store_error)
+}
+
+/// The entries from number `from` on, up to `limit`; fewer also where some are missing. None: there are no more, nor any after them.
+pub(super) async fn read<'c>(
+    executor: impl Executor<'c, Database = Sqlite>,
+    event: &EventId,
+    from: Seq,
+    limit: usize,
+) -> Result<Vec<JournalEntry>> {
+    let from = from.max(1);
+    let end = from.saturating_add(Seq::try_from(limit).unwrap_or(Seq::MAX));
+    let mut found = Vec::new();
+    for row in &chunks(executor, event, from, end - 1).await? {
+        found.extend(parse(Columns::of(row).text()?)?.into_iter().filter(|entry| (from..end).contains(&entry.seq)));
+    }
+    Ok(found)
+}
+
+/// Whose reservations begin with the entries `from` to `to`, and at which of them.
+pub(super) async fn read_beginnings<'c>(
+    executor: impl Executor<'c, Database = Sqlite>,
+    event: &EventId,
+    from: Seq,
+    to: Seq,
+) -> Result<Vec<(OwnerId, Seq)>> {
+    let mut found = Vec::new();
+    for row in &chunks(executor, event, from, to).await? {
+        for StoredGroup(own, _, kind, _, _) in stored::<IgnoredAny>(Columns::of(row).text()?)? {
+            if !matches!(journal_kind(&kind)?, JournalKind::Reserved | JournalKind::Sold) {
+                continue;
+            }
+            for (seq, (_, owner)) in own.range(from..=to) {
+                let owner =
+                    owner.as_deref().ok_or_else(|| StoreError::Corrupt(format!("journal entry {seq} is nobody's")))?;
+                found.push((owner_id(owner)?, *seq));
+            }
+        }
+    }
+    Ok(found)
+}

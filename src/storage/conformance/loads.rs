@@ -127,6 +127,25 @@ pub(in crate::storage) async fn expired_holds_come_earliest_first(backend: &mut 
     lane.rollback().await.unwrap();
 }
 
+pub(in crate::storage) async fn holds_that_expire_together_come_in_order_of_ids(backend: &mut impl Backend) {
+    let mut lane = lane(backend).await;
+    create(&mut *lane, "e1", &[("ga", 100)]).await;
+    // Granted in another order, by three batches at the same moment.
+    for batch in 0..3 {
+        let ids = move |n: u64| v7((n * 7 + batch * 3) % 10 + batch * 10);
+        reserve(&mut *lane, "e1", |now| (0..10).map(|n| plain_hold(ids(n), "ann", now)).collect()).await;
+    }
+    backend.advance(Duration::from_secs(3_600)).await;
+    let Loaded { now, mut snapshots } = lane.begin(&[Wanted::new(event_id("e1"))]).await.unwrap();
+    let snapshot = &mut snapshots[0];
+    for loaded in [7, 14, 21, 28, 30] {
+        lane.load_expired(snapshot, now, 7).await.unwrap();
+        assert_eq!(snapshot.expired, (0..loaded).map(v7).collect::<Vec<_>>());
+        assert_eq!(snapshot.more_expired, loaded < 30);
+    }
+    lane.rollback().await.unwrap();
+}
+
 pub(in crate::storage) async fn expired_holds_are_loaded_at_once_if_wanted(backend: &mut impl Backend) {
     let mut lane = lane(backend).await;
     nine_holds(backend, &mut *lane).await;

@@ -60,6 +60,7 @@ macro_rules! conformance_tests {
                 the_table_itself_refuses_half_a_waiting_room;
             loads: what_is_wanted_is_loaded, what_does_not_exist_is_left_out, ids_of_any_version_are_found,
                 allocations_of_loaded_reservations_come_along, expired_holds_come_earliest_first,
+                holds_that_expire_together_come_in_order_of_ids,
                 expired_holds_are_loaded_at_once_if_wanted, the_earliest_expiry_is_known, the_journal_is_read_in_a_lane;
             reads: a_view_leaves_out_expired_holds, events_come_in_pages, reservations_come_in_pages,
                 the_journal_comes_in_parts, single_things_are_found, totals_are_of_all_events, events_with_expired_holds_are_found,

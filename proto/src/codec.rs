@@ -1,4 +1,4 @@
-//! How messages are read: as prost does, but no message becomes many times as large in memory as it was on the wire.
+//! How messages are written and read. They are read as prost does, but no message becomes many times as large in memory as it was on the wire.
 //!
 //! An empty message takes two bytes on the wire and hundreds in memory, so 4 MiB of empty requests of a batch would become a
 //! gigabyte before anybody could count them. What a message will take is therefore added up first, by its descriptor. A small one
@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::LazyLock;
 
-use prost::bytes::Buf as _;
+use prost::bytes::{Buf as _, BufMut as _};
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use prost::{Message, Name};
 use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, FileDescriptorSet};
-use tonic::codec::{BufferSettings, DecodeBuf, Decoder};
+use tonic::codec::{BufferSettings, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Code, Status};
-use tonic_prost::{ProstDecoder, ProstEncoder};
+use tonic_prost::ProstDecoder;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 /// Messages of at most this many bytes are read without a look: in memory they take a few megabytes at most.
@@ -54,15 +54,33 @@ where
 {
     type Encode = T;
     type Decode = U;
-    type Encoder = ProstEncoder<T>;
+    type Encoder = Whole<T>;
     type Decoder = Weighing<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstEncoder::new(buffers())
+        Whole(PhantomData)
     }
 
     fn decoder(&mut self) -> Self::Decoder {
         Weighing(ProstDecoder::default())
+    }
+}
+
+/// Writes each message into memory of its own before it hands it on: a message is written in dozens of pieces of a byte or two, each of
+/// which costs tonic's buffer four times what it costs a `Vec`.
+pub struct Whole<T>(PhantomData<T>);
+
+impl<T: Message> Encoder for Whole<T> {
+    type Item = T;
+    type Error = Status;
+
+    fn encode(&mut self, message: T, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        to.put_slice(&message.encode_to_vec());
+        Ok(())
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        buffers()
     }
 }
 

@@ -210,13 +210,20 @@ impl Batcher {
             changes.push(changed);
         }
         let decided = Instant::now();
-        connection.commit(&changes).await?;
+        // What owners have is counted while the store commits; where it fails, all counts are forgotten (`tries`).
+        let count = async {
+            for changed in &changes {
+                if let Some(event) = &changed.event {
+                    self.usage.committed(&event.after.id, &changed.journal);
+                }
+            }
+        };
+        futures::join!(connection.commit(&changes), count).0?;
         let commit = decided.elapsed();
         self.metrics.commit_seconds.observe_duration(commit);
         self.trace.committed(load, commit);
         for changed in &changes {
             if let Some(event) = &changed.event {
-                self.usage.committed(&event.after.id, &changed.journal);
                 self.told.committed(&event.after.id, event.after.last_seq);
                 changed.journal.iter().for_each(|entry| self.metrics.changed(entry.kind));
             }

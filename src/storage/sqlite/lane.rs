@@ -2,7 +2,9 @@
 //! commit) and some for look-ups; a batch about new and recent reservations of events that are remembered costs one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -69,7 +71,7 @@ impl Lane {
     }
 
     fn connection(&mut self) -> Result<&mut SqliteConnection> {
-        self.connection.as_mut().ok_or_else(|| StoreError::Retry("there is no open transaction".into()))
+        self.connection.as_mut().ok_or_else(no_transaction)
     }
 
     async fn connected(&mut self) -> Result<&mut SqliteConnection> {
@@ -268,16 +270,16 @@ impl Lane {
             if changes.iter().any(|change| change.event.is_none()) {
                 self.confirm(queries::BEGIN_AT_SEQ).await?;
             }
-            self.write_sales_and_commit(sales).await?;
-        } else if self.unconfirmed.is_empty() {
-            sqlx::query(queries::COMMIT).execute(self.connection()?).await.map_err(store_error)?;
+            self.write_sales_and_commit(sales, changes).await?;
         } else {
-            self.confirm(queries::EVENTS_AT_SEQ).await?;
+            match self.unconfirmed.is_empty() {
+                true => sqlx::query(queries::COMMIT).execute(self.connection()?).await.map(drop).map_err(store_error)?,
+                false => self.confirm(queries::EVENTS_AT_SEQ).await?,
+            }
+            self.remembered.committed(std::mem::take(&mut self.loaded), changes);
         }
         self.unconfirmed.clear();
         self.checkpointer.written();
-        let loaded = std::mem::take(&mut self.loaded);
-        self.remembered.committed(loaded, changes);
         for event in changes.iter().filter_map(|change| change.event.as_ref()) {
             let indexed = self.remembered.owner_indexed(&event.after.id);
             self.indexer.note(&event.after.id, indexed, event.after.last_seq);
@@ -325,8 +327,13 @@ impl Lane {
         Ok(())
     }
 
-    /// Runs the statements of a sale, each with its rows and followed by its guard, and commits.
-    async fn write_sales_and_commit(&mut self, mut statements: [Rows<JsonTable>; 5]) -> Result<()> {
+    /// Runs the statements of a sale, each with its rows and followed by its guard, and commits. What they do is remembered meanwhile: it
+    /// is forgotten where they fail ([`Self::settle`]).
+    async fn write_sales_and_commit(
+        &mut self,
+        mut statements: [Rows<JsonTable>; 5],
+        changes: &[Changes],
+    ) -> Result<()> {
         // What was remembered is confirmed by the guards: an event is met only at its last_seq.
         let (sql, begins) = match self.unconfirmed.is_empty() {
             true => (queries::WRITE_SALES_WITHIN, 0),
@@ -335,7 +342,15 @@ impl Lane {
         let script = statements.iter_mut().fold(sqlx::query(sql), |script, rows| {
             script.bind(std::mem::take(&mut rows.table.json)).bind(rows.count.cast_signed())
         });
-        let ran = script::run(self.connection()?, script).await;
+        let Some(connection) = &mut self.connection else { return Err(no_transaction()) };
+        let mut running = pin!(script::run(connection, script));
+        // From here on the connection's thread is at it.
+        let ran = futures::poll!(running.as_mut());
+        self.remembered.committed(std::mem::take(&mut self.loaded), changes);
+        let ran = match ran {
+            Poll::Ready(ran) => ran,
+            Poll::Pending => running.await,
+        };
         ran.map(drop).map_err(|failed| {
             let done = failed.ran.get(begins..).unwrap_or_default();
             let rows = statements.get(done.len() / 2);
@@ -348,6 +363,10 @@ impl Lane {
             }
         })
     }
+}
+
+fn no_transaction() -> StoreError {
+    StoreError::Retry("there is no open transaction".into())
 }
 
 /// A key that exists already, or a CHECK that fails, is a guard like any other: the statement then met no rows.

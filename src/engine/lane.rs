@@ -133,6 +133,10 @@ const LINGER_FROM_PER_COMMAND: Duration = Duration::from_micros(60);
 /// Each event of a batch has pages of its own in the database.
 const LINGER_FROM_PER_EVENT: Duration = Duration::from_micros(300);
 
+/// A batch of so many commands takes what waits, and no longer lets those go first whose requests are being read: what it shares among
+/// its commands is little by then, and the store would have nothing to do meanwhile.
+const GATHERED_MAX: usize = 64;
+
 /// The part of what the last batch took that the next one waits, and no longer than this: the last one may have waited in vain
 /// for a database that is away.
 const LINGER_DIVISOR: u32 = 2;
@@ -203,7 +207,7 @@ impl LaneEnd {
             if commands >= commands_max {
                 return Some(batch);
             }
-            if commands > before {
+            if commands > before && commands < GATHERED_MAX {
                 // Requests that have arrived and are being read join this batch rather than wait for the next: whoever is
                 // ready to run goes first, as long as that brings more.
                 tokio::task::yield_now().await;

@@ -272,9 +272,10 @@ impl Lane {
             }
             self.write_sales_and_commit(sales, changes).await?;
         } else {
-            match self.unconfirmed.is_empty() {
-                true => sqlx::query(queries::COMMIT).execute(self.connection()?).await.map(drop).map_err(store_error)?,
-                false => self.confirm(queries::EVENTS_AT_SEQ).await?,
+            if self.unconfirmed.is_empty() {
+                sqlx::query(queries::COMMIT).execute(self.connection()?).await.map_err(store_error)?;
+            } else {
+                self.confirm(queries::EVENTS_AT_SEQ).await?;
             }
             self.remembered.committed(std::mem::take(&mut self.loaded), changes);
         }

@@ -113,6 +113,14 @@ pub(in crate::storage) async fn a_journal_number_is_used_once(backend: &mut impl
     assert_refused(backend, |draft| draft.changes.journal[0].seq -= 1).await;
 }
 
+pub(in crate::storage) async fn no_journal_number_of_several_is_used_again(backend: &mut impl Backend) {
+    assert_refused(backend, |draft| {
+        draft.insert(plain_hold(v7(3), "cid", draft.now));
+        draft.changes.journal.iter_mut().for_each(|entry| entry.seq -= 1);
+    })
+    .await;
+}
+
 pub(in crate::storage) async fn an_allocation_is_created_once(backend: &mut impl Backend) {
     assert_refused(backend, |draft| draft.create_allocation(new_allocation("ga", 5))).await;
 }

@@ -55,7 +55,7 @@ macro_rules! conformance_tests {
             guards: a_stale_last_seq_is_refused, a_stale_event_version_is_refused, an_event_is_created_once,
                 a_stale_allocation_version_is_refused, overselling_is_refused, negative_counts_are_refused,
                 a_wrong_state_is_refused, a_stale_reservation_is_refused, a_reservation_id_is_used_once,
-                a_journal_number_is_used_once, an_allocation_is_created_once, an_unknown_allocation_is_refused,
+                a_journal_number_is_used_once, no_journal_number_of_several_is_used_again, an_allocation_is_created_once, an_unknown_allocation_is_refused,
                 a_change_without_its_event_is_refused, the_table_itself_refuses_overselling,
                 the_table_itself_refuses_half_a_waiting_room;
             loads: what_is_wanted_is_loaded, what_does_not_exist_is_left_out, ids_of_any_version_are_found,

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Executor, Sqlite};
 
 use super::error::store_error;
 use super::queries;
 use super::write::Groups;
-use crate::domain::{EventId, JournalEntry, JournalKind, OwnerId, ReservationId, Seq, Timestamp};
+use crate::domain::{Actor, EventId, JournalEntry, JournalKind, OwnerId, ReservationId, Seq, Timestamp};
 use crate::storage::columns::{Columns, invalid, journal_kind};
 use crate::storage::json::{self, StoredChanges, push_int, push_text};
 use crate::storage::write::JOURNAL_OWN;
@@ -116,10 +117,10 @@ fn stored<C: DeserializeOwned>(entries: &str) -> Result<Vec<StoredGroup<C>>> {
 fn parse(entries: &str) -> Result<Vec<JournalEntry>> {
     let mut found = Vec::new();
     for StoredGroup(own, occurred_at, kind, changes, actor) in stored::<StoredChanges>(entries)? {
-        let kind = journal_kind(&kind)?;
-        let occurred_at = Timestamp::from_micros(occurred_at);
-        let mut changes = Some(changes);
-        let mut first: Option<JournalEntry> = None;
+        let seq = own.keys().next().copied().unwrap_or_default();
+        let mut common =
+            JournalEntry::new(seq, Timestamp::from_micros(occurred_at), journal_kind(&kind)?, Actor::System);
+        changes.put_into(&mut common)?;
         for (seq, (id, owner)) in own {
             let reservation = match (id, owner) {
                 (Some(id), Some(owner)) => Some((
@@ -130,16 +131,7 @@ fn parse(entries: &str) -> Result<Vec<JournalEntry>> {
                 _ => return Err(StoreError::Corrupt(format!("journal entry {seq} has half a reservation"))),
             };
             let actor = json::parse_actor(actor.as_deref(), reservation.as_ref())?;
-            let mut entry = match &first {
-                Some(first) => JournalEntry { seq, actor, ..first.clone() },
-                None => JournalEntry::new(seq, occurred_at, kind, actor),
-            };
-            if let Some(changes) = changes.take() {
-                changes.put_into(&mut entry)?;
-            }
-            entry.reservation = reservation;
-            first.get_or_insert_with(|| entry.clone());
-            found.push(entry);
+            found.push(JournalEntry { seq, actor, reservation, ..common.clone() });
         }
     }
     found.sort_unstable_by_key(|entry| entry.seq);
@@ -156,13 +148,13 @@ async fn chunks<'c>(
     event: &EventId,
     from: Seq,
     to: Seq,
-) -> Result<Vec<sqlx::sqlite::SqliteRow>> {
+) -> Result<Vec<SqliteRow>> {
     let last = to.saturating_add(CHUNK_ENTRIES_MAX as Seq - 1);
     let query = sqlx::query(queries::JOURNAL).bind(event.as_str().to_owned()).bind(from).bind(last);
     query.fetch_all(executor).await.map_err(store_error)
 }
 
-/// The entries from number `from` on, up to `limit`; fewer also where some are missing. None: there are no more, nor any after them.
+/// The entries from number `from` on, up to `limit`; fewer where some are missing, and none where all of them are.
 pub(super) async fn read<'c>(
     executor: impl Executor<'c, Database = Sqlite>,
     event: &EventId,

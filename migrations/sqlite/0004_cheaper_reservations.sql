@@ -27,13 +27,6 @@ SELECT event_id, max(seq), min(seq),
 
 DROP TABLE journal;
 
--- The primary key would refuse a chunk that ends where another does, and no other in which a number is used again.
-CREATE TRIGGER a_number_is_used_once BEFORE INSERT ON journal_chunks
-  WHEN NEW.first_seq <= (SELECT max(c.last_seq) FROM journal_chunks AS c WHERE c.event_id = NEW.event_id)
-BEGIN
-    SELECT RAISE(ABORT, 'a number of the journal is used once');
-END;
-
 -- What happened, in order of seq and without gaps. For people: to look up a number in it reads the whole event.
 CREATE VIEW journal (event_id, seq, occurred_at, kind, actor, reservation_id, owner, changes) AS
 SELECT c.event_id, CAST(own.key AS INTEGER), g.value ->> 1, g.value ->> 2, g.value ->> 4, own.value ->> 0, own.value ->> 1,

@@ -124,7 +124,8 @@ impl<T: Table> Writes<T> {
     /// Of all events of a batch.
     ///
     /// # Errors
-    /// Where something changes while the event does not: it could not be guarded.
+    /// Where something changes while the event does not, since it could not be guarded; where the numbers of the journal entries are
+    /// not those by which the event moves on.
     pub(super) fn of(changes: &[Changes]) -> Result<Self> {
         let sum = |len: fn(&Changes) -> usize| changes.iter().map(len).sum::<usize>();
         let mut events_insert = Rows::new(NEW_EVENTS, 0);
@@ -146,6 +147,12 @@ impl<T: Table> Writes<T> {
                 return Err(StoreError::Guard { what: "the event of a change", expected: 1, actual: 0 });
             };
             let id = event.after.id.as_str();
+            let last_seq = event.before.as_ref().map_or(0, |before| before.last_seq);
+            // The event is met only at the number before these, and moves on to the last: so each is used once, and none is left out.
+            if !change.journal.iter().map(|entry| entry.seq).eq(last_seq + 1..=event.after.last_seq) {
+                let expected = change.journal.len() as u64;
+                return Err(StoreError::Guard { what: "the numbers of journal entries", expected, actual: 0 });
+            }
             match &event.before {
                 None => event_row(events_insert.row(id), &event.after).end(),
                 Some(before) if only_advances(before, &event.after) => {

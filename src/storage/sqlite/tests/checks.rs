@@ -1,4 +1,4 @@
-//! What refuses rows that must not be: the checks, which cost next to nothing, and the trigger of the journal.
+//! The checks of what a sale writes: they refuse what is none, and cost next to nothing.
 
 use sqlx::{Row as _, SqliteConnection};
 
@@ -39,25 +39,4 @@ async fn no_table_is_made_to_check_a_row() {
     let codes: Vec<String> = steps.iter().map(|step| step.get("opcode")).collect();
     assert!(codes.iter().any(|code| code == "Insert"), "{codes:?}");
     assert!(!codes.iter().any(|code| code == "OpenEphemeral"), "{codes:?}");
-}
-
-#[tokio::test]
-async fn a_number_of_the_journal_is_used_once() {
-    let backend = SqliteBackend::fresh().await;
-    let mut connection = backend.connect().await;
-    let mut insert = async |event: &'static str, first: i64, last: i64| {
-        let sql = "INSERT INTO journal_chunks (event_id, last_seq, first_seq, entries) VALUES (?, ?, ?, '[]')";
-        let inserted = sqlx::query(sql).bind(event).bind(last).bind(first).execute(&mut connection).await;
-        inserted.map(drop).map_err(|error| error.to_string())
-    };
-    insert("e1", 1, 4).await.unwrap();
-    for (first, last) in [(4, 9), (1, 9), (2, 3), (4, 4)] {
-        let refused = insert("e1", first, last).await.unwrap_err();
-        assert!(refused.contains("a number of the journal is used once"), "{refused}");
-    }
-    insert("e1", 5, 9).await.unwrap();
-    insert("e2", 1, 9).await.unwrap();
-    for (first, last) in [(0, 10), (11, 10)] {
-        assert!(insert("e3", first, last).await.unwrap_err().contains("CHECK constraint failed"));
-    }
 }

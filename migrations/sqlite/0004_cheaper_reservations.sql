@@ -10,15 +10,14 @@ CREATE INDEX reservations_held_by_expiry ON reservations (event_id, expires_at) 
 -- The view `journal` shows them as rows.
 CREATE TABLE journal_chunks (
     event_id  TEXT    NOT NULL,
-    last_seq  INTEGER NOT NULL, -- number of its last entry
-    first_seq INTEGER NOT NULL CHECK (first_seq >= 1 AND first_seq <= last_seq),
+    last_seq  INTEGER NOT NULL CHECK (last_seq >= 1), -- number of its last entry
     entries   TEXT    NOT NULL,
     PRIMARY KEY (event_id, last_seq)
 ) STRICT;
 
 -- What is no JSON becomes a text, which is found when it is read.
-INSERT INTO journal_chunks (event_id, last_seq, first_seq, entries)
-SELECT event_id, max(seq), min(seq),
+INSERT INTO journal_chunks (event_id, last_seq, entries)
+SELECT event_id, max(seq),
        json_group_array(json_array(json_object(CAST(seq AS TEXT), json_array(reservation_id, owner)), occurred_at, kind,
                                    CASE WHEN json_valid(changes) THEN json(changes) ELSE changes END, actor) ORDER BY seq)
   FROM journal

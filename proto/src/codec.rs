@@ -1,4 +1,5 @@
-//! How messages are written and read. They are read as prost does, but no message becomes many times as large in memory as it was on the wire.
+//! How messages are written and read: as prost does, but no message that is read becomes many times as large in memory as it was on
+//! the wire.
 //!
 //! An empty message takes two bytes on the wire and hundreds in memory, so 4 MiB of empty requests of a batch would become a
 //! gigabyte before anybody could count them. What a message will take is therefore added up first, by its descriptor. A small one
@@ -66,8 +67,8 @@ where
     }
 }
 
-/// Writes each message into memory of its own before it hands it on: a message is written in dozens of pieces of a byte or two, each of
-/// which costs tonic's buffer four times what it costs a `Vec`.
+/// Writes each message into memory of its own before it hands it on: a message is written in dozens of pieces of a byte or two, and
+/// tonic's buffer takes far longer for each than a `Vec`.
 pub struct Whole<T>(PhantomData<T>);
 
 impl<T: Message> Encoder for Whole<T> {

@@ -3,7 +3,7 @@
 use super::{Result, StoreError, Totals, json};
 use crate::domain::{
     Actor, Allocation, AllocationId, Duration, Event, EventConfig, EventId, EventView, InvalidId, JournalEntry,
-    JournalKind, OnLoss, OrderRef, OwnerId, OwnerUnits, Reservation, ReservationId, SalesState, State, Timestamp,
+    JournalKind, OnLoss, OrderRef, OwnerId, OwnerUnits, Reservation, ReservationId, SalesState, Seq, State, Timestamp,
     WaitingRoom,
 };
 
@@ -70,13 +70,11 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn owner(&mut self) -> Result<OwnerId> {
-        let text = self.text()?;
-        OwnerId::new(text).map_err(|error| invalid("owner", text, error))
+        owner(self.text()?)
     }
 
     fn reservation_id(&mut self) -> Result<ReservationId> {
-        let text = self.text()?;
-        ReservationId::new(text).map_err(|error| invalid("reservation", text, error))
+        reservation_id(self.text()?)
     }
 
     pub(super) fn event(&mut self) -> Result<Event> {
@@ -158,14 +156,7 @@ impl<'r> Columns<'r> {
         let (seq, occurred_at) = (self.int()?, self.time()?);
         let kind = journal_kind(self.text()?)?;
         let actor = self.opt_text()?;
-        let reservation = match (self.opt_text()?, self.opt_text()?) {
-            (Some(id), Some(owner)) => Some((
-                ReservationId::new(id).map_err(|error| invalid("reservation", id, error))?,
-                OwnerId::new(owner).map_err(|error| invalid("owner", owner, error))?,
-            )),
-            (None, None) => None,
-            _ => return Err(StoreError::Corrupt(format!("journal entry {seq} has half a reservation"))),
-        };
+        let reservation = journal_reservation(seq, self.opt_text()?, self.opt_text()?)?;
         let actor: Actor = json::parse_actor(actor, reservation.as_ref())?;
         let mut entry = JournalEntry::new(seq, occurred_at, kind, actor);
         entry.reservation = reservation;
@@ -220,11 +211,32 @@ pub(super) fn owner_units(rows: &[impl Cells]) -> Result<OwnerUnits> {
     Ok(units)
 }
 
+pub(super) fn owner(text: &str) -> Result<OwnerId> {
+    OwnerId::new(text).map_err(|error| invalid("owner", text, error))
+}
+
+fn reservation_id(text: &str) -> Result<ReservationId> {
+    ReservationId::new(text).map_err(|error| invalid("reservation", text, error))
+}
+
+/// The reservation that the journal entry `seq` is about, and whose it is: both or neither.
+pub(super) fn journal_reservation(
+    seq: Seq,
+    id: Option<&str>,
+    owner_name: Option<&str>,
+) -> Result<Option<(ReservationId, OwnerId)>> {
+    match (id, owner_name) {
+        (Some(id), Some(name)) => Ok(Some((reservation_id(id)?, owner(name)?))),
+        (None, None) => Ok(None),
+        _ => Err(StoreError::Corrupt(format!("journal entry {seq} has half a reservation"))),
+    }
+}
+
 pub(super) fn journal_kind(text: &str) -> Result<JournalKind> {
     JournalKind::parse(text).ok_or_else(|| corrupt("kind of change", text))
 }
 
-pub(super) fn invalid(what: &str, text: &str, error: InvalidId) -> StoreError {
+fn invalid(what: &str, text: &str, error: InvalidId) -> StoreError {
     StoreError::Corrupt(format!("{what} {text} {error}"))
 }
 

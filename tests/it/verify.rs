@@ -65,12 +65,14 @@ const HANDS_ON_THE_JOURNAL: [&str; 2] = [
     r#"CREATE TEMP TRIGGER removing INSTEAD OF DELETE ON journal BEGIN
        UPDATE journal_chunks
           SET entries = (SELECT json_group_array(json_remove(g.value, '$[0]."' || old.seq || '"')) FROM json_each(entries) AS g)
-        WHERE event_id = old.event_id AND old.seq BETWEEN first_seq AND last_seq;
+        WHERE event_id = old.event_id
+          AND last_seq = (SELECT min(c.last_seq) FROM journal_chunks AS c WHERE c.event_id = old.event_id AND c.last_seq >= old.seq);
        END"#,
     r#"CREATE TEMP TRIGGER changing INSTEAD OF UPDATE OF changes ON journal BEGIN
        UPDATE journal_chunks
           SET entries = (SELECT json_group_array(json_set(g.value, '$[3]', new.changes)) FROM json_each(entries) AS g)
-        WHERE event_id = old.event_id AND old.seq BETWEEN first_seq AND last_seq;
+        WHERE event_id = old.event_id
+          AND last_seq = (SELECT min(c.last_seq) FROM journal_chunks AS c WHERE c.event_id = old.event_id AND c.last_seq >= old.seq);
        END"#,
 ];
 

@@ -12,8 +12,8 @@ use sqlx::{Executor, Sqlite};
 use super::error::store_error;
 use super::queries;
 use super::write::Groups;
-use crate::domain::{Actor, EventId, JournalEntry, JournalKind, OwnerId, ReservationId, Seq, Timestamp};
-use crate::storage::columns::{Columns, invalid, journal_kind};
+use crate::domain::{Actor, EventId, JournalEntry, JournalKind, OwnerId, Seq, Timestamp};
+use crate::storage::columns::{self, Columns, journal_kind, journal_reservation};
 use crate::storage::json::{self, StoredChanges, push_int, push_text};
 use crate::storage::write::JOURNAL_OWN;
 use crate::storage::{Result, StoreError};
@@ -21,15 +21,12 @@ use crate::storage::{Result, StoreError};
 /// Most entries of a chunk. Who looks for one of them reads all.
 const CHUNK_ENTRIES_MAX: usize = 128;
 
-/// Chunks as they are written: `[["event", last seq, first seq, entries], …]`, where entries are [`Groups`] without the event.
+/// Chunks as they are written: `[["event", last seq, entries], …]`, where entries are [`Groups`] without the event.
 pub(super) struct Chunks {
     json: String,
     count: u64,
-    /// Entries that are still to come.
-    to_come: usize,
-    /// The present chunk: its event, its first and last number and how many entries it has.
+    /// The present chunk: its event, its last number and how many entries it has.
     event: String,
-    first: Seq,
     last: Seq,
     entries: usize,
     groups: Groups,
@@ -39,7 +36,7 @@ impl Chunks {
     /// Of so many entries.
     pub(super) fn new(entries: usize) -> Self {
         let (json, event) = (String::from("["), String::new());
-        Self { json, count: 0, to_come: entries, event, first: 0, last: 0, entries: 0, groups: groups(entries) }
+        Self { json, count: 0, event, last: 0, entries: 0, groups: groups(entries) }
     }
 
     /// Begins the next entry.
@@ -57,10 +54,7 @@ impl Chunks {
     }
 
     /// Tells the entry's number.
-    pub(super) fn number(&mut self, seq: Seq) {
-        if self.entries == 0 {
-            self.first = seq;
-        }
+    pub(super) const fn number(&mut self, seq: Seq) {
         self.last = seq;
     }
 
@@ -73,15 +67,13 @@ impl Chunks {
         if self.entries == 0 {
             return;
         }
-        self.to_come = self.to_come.saturating_sub(self.entries);
         self.json.push_str(if self.count == 0 { "[" } else { ",[" });
         push_text(&mut self.json, &self.event);
-        for number in [self.last, self.first] {
-            self.json.push(',');
-            push_int(&mut self.json, number);
-        }
+        self.json.push(',');
+        push_int(&mut self.json, self.last);
         self.json.push_str(",[");
-        std::mem::replace(&mut self.groups, groups(self.to_come)).finish(&mut self.json);
+        // The next one is likely to be as long.
+        std::mem::replace(&mut self.groups, groups(self.entries)).finish(&mut self.json);
         self.json.push_str("]]");
         self.count += 1;
         self.entries = 0;
@@ -122,24 +114,13 @@ fn parse(entries: &str) -> Result<Vec<JournalEntry>> {
             JournalEntry::new(seq, Timestamp::from_micros(occurred_at), journal_kind(&kind)?, Actor::System);
         changes.put_into(&mut common)?;
         for (seq, (id, owner)) in own {
-            let reservation = match (id, owner) {
-                (Some(id), Some(owner)) => Some((
-                    ReservationId::new(&id).map_err(|error| invalid("reservation", &id, error))?,
-                    owner_id(&owner)?,
-                )),
-                (None, None) => None,
-                _ => return Err(StoreError::Corrupt(format!("journal entry {seq} has half a reservation"))),
-            };
+            let reservation = journal_reservation(seq, id.as_deref(), owner.as_deref())?;
             let actor = json::parse_actor(actor.as_deref(), reservation.as_ref())?;
             found.push(JournalEntry { seq, actor, reservation, ..common.clone() });
         }
     }
     found.sort_unstable_by_key(|entry| entry.seq);
     Ok(found)
-}
-
-fn owner_id(owner: &str) -> Result<OwnerId> {
-    OwnerId::new(owner).map_err(|error| invalid("owner", owner, error))
 }
 
 /// The chunks with the entries `from` to `to`.
@@ -186,7 +167,7 @@ pub(super) async fn read_beginnings<'c>(
             for (seq, (_, owner)) in own.range(from..=to) {
                 let owner =
                     owner.as_deref().ok_or_else(|| StoreError::Corrupt(format!("journal entry {seq} is nobody's")))?;
-                found.push((owner_id(owner)?, *seq));
+                found.push((columns::owner(owner)?, *seq));
             }
         }
     }

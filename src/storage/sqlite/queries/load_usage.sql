@@ -8,7 +8,7 @@ SELECT r.lines, r.cancelled
          CROSS JOIN journal_chunks AS c ON c.event_id = $1 AND c.last_seq = (
                SELECT d.last_seq FROM journal_chunks AS d
                 WHERE d.event_id = $1 AND d.last_seq >= i.seq ORDER BY d.last_seq LIMIT 1)
-         CROSS JOIN jsonb_each(c.entries) AS g
+         CROSS JOIN jsonb_each(c.entries) AS g ON g.value -> ('$[0]."' || i.seq || '"') IS NOT NULL
          WHERE u.event_id = $1
          UNION ALL
         SELECT own.value ->> 0

@@ -99,7 +99,8 @@ async fn lists_are_read_in_order_without_sorting() {
     for (name, sql) in statements() {
         let sorts = plan(&mut connection, &sql).await.iter().filter(|step| step.contains("TEMP B-TREE")).count();
         // Sums by allocation, and the allocations of each event of a page; the page of one owner, which is merged from
-        // the index and the journal behind it, whose chunks are in no order inside; holds that expire at the same moment. All of them are few.
+        // the index and the journal behind it, whose chunks are in no order inside; holds that expire at the same moment.
+        // All of them are few.
         let known = match name.as_str() {
             "events" | "reservations_of" => 2,
             "event" | "load_expired" => 1,

@@ -2,9 +2,14 @@
 
 use futures::future::join_all;
 
+use super::faulty::{Call, Fault};
 use super::{GA, World, by_admin, by_owner, id, reservation, reserve};
-use crate::domain::{Action, AllocationId, AllocationPatch, Answer, CapacityMode, EventId, EventPatch, Refusal};
+use crate::domain::{
+    Action, AllocationId, AllocationPatch, Answer, CapacityMode, EventId, EventPatch, Refusal, Wanted, decide,
+};
 use crate::engine::Failure;
+use crate::engine::owner_usage::OwnerUsage;
+use crate::storage::{Loaded, StoreError};
 
 fn over(allocation: Option<&str>, limit: i64) -> Result<Answer, Failure> {
     let allocation = allocation.map(|id| AllocationId::new(id).unwrap());
@@ -106,4 +111,30 @@ async fn a_limit_costs_the_reading_of_the_journal_once() {
         reservation(world.run(&event, reserve(&format!("owner-{n}"), n, 1)).await);
         assert_eq!(world.faults.take_journal_loads(), usize::from(n == 2), "reserve {n}");
     }
+}
+
+/// Units are counted while a batch is committed. Here that fails, and somebody else makes the journal as long as it would have become.
+#[tokio::test]
+async fn what_a_failed_batch_counted_is_forgotten() {
+    let world = World::new().await;
+    let event = world.event("demo", 100, Some(2)).await;
+    reservation(world.run(&event, reserve("ann", 1, 2)).await);
+    world.faults.script(|call| match call {
+        Call::Commit(_) => Some(Fault::Fail(StoreError::Unavailable("disk full".into()))),
+        _ => None,
+    });
+    let release = by_owner("ann", Action::Release { id: id(1) });
+    assert_eq!(world.run(&event, release).await, Err(Failure::Unavailable));
+    world.faults.heal();
+
+    let theirs = reserve("bob", 2, 1);
+    let mut wanted = Wanted::new(event.clone());
+    theirs.add_wanted(&mut wanted);
+    let mut lane = world.engine.store().open_lane().await.unwrap();
+    let Loaded { now, snapshots } = lane.begin(&[wanted]).await.unwrap();
+    let mut usage = OwnerUsage::default();
+    let usage = usage.table(&mut *lane, &snapshots[0]).await.unwrap();
+    let Ok(decision) = decide(&snapshots[0], usage, &[theirs], now) else { panic!("it needs no more than is loaded") };
+    lane.commit(&[decision.changes]).await.unwrap();
+    assert_eq!(world.run(&event, reserve("ann", 3, 1)).await, over(None, 2));
 }

@@ -66,7 +66,8 @@ macro_rules! conformance_tests {
                 the_journal_comes_in_parts, single_things_are_found, totals_are_of_all_events, events_with_expired_holds_are_found,
                 events_with_a_waiting_room_are_found;
             owners: an_owners_reservations_are_listed_at_every_moment, listing_survives_a_restart_within_a_run,
-                usage_counts_what_is_held_or_bought, owners_of_several_events_are_kept_apart;
+                usage_counts_what_is_held_or_bought, what_lies_where_a_run_of_the_index_ends_is_there_once,
+                owners_of_several_events_are_kept_apart;
             audit: an_audit_sees_one_state, an_audit_reads_everything_in_order;
         }
     };

@@ -136,6 +136,30 @@ pub(in crate::storage) async fn usage_counts_what_is_held_or_bought(backend: &mu
     assert_eq!(usage(&mut *lane).await, "ga:10,vip:7");
 }
 
+pub(in crate::storage) async fn what_lies_where_a_run_of_the_index_ends_is_there_once(backend: &mut impl Backend) {
+    let mut lane = lane(backend).await;
+    create(&mut *lane, "e1", &[("ga", 1_000_000)]).await;
+    // SQLite's first run ends within these.
+    let zoes = 16_300..16_500;
+    for half in 0..2 {
+        for from in (half * 20_000..(half + 1) * 20_000).step_by(4_000) {
+            let owner = |n| if zoes.contains(&n) { "zoe" } else { "ann" };
+            reserve(&mut *lane, "e1", |now| (from..from + 4_000).map(|n| plain_hold(v7(n), owner(n), now)).collect())
+                .await;
+        }
+        finish_upkeep(backend, &mut *lane).await;
+        begin(&mut *lane, "e1", &[], &[]).await;
+        let units = lane.load_usage(&event_id("e1"), &owner("zoe")).await.unwrap();
+        lane.rollback().await.unwrap();
+        assert_eq!(units.into_values().collect::<Vec<_>>(), [200]);
+        let listed = backend.store().reservations_of(&event_id("e1"), &owner("zoe"), 0, 1_000).await.unwrap();
+        assert_eq!(
+            listed.items.iter().map(|found| found.id).collect::<Vec<_>>(),
+            zoes.clone().map(v7).collect::<Vec<_>>()
+        );
+    }
+}
+
 pub(in crate::storage) async fn owners_of_several_events_are_kept_apart(backend: &mut impl Backend) {
     let mut lane = lane(backend).await;
     for (event, id) in [("e1", 1), ("e2", 2)] {

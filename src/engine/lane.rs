@@ -1,4 +1,4 @@
-//! A lane: a task that owns a bounded queue of commands and one connection to the store.
+//! A lane: a task (a thread, where the store's calls block) that owns a bounded queue of commands and one connection to the store.
 //!
 //! Callers never await the database themselves: gRPC drops a caller's future when its client goes away, and a
 //! transaction must not be cancelled half-way. The lane owns the work; callers only wait for its answer.
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::batch::Batcher;
@@ -26,6 +26,8 @@ pub(super) struct LaneBounds {
     pub(super) queue_commands_max: usize,
     pub(super) batch_commands_max: usize,
     pub(super) events_per_batch_max: usize,
+    /// See [`crate::storage::LanePlan`].
+    pub(super) blocks: bool,
 }
 
 /// Independent commands of one event, from one caller.
@@ -46,7 +48,8 @@ pub(super) struct Lane {
     queue: mpsc::Sender<Job>,
     door: Arc<Door>,
     stop: watch::Sender<bool>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    /// Closed when it has ended.
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl Lane {
@@ -64,8 +67,20 @@ impl Lane {
         let batcher = Batcher::new(store, connection, told, Arc::clone(&metrics), bounds.events_per_batch_max);
         let (commands_max, last) = (bounds.batch_commands_max, Last::default());
         let end = LaneEnd { jobs, stopped, keeper, commands_max, last, metrics };
-        let task = tokio::spawn(end.serve(batcher));
-        Ok(Self { queue, door, stop, task: Mutex::new(Some(task)) })
+        let (ending, ended) = oneshot::channel::<()>();
+        let serving = async move {
+            end.serve(batcher).await;
+            drop(ending);
+        };
+        if bounds.blocks {
+            let runtime = Handle::current();
+            let thread = std::thread::Builder::new().name("lane".to_owned());
+            let started = thread.spawn(move || runtime.block_on(serving));
+            started.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        } else {
+            tokio::spawn(serving);
+        }
+        Ok(Self { queue, door, stop, ended: Mutex::new(Some(ended)) })
     }
 
     /// Where it counts the commands that wait or are in a batch.
@@ -99,9 +114,9 @@ impl Lane {
     /// Refuses new commands, and returns when those that wait are done.
     pub(super) async fn drain(&self) {
         self.stop.send_replace(true);
-        if let Some(task) = self.task.lock().await.take() {
+        if let Some(ended) = self.ended.lock().await.take() {
             // A lane ends by itself once its queue is empty.
-            let _ = task.await;
+            let _ = ended.await;
         }
     }
 }
@@ -134,7 +149,8 @@ const LINGER_FROM_PER_COMMAND: Duration = Duration::from_micros(60);
 const LINGER_FROM_PER_EVENT: Duration = Duration::from_micros(300);
 
 /// A batch of so many commands takes what waits, and no longer lets those go first whose requests are being read: what it shares among
-/// its commands is little by then, and the store would have nothing to do meanwhile.
+/// its commands is little by then, and the store would have nothing to do meanwhile. (A lane with a thread of its own lets nobody go
+/// first: they have other threads.)
 const GATHERED_MAX: usize = 64;
 
 /// The part of what the last batch took that the next one waits, and no longer than this: the last one may have waited in vain
@@ -142,8 +158,8 @@ const GATHERED_MAX: usize = 64;
 const LINGER_DIVISOR: u32 = 2;
 const LINGER_MAX: Duration = Duration::from_millis(20);
 
-/// While callers wait, upkeep rests so many times as long as its last piece took: it gets a tenth of the lane's time.
-const UPKEEP_RESTS: u32 = 9;
+/// While callers wait, upkeep rests so many times as long as its last piece took: it gets a twentieth of the lane's time.
+const UPKEEP_RESTS: u32 = 19;
 
 impl Last {
     fn new(took: Duration, commands: usize, events: usize, callers: usize) -> Self {

@@ -155,6 +155,7 @@ impl Engine {
             queue_commands_max: config.lane_queue_commands_max,
             batch_commands_max: config.batch_commands_max,
             events_per_batch_max: plan.events_per_batch_max,
+            blocks: plan.blocks,
         };
         let mut lanes = Vec::with_capacity(plan.lanes);
         for _ in 0..plan.lanes {

@@ -3,8 +3,8 @@
 use super::{Result, StoreError, Totals, json};
 use crate::domain::{
     Actor, Allocation, AllocationId, Duration, Event, EventConfig, EventId, EventView, InvalidId, JournalEntry,
-    JournalKind, OnLoss, OrderRef, OwnerId, OwnerUnits, Reservation, ReservationId, SalesState, Seq, State, Timestamp,
-    WaitingRoom,
+    JournalKind, Line, OnLoss, OrderRef, OwnerId, OwnerUnits, Reservation, ReservationId, SalesState, Seq, State,
+    Timestamp, WaitingRoom,
 };
 
 /// How many columns [`Columns::event`] reads.
@@ -54,12 +54,6 @@ impl<'r> Columns<'r> {
         self.opt_text()?.ok_or_else(|| corrupt("text", &format!("nothing in column {at}")))
     }
 
-    /// The place in a list that a JSON parameter carried along.
-    pub(super) fn index(&mut self) -> Result<usize> {
-        let index = self.int()?;
-        usize::try_from(index).map_err(|_| corrupt("index", &index.to_string()))
-    }
-
     fn time(&mut self) -> Result<Timestamp> {
         self.int().map(Timestamp::from_micros)
     }
@@ -71,6 +65,15 @@ impl<'r> Columns<'r> {
 
     pub(super) fn owner(&mut self) -> Result<OwnerId> {
         owner(self.text()?)
+    }
+
+    pub(super) fn opt_reservation_id(&mut self) -> Result<Option<ReservationId>> {
+        self.opt_text()?.map(reservation_id).transpose()
+    }
+
+    /// What is still bought of a reservation.
+    pub(super) fn lines_bought(&mut self) -> Result<Vec<Line>> {
+        json::parse_lines(self.text()?, None, self.opt_text()?)
     }
 
     fn reservation_id(&mut self) -> Result<ReservationId> {
@@ -198,17 +201,14 @@ pub(super) fn waiting_rooms(rows: &[impl Cells]) -> Result<Vec<(EventId, Waiting
     Ok(rooms)
 }
 
-/// What an owner has held or bought, from the lines of his reservations.
-pub(super) fn owner_units(rows: &[impl Cells]) -> Result<OwnerUnits> {
+/// What an owner has held or bought, from the lines of each of his reservations.
+pub(super) fn owner_units(reservations: Vec<Vec<Line>>) -> OwnerUnits {
     let mut units = OwnerUnits::new();
-    for row in rows {
-        let mut columns = Columns::of(row);
-        for line in json::parse_lines(columns.text()?, None, columns.opt_text()?)? {
-            *units.entry(line.allocation).or_default() += line.quantity - line.cancelled;
-        }
+    for line in reservations.into_iter().flatten() {
+        *units.entry(line.allocation).or_default() += line.quantity - line.cancelled;
     }
     units.retain(|_, units| *units != 0);
-    Ok(units)
+    units
 }
 
 pub(super) fn owner(text: &str) -> Result<OwnerId> {

@@ -28,6 +28,8 @@ pub struct LanePlan {
     pub lanes: usize,
     /// Whether one batch may hold commands of several events.
     pub events_per_batch_max: usize,
+    /// Whether the calls of a lane's connection block the thread that makes them: then each lane wants a thread of its own.
+    pub blocks: bool,
 }
 
 /// What went wrong with the database. (Refusals are not errors: see [`crate::domain::Refusal`].)

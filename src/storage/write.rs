@@ -12,9 +12,8 @@ pub(super) const NEW_EVENTS: &str = "the insert of events";
 /// The parameters of one statement, which takes any number of rows. Each row begins with its event, and its values come in
 /// the order of the statement's columns.
 pub(super) trait Table {
-    /// An empty table, with room for so many rows. The first `own` values of each are its own; what follows (and the event) it
-    /// often has in common with others. 0: they are not told apart.
-    fn with_capacity(rows: usize, own: usize) -> Self;
+    /// An empty table, with room for so many rows.
+    fn with_capacity(rows: usize) -> Self;
     /// An empty table with room for so many journal entries, which come event by event and in order.
     fn of_journal(entries: usize) -> Self;
     /// Begins a row.
@@ -43,12 +42,7 @@ pub(super) struct Rows<T> {
 
 impl<T: Table> Rows<T> {
     fn new(what: &'static str, capacity: usize) -> Self {
-        Self::with_own(0, what, capacity)
-    }
-
-    /// See [`Table::with_capacity`].
-    fn with_own(own: usize, what: &'static str, capacity: usize) -> Self {
-        Self::of(what, T::with_capacity(capacity, own))
+        Self::of(what, T::with_capacity(capacity))
     }
 
     const fn of(what: &'static str, table: T) -> Self {
@@ -134,8 +128,7 @@ impl<T: Table> Writes<T> {
         let mut allocations_edit = Rows::new("the edit of allocations", 0);
         let mut events_advance = Rows::new("the advance of events", changes.len());
         let mut allocations_count = Rows::new("the counting of allocations", sum(|c| c.allocations.len()));
-        let mut reservations_insert =
-            Rows::with_own(RESERVATION_OWN, "the insert of reservations", sum(|c| c.reservations.len()));
+        let mut reservations_insert = Rows::new("the insert of reservations", sum(|c| c.reservations.len()));
         let mut reservations_update = Rows::new("the update of reservations", 0);
         let mut journal_insert = Rows::of("the insert of journal entries", T::of_journal(sum(|c| c.journal.len())));
 
@@ -262,9 +255,6 @@ fn count_row<T: Table>(mut row: Row<'_, T>, before: &Allocation, after: &Allocat
         .int(before.version)
         .end();
 }
-
-/// The id and the owner.
-const RESERVATION_OWN: usize = 2;
 
 fn new_reservation_row<T: Table>(mut row: Row<'_, T>, reservation: &Reservation) {
     row.uuid(&reservation.id)

@@ -80,7 +80,7 @@ impl Store for StuckStore {
     }
 
     fn lane_plan(&self) -> LanePlan {
-        LanePlan { lanes: 1, events_per_batch_max: 1 }
+        LanePlan { lanes: 1, events_per_batch_max: 1, blocks: false }
     }
 
     async fn open_lane(&self) -> Result<Box<dyn LaneConnection>> {

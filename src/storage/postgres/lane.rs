@@ -186,7 +186,8 @@ impl Lane {
 
     async fn try_load_usage(&mut self, event: &EventId, owner: &OwnerId) -> Result<OwnerUnits> {
         let found = self.call(queries::LOAD_USAGE, &[Arg::Text(event.as_str()), Arg::Text(owner.as_str())]).await?;
-        owner_units(&found.rows)
+        let lines: Result<_> = found.rows.iter().map(|row| Columns::of(row).lines_bought()).collect();
+        lines.map(owner_units)
     }
 
     async fn try_commit(&mut self, changes: &[Changes]) -> Result<()> {

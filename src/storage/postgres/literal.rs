@@ -107,12 +107,12 @@ impl Arrays {
 }
 
 impl Table for Arrays {
-    fn with_capacity(_rows: usize, _own: usize) -> Self {
+    fn with_capacity(_rows: usize) -> Self {
         Self { columns: Vec::new(), at: 0, scratch: String::new() }
     }
 
     fn of_journal(entries: usize) -> Self {
-        Self::with_capacity(entries, 0)
+        Self::with_capacity(entries)
     }
 
     fn begin_row(&mut self, _event: &str) {

@@ -270,6 +270,7 @@ impl Store for PostgresStore {
         LanePlan {
             lanes: self.shared.config.lanes.max(1),
             events_per_batch_max: if one { 1 } else { EVENTS_PER_BATCH_MAX },
+            blocks: false,
         }
     }
 

@@ -5,10 +5,10 @@ use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::Query;
 use super::error::store_error;
 use super::journal;
 use super::queries;
-use super::script::Query;
 use crate::domain::{EventId, EventView, JournalEntry, Reservation, ReservationId, Seq, Timestamp};
 use crate::storage::columns::{Columns, event_views};
 use crate::storage::{AuditReader, Result, StoreError};

@@ -13,7 +13,10 @@ use sqlx::{Row as _, SqliteConnection};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::error::store_error;
+use super::writer::Writer;
 use super::{Shared, queries};
+use crate::storage::Result;
 
 /// How long after a commit the log is copied. More often, a page that every batch changes is copied more often than it is worth;
 /// more rarely, there is more to copy at once, and commits that meet it wait longer.
@@ -37,9 +40,9 @@ struct Signals {
 }
 
 impl Checkpointer {
-    pub(super) async fn start(shared: Arc<Shared>) -> sqlx::Result<Self> {
+    pub(super) async fn start(shared: Arc<Shared>) -> Result<Self> {
         let signals = Arc::new(Signals::default());
-        let connection = shared.connect_writer().await?;
+        let connection = shared.connect_writer().await.map_err(store_error)?;
         let mut task = JoinSet::new();
         task.spawn(run(shared, connection, Arc::clone(&signals)));
         Ok(Self { signals, _task: task })
@@ -51,9 +54,9 @@ impl Checkpointer {
     }
 
     /// Copies the rest over the lane's connection, if that is due.
-    pub(super) async fn checkpoint_rest(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    pub(super) fn checkpoint_rest(&self, writer: &Writer) -> Result<()> {
         if self.signals.rest_is_due.swap(false, Ordering::Relaxed) {
-            checkpoint(connection).await?;
+            writer.query(queries::CHECKPOINT, [], |_| Ok(()))?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What SQLite's errors mean to the engine.
 
-use crate::storage::{StoreError, unwrapped};
+use crate::storage::{BoxError, StoreError, unwrapped};
 
 /// SQLite's primary result codes, as far as they are told apart (<https://sqlite.org/rescode.html>).
 pub(super) mod code {
@@ -19,6 +19,11 @@ pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
     Some(code & 0xff)
 }
 
+/// The primary result code, if the error of the lane's connection comes from SQLite itself.
+pub(super) fn lane_code(error: &rusqlite::Error) -> Option<i32> {
+    Some(error.sqlite_error()?.extended_code & 0xff)
+}
+
 /// Tells whether to try again, to report that the database is away, or that it holds nonsense.
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     let undecodable = matches!(
@@ -26,9 +31,23 @@ pub(super) fn store_error(error: sqlx::Error) -> StoreError {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnIndexOutOfBounds { .. }
     );
     match primary_code(&error) {
-        Some(code::BUSY | code::LOCKED) => StoreError::Retry(unwrapped(error)),
-        Some(code::CORRUPT | code::NOTADB | code::CONSTRAINT) => StoreError::Corrupt(unwrapped(error).to_string()),
         None if undecodable => StoreError::Corrupt(error.to_string()),
-        _ => StoreError::Unavailable(unwrapped(error)),
+        code => of_code(code, unwrapped(error)),
+    }
+}
+
+/// As [`store_error`], of the lane's connection.
+pub(super) fn lane_error(error: rusqlite::Error) -> StoreError {
+    match lane_code(&error) {
+        None => StoreError::Corrupt(error.to_string()),
+        code => of_code(code, Box::new(error)),
+    }
+}
+
+fn of_code(code: Option<i32>, error: BoxError) -> StoreError {
+    match code {
+        Some(code::BUSY | code::LOCKED) => StoreError::Retry(error),
+        Some(code::CORRUPT | code::NOTADB | code::CONSTRAINT) => StoreError::Corrupt(error.to_string()),
+        _ => StoreError::Unavailable(error),
     }
 }

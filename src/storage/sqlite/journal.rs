@@ -6,25 +6,25 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Executor, Sqlite};
 
 use super::error::store_error;
+use super::groups::Groups;
 use super::queries;
-use super::write::Groups;
+use super::writer::Writer;
 use crate::domain::{Actor, EventId, JournalEntry, JournalKind, OwnerId, Seq, Timestamp};
 use crate::storage::columns::{self, Columns, journal_kind, journal_reservation};
-use crate::storage::json::{self, StoredChanges, push_int, push_text};
+use crate::storage::json::{self, StoredChanges, push_int};
 use crate::storage::write::JOURNAL_OWN;
 use crate::storage::{Result, StoreError};
 
 /// Most entries of a chunk. Who looks for one of them reads all.
 const CHUNK_ENTRIES_MAX: usize = 128;
 
-/// Chunks as they are written: `[["event", last seq, entries], …]`, where entries are [`Groups`] without the event.
+/// Chunks in the making. The entries of each are [`Groups`].
 pub(super) struct Chunks {
-    json: String,
-    count: u64,
+    /// Each with its event and its last number.
+    finished: Vec<(String, Seq, String)>,
     /// The present chunk: its event, its last number and how many entries it has.
     event: String,
     last: Seq,
@@ -35,12 +35,11 @@ pub(super) struct Chunks {
 impl Chunks {
     /// Of so many entries.
     pub(super) fn new(entries: usize) -> Self {
-        let (json, event) = (String::from("["), String::new());
-        Self { json, count: 0, event, last: 0, entries: 0, groups: groups(entries) }
+        Self { finished: Vec::new(), event: String::new(), last: 0, entries: 0, groups: groups(entries) }
     }
 
-    /// Begins the next entry.
-    pub(super) fn begin_row(&mut self, event: &str) {
+    /// Begins the next entry, whose first value is its number.
+    pub(super) fn begin_entry(&mut self, event: &str) {
         if self.entries == CHUNK_ENTRIES_MAX || self.event != event {
             self.end_chunk();
             event.clone_into(&mut self.event);
@@ -48,17 +47,24 @@ impl Chunks {
         self.groups.begin_row();
     }
 
-    /// Where the next value of the entry goes, and whether it is its number.
-    pub(super) fn field(&mut self) -> (&mut String, bool) {
-        self.groups.field()
+    /// Where the JSON of the entry's next value goes.
+    pub(super) fn field(&mut self) -> &mut String {
+        self.groups.field().0
     }
 
-    /// Tells the entry's number.
-    pub(super) const fn number(&mut self, seq: Seq) {
-        self.last = seq;
+    /// The entry's next value.
+    pub(super) fn int(&mut self, value: i64) {
+        let (out, is_key) = self.groups.field();
+        if !is_key {
+            return push_int(out, value);
+        }
+        out.push('"');
+        push_int(out, value);
+        out.push('"');
+        self.last = value;
     }
 
-    pub(super) fn end_row(&mut self) {
+    pub(super) fn end_entry(&mut self) {
         self.groups.end_row();
         self.entries += 1;
     }
@@ -67,28 +73,16 @@ impl Chunks {
         if self.entries == 0 {
             return;
         }
-        self.json.push_str(if self.count == 0 { "[" } else { ",[" });
-        push_text(&mut self.json, &self.event);
-        self.json.push(',');
-        push_int(&mut self.json, self.last);
-        self.json.push_str(",[");
         // The next one is likely to be as long.
-        std::mem::replace(&mut self.groups, groups(self.entries)).finish(&mut self.json);
-        self.json.push_str("]]");
-        self.count += 1;
+        let ended = std::mem::replace(&mut self.groups, groups(self.entries));
+        self.finished.push((std::mem::take(&mut self.event), self.last, ended.finish()));
         self.entries = 0;
     }
 
-    /// All chunks.
-    pub(super) fn finish(&mut self) -> String {
+    /// All chunks, each with its event and its last number.
+    pub(super) fn finish(mut self) -> Vec<(String, Seq, String)> {
         self.end_chunk();
-        self.json.push(']');
-        std::mem::take(&mut self.json)
-    }
-
-    /// How many chunks there are.
-    pub(super) const fn count(&self) -> u64 {
-        self.count
+        self.finished
     }
 }
 
@@ -123,16 +117,29 @@ fn parse(entries: &str) -> Result<Vec<JournalEntry>> {
     Ok(found)
 }
 
-/// The chunks with the entries `from` to `to`.
-async fn chunks<'c>(
-    executor: impl Executor<'c, Database = Sqlite>,
-    event: &EventId,
+/// Numbers of entries, and where the last chunk that has one of them may end.
+struct Numbers {
     from: Seq,
-    to: Seq,
-) -> Result<Vec<SqliteRow>> {
-    let last = to.saturating_add(CHUNK_ENTRIES_MAX as Seq - 1);
-    let query = sqlx::query(queries::JOURNAL).bind(event.as_str().to_owned()).bind(from).bind(last);
-    query.fetch_all(executor).await.map_err(store_error)
+    end: Seq,
+    last_of_chunk: Seq,
+}
+
+impl Numbers {
+    /// From number `from` on, up to `limit`.
+    fn limited(from: Seq, limit: usize) -> Self {
+        let from = from.max(1);
+        Self::before(from, from.saturating_add(Seq::try_from(limit).unwrap_or(Seq::MAX)))
+    }
+
+    const fn before(from: Seq, end: Seq) -> Self {
+        Self { from, end, last_of_chunk: end.saturating_add(CHUNK_ENTRIES_MAX as Seq - 2) }
+    }
+
+    /// Those entries of a chunk.
+    fn of_chunk(&self, entries: &str) -> Result<impl Iterator<Item = JournalEntry>> {
+        let wanted = self.from..self.end;
+        Ok(parse(entries)?.into_iter().filter(move |entry| wanted.contains(&entry.seq)))
+    }
 }
 
 /// The entries from number `from` on, up to `limit`; fewer where some are missing, and none where all of them are.
@@ -142,33 +149,39 @@ pub(super) async fn read<'c>(
     from: Seq,
     limit: usize,
 ) -> Result<Vec<JournalEntry>> {
-    let from = from.max(1);
-    let end = from.saturating_add(Seq::try_from(limit).unwrap_or(Seq::MAX));
+    let numbers = Numbers::limited(from, limit);
+    let query = sqlx::query(queries::JOURNAL);
+    let query = query.bind(event.as_str().to_owned()).bind(numbers.from).bind(numbers.last_of_chunk);
     let mut found = Vec::new();
-    for row in &chunks(executor, event, from, end - 1).await? {
-        found.extend(parse(Columns::of(row).text()?)?.into_iter().filter(|entry| (from..end).contains(&entry.seq)));
+    for row in &query.fetch_all(executor).await.map_err(store_error)? {
+        found.extend(numbers.of_chunk(Columns::of(row).text()?)?);
     }
     Ok(found)
 }
 
+/// As [`read`], on the lane's own thread.
+pub(super) fn read_over(writer: &Writer, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {
+    let numbers = Numbers::limited(from, limit);
+    let params = (event.as_str(), numbers.from, numbers.last_of_chunk);
+    let chunks =
+        writer.query(queries::JOURNAL, params, |columns| Ok(numbers.of_chunk(columns.text()?)?.collect::<Vec<_>>()))?;
+    Ok(chunks.into_iter().flatten().collect())
+}
+
 /// Whose reservations begin with the entries `from` to `to`, and at which of them.
-pub(super) async fn read_beginnings<'c>(
-    executor: impl Executor<'c, Database = Sqlite>,
-    event: &EventId,
-    from: Seq,
-    to: Seq,
-) -> Result<Vec<(OwnerId, Seq)>> {
+pub(super) fn read_beginnings(writer: &Writer, event: &EventId, from: Seq, to: Seq) -> Result<Vec<(OwnerId, Seq)>> {
+    let numbers = Numbers::before(from, to + 1);
+    let params = (event.as_str(), numbers.from, numbers.last_of_chunk);
+    let chunks = writer.query(queries::JOURNAL, params, |columns| stored::<IgnoredAny>(columns.text()?))?;
     let mut found = Vec::new();
-    for row in &chunks(executor, event, from, to).await? {
-        for StoredGroup(own, _, kind, _, _) in stored::<IgnoredAny>(Columns::of(row).text()?)? {
-            if !matches!(journal_kind(&kind)?, JournalKind::Reserved | JournalKind::Sold) {
-                continue;
-            }
-            for (seq, (_, owner)) in own.range(from..=to) {
-                let owner =
-                    owner.as_deref().ok_or_else(|| StoreError::Corrupt(format!("journal entry {seq} is nobody's")))?;
-                found.push((columns::owner(owner)?, *seq));
-            }
+    for StoredGroup(own, _, kind, _, _) in chunks.into_iter().flatten() {
+        if !matches!(journal_kind(&kind)?, JournalKind::Reserved | JournalKind::Sold) {
+            continue;
+        }
+        for (seq, (_, owner)) in own.range(numbers.from..numbers.end) {
+            let owner =
+                owner.as_deref().ok_or_else(|| StoreError::Corrupt(format!("journal entry {seq} is nobody's")))?;
+            found.push((columns::owner(owner)?, *seq));
         }
     }
     Ok(found)

@@ -7,17 +7,17 @@ mod audit;
 mod checkpointer;
 mod decode;
 mod error;
+mod groups;
 mod journal;
-mod keys;
 mod lane;
+mod load;
 mod open;
 mod owner_index;
 mod queries;
-mod remembered;
-mod script;
 #[cfg(test)]
 mod tests;
 mod write;
+mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use self::audit::SqliteAuditReader;
 use self::error::store_error;
 use self::lane::Lane;
 pub use self::open::OpenError;
-use self::script::Query;
+use self::writer::Writer;
 use super::clock::{Clock, system_clock};
 use super::columns::{Columns, event_views, waiting_rooms};
 use super::{
@@ -42,6 +42,9 @@ use super::{
 use crate::domain::{
     EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp, WaitingRoom,
 };
+
+/// A statement with its parameters.
+type Query = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 
 /// Connections that read, audits aside.
 const READERS_MAX: u32 = 4;
@@ -75,14 +78,16 @@ impl Shared {
         open::reader_options(&self.files.database).read_only(self.read_only)
     }
 
+    /// For what is written beside the lane.
     async fn connect_writer(&self) -> sqlx::Result<SqliteConnection> {
-        let options = open::writer_options(&self.files.database);
+        open::writer_options(&self.files.database).connect().await
+    }
+
+    fn open_writer(&self) -> Result<Writer> {
+        let writer = Writer::open(&self.files.database)?;
         #[cfg(test)]
-        let options = {
-            let pages_max = self.pages_max.load(std::sync::atomic::Ordering::SeqCst);
-            options.pragma("max_page_count", pages_max.to_string())
-        };
-        options.connect().await
+        writer.limit_pages(self.pages_max.load(std::sync::atomic::Ordering::SeqCst));
+        Ok(writer)
     }
 }
 
@@ -150,7 +155,7 @@ impl Store for SqliteStore {
     }
 
     fn lane_plan(&self) -> LanePlan {
-        LanePlan { lanes: 1, events_per_batch_max: usize::MAX }
+        LanePlan { lanes: 1, events_per_batch_max: usize::MAX, blocks: true }
     }
 
     async fn open_lane(&self) -> Result<Box<dyn LaneConnection>> {

@@ -20,15 +20,16 @@ const LOCK_FILE: &str = "boxoffice.lock";
 /// What `PRAGMA application_id` says of Boxoffice's files ("BxOf"); the first migration sets it.
 const APPLICATION_ID: i64 = 0x4278_4F66;
 /// How long a statement waits for a lock that another program holds on the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// SQLITE_IOERR_SHMSIZE: there is no room for the index of the write-ahead log.
 const SHM_SIZE: &str = "4874";
-/// Page cache of the writer, in KiB (negative: that is how SQLite tells KiB from pages).
-const WRITER_CACHE: &str = "-32768";
+/// Page cache of the writer, in KiB (negative: that is how SQLite tells KiB from pages). More than stays in a processor's caches makes
+/// what is written to new pages slower.
+pub(super) const WRITER_CACHE: &str = "-4096";
 /// Page cache of each reader.
 const READER_CACHE: &str = "-4096";
 /// Pages of the write-ahead log after which a commit copies them into the database, as long as the checkpointer does not: 64 MiB.
-const CHECKPOINT_PAGES: &str = "16000";
+pub(super) const CHECKPOINT_PAGES: &str = "16000";
 /// Rows that wait between a connection's thread and its user.
 const ROWS_BUFFERED: usize = 512;
 

@@ -5,16 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::SqliteConnection;
+use rusqlite::types::ValueRef;
 
-use super::error::store_error;
+use super::error::lane_error;
 use super::journal;
 use super::queries;
-use super::remembered::Remembered;
-use super::script;
+use super::writer::Writer;
 use crate::domain::{EventId, OwnerId, Seq};
-use crate::storage::columns::Columns;
-use crate::storage::json::{push_int, push_text};
 use crate::storage::{Result, StoreError};
 
 /// Journal entries that one run covers.
@@ -52,11 +49,9 @@ impl Run {
 
 impl OwnerIndexer {
     /// Finds what is due after a start.
-    pub(super) async fn resume(connection: &mut SqliteConnection) -> Result<Self> {
-        let query = sqlx::query(queries::UPKEEP_DUE).bind(OWNER_RUN_ENTRIES);
-        let rows = query.fetch_all(connection).await.map_err(store_error)?;
-        let due = rows.iter().map(|row| Columns::of(row).event_id()).collect::<Result<_>>()?;
-        Ok(Self { due, run: None })
+    pub(super) fn resume(writer: &Writer) -> Result<Self> {
+        let due = writer.query(queries::UPKEEP_DUE, [OWNER_RUN_ENTRIES], |row| row.event_id())?;
+        Ok(Self { due: due.into_iter().collect(), run: None })
     }
 
     /// Takes note of how long an event's journal has become behind the index.
@@ -72,22 +67,15 @@ impl OwnerIndexer {
     }
 
     /// Does one slice; returns whether more is due. After an error the run begins again, from what the database says.
-    pub(super) async fn slice(
-        &mut self,
-        connection: &mut SqliteConnection,
-        remembered: &mut Remembered,
-    ) -> Result<bool> {
+    pub(super) fn slice(&mut self, writer: &Writer) -> Result<bool> {
         match self.run.take() {
-            None => self.run = self.start(connection).await?,
+            None => self.run = self.start(writer)?,
             Some(mut run) if run.read_to < run.to_seq() => {
-                run.read(connection).await?;
+                run.read(writer)?;
                 self.run = Some(run);
             }
             Some(mut run) => {
-                if run.write(connection).await? {
-                    // How far the index reaches has changed: it is loaded with the event again.
-                    remembered.forget_event(&run.event);
-                } else {
+                if !run.write(writer)? {
                     self.run = Some(run);
                 }
             }
@@ -95,13 +83,11 @@ impl OwnerIndexer {
         Ok(self.is_due())
     }
 
-    async fn start(&mut self, connection: &mut SqliteConnection) -> Result<Option<Run>> {
+    fn start(&mut self, writer: &Writer) -> Result<Option<Run>> {
         let Some(event) = self.due.first().cloned() else { return Ok(None) };
-        let query = sqlx::query(queries::UPKEEP_STATE).bind(event.as_str().to_owned());
-        let row = query.fetch_optional(connection).await.map_err(store_error)?;
-        let row = row.ok_or_else(|| StoreError::Corrupt(format!("event {event} is gone")))?;
-        let mut columns = Columns::of(&row);
-        let (last_seq, indexed) = (columns.int()?, columns.int()?);
+        let state = writer.query(queries::UPKEEP_STATE, [event.as_str()], |row| Ok((row.int()?, row.int()?)))?;
+        let gone = || StoreError::Corrupt(format!("event {event} is gone"));
+        let (last_seq, indexed) = state.into_iter().next().ok_or_else(gone)?;
         if last_seq - indexed < OWNER_RUN_ENTRIES {
             self.due.remove(&event);
             return Ok(None);
@@ -111,9 +97,9 @@ impl OwnerIndexer {
 }
 
 impl Run {
-    async fn read(&mut self, connection: &mut SqliteConnection) -> Result<()> {
+    fn read(&mut self, writer: &Writer) -> Result<()> {
         let to = self.to_seq().min(self.read_to + SLICE_ENTRIES_READ);
-        self.entries.extend(journal::read_beginnings(connection, &self.event, self.read_to + 1, to).await?);
+        self.entries.extend(journal::read_beginnings(writer, &self.event, self.read_to + 1, to)?);
         self.read_to = to;
         if to == self.to_seq() {
             self.entries.sort_unstable();
@@ -122,46 +108,29 @@ impl Run {
     }
 
     /// Writes the next entries; returns whether they were the last.
-    async fn write(&mut self, connection: &mut SqliteConnection) -> Result<bool> {
+    fn write(&mut self, writer: &Writer) -> Result<bool> {
         let event = self.event.as_str();
         let run = self.before + 1;
         let until = self.entries.len().min(self.written + SLICE_ROWS_WRITTEN);
-        let slice = sqlx::query(queries::UPKEEP_WRITE)
-            .bind(event.to_owned())
-            .bind(run)
-            .bind(entries_json(&self.entries[self.written..until]));
-        script::run(&mut *connection, slice).await.map_err(|failed| store_error(failed.source))?;
+        writer.execute(queries::BEGIN, []).map_err(lane_error)?;
+        let rows = self.entries[self.written..until].iter();
+        let rows = rows.map(|(owner, seq)| {
+            [ValueRef::from(event), ValueRef::Integer(run), ValueRef::from(owner.as_str()), ValueRef::Integer(*seq)]
+                .into_iter()
+        });
+        writer.execute_each(queries::UPKEEP_WRITE, rows).map_err(lane_error)?;
         let complete = until == self.entries.len();
         if complete {
             let to_seq = self.to_seq();
-            let script = sqlx::query(queries::UPKEEP_COMPLETE)
-                .bind(event.to_owned())
-                .bind(run)
-                .bind(to_seq)
-                .bind(to_seq)
-                .bind(event.to_owned())
-                .bind(self.before);
-            let ran = script::run(&mut *connection, script).await.map_err(|failed| store_error(failed.source))?;
-            let actual = ran.iter().map(|ran| ran.changed).sum();
+            let completed = writer.execute(queries::UPKEEP_COMPLETE_RUN, (event, run, to_seq)).map_err(lane_error)?;
+            let advanced = writer.execute(queries::UPKEEP_ADVANCE, (to_seq, event, self.before)).map_err(lane_error)?;
+            let actual = (completed + advanced) as u64;
             if actual != 2 {
                 return Err(StoreError::Guard { what: "the end of a run of the owner index", expected: 2, actual });
             }
         }
-        sqlx::query(queries::COMMIT).execute(connection).await.map_err(store_error)?;
+        writer.execute(queries::COMMIT, []).map_err(lane_error)?;
         self.written = until;
         Ok(complete)
     }
-}
-
-fn entries_json(entries: &[(OwnerId, Seq)]) -> String {
-    let mut json = String::from("[");
-    for (index, (owner, seq)) in entries.iter().enumerate() {
-        json.push_str(if index == 0 { "[" } else { ",[" });
-        push_text(&mut json, owner.as_str());
-        json.push(',');
-        push_int(&mut json, *seq);
-        json.push(']');
-    }
-    json.push(']');
-    json
 }

@@ -1,46 +1,31 @@
-//! The SQL of this store. Each statement is a file in `queries/`; those that run together are one script here, because
-//! each hand-over to the connection's thread costs several microseconds.
+//! The SQL of this store, each statement in a file in `queries/`.
 
 macro_rules! sql {
-    ($($name:literal),+) => { concat!($(include_str!(concat!("queries/", $name, ".sql"))),+) };
-}
-
-macro_rules! sales {
-    () => {
-        sql!(
-            "events_advance",
-            "guard",
-            "allocations_count",
-            "guard",
-            "reservations_insert",
-            "guard",
-            "reservations_update",
-            "guard",
-            "journal_insert",
-            "guard",
-            "commit"
-        )
+    ($name:literal) => {
+        include_str!(concat!("queries/", $name, ".sql"))
     };
 }
 
-/// Locks, and loads what nearly every batch needs: the events and the allocations.
-pub(super) const BEGIN_AND_LOAD: &str = sql!("begin", "load_events", "load_allocations");
-pub(super) const LOAD_ALLOCATIONS: &str = sql!("load_allocations");
-pub(super) const LOAD_RESERVATIONS: &str = sql!("load_reservations");
+/// What the lane runs.
+pub(super) const BEGIN: &str = sql!("begin");
+pub(super) const COMMIT: &str = sql!("commit");
+pub(super) const ROLLBACK: &str = sql!("rollback");
+pub(super) const LOAD_EVENT: &str = sql!("load_event");
+pub(super) const LOAD_ALLOCATION: &str = sql!("load_allocation");
 pub(super) const LOAD_EXPIRED: &str = sql!("load_expired");
 pub(super) const LOAD_USAGE: &str = sql!("load_usage");
 
-/// What people do: in the order of `write::Edits`.
-pub(super) const WRITE_EDITS: &str = sql!("events_insert", "events_edit", "allocations_insert", "allocations_edit");
-/// What a sale does, in the order of `write::Sales`, each statement with its guard; and the commit, in the same hand-over.
-pub(super) const WRITE_SALES_WITHIN: &str = sales!();
-/// The same, where no transaction has begun.
-pub(super) const WRITE_SALES_AND_COMMIT: &str = concat!(sql!("begin"), sales!());
-/// Locks, and confirms what was remembered.
-pub(super) const BEGIN_AT_SEQ: &str = sql!("begin", "events_at_seq");
-pub(super) const EVENTS_AT_SEQ: &str = sql!("events_at_seq");
-pub(super) const COMMIT: &str = sql!("commit");
-pub(super) const ROLLBACK: &str = sql!("rollback");
+/// What people do, in the order of `write::Writes::edits`.
+pub(super) const WRITE_EDITS: [&str; 4] =
+    [sql!("events_insert"), sql!("events_edit"), sql!("allocations_insert"), sql!("allocations_edit")];
+/// What a sale does, in the order of `write::Writes::sales`.
+pub(super) const WRITE_SALES: [&str; 5] = [
+    sql!("events_advance"),
+    sql!("allocations_count"),
+    sql!("reservations_insert"),
+    sql!("reservations_update"),
+    sql!("journal_insert"),
+];
 
 /// After commits, beside the lane.
 pub(super) const CHECKPOINT: &str = sql!("checkpoint");
@@ -50,8 +35,9 @@ pub(super) const DROP_STATISTICS: &str = sql!("drop_statistics");
 
 pub(super) const UPKEEP_DUE: &str = sql!("upkeep_due");
 pub(super) const UPKEEP_STATE: &str = sql!("upkeep_state");
-pub(super) const UPKEEP_WRITE: &str = sql!("begin", "upkeep_write");
-pub(super) const UPKEEP_COMPLETE: &str = sql!("upkeep_complete_run", "upkeep_advance");
+pub(super) const UPKEEP_WRITE: &str = sql!("upkeep_write");
+pub(super) const UPKEEP_COMPLETE_RUN: &str = sql!("upkeep_complete_run");
+pub(super) const UPKEEP_ADVANCE: &str = sql!("upkeep_advance");
 
 pub(super) const EVENT: &str = sql!("event");
 pub(super) const EVENTS: &str = sql!("events");

@@ -6,7 +6,8 @@ mod checks;
 mod files;
 mod full_disk;
 mod plans;
-mod remembered;
+
+pub(super) use self::backend::SqliteBackend;
 
 /// What every store must do.
 mod conformance {

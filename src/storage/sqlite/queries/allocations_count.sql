@@ -1,11 +1,6 @@
--- Rows: one for each allocation whose counts change while its settings stay.
--- ?: JSON, [["event", "allocation", + capacity, drain_to, + held, + sold, version], …]
+-- Rows: one: an allocation whose counts change while its settings stay. ?3: added to capacity, ?5: to held, ?6: to sold
 -- Lock: runs under the write lock.
 -- Safe: an atomic conditional update: it meets an allocation only where the sums stay in bounds, whatever was decided.
-UPDATE allocations
-   SET capacity = capacity + (c.value ->> 2), drain_to = c.value ->> 3,
-       held = held + (c.value ->> 4), sold = sold + (c.value ->> 5)
-  FROM jsonb_each(?) AS c
- WHERE allocations.event_id = c.value ->> 0 AND allocations.id = c.value ->> 1 AND allocations.version = c.value ->> 6
-   AND held + (c.value ->> 4) >= 0 AND sold + (c.value ->> 5) >= 0
-   AND held + (c.value ->> 4) + sold + (c.value ->> 5) <= capacity + (c.value ->> 2);
+UPDATE allocations SET capacity = capacity + ?3, drain_to = ?4, held = held + ?5, sold = sold + ?6
+ WHERE event_id = ?1 AND id = ?2 AND version = ?7
+   AND held + ?5 >= 0 AND sold + ?6 >= 0 AND held + ?5 + sold + ?6 <= capacity + ?3;

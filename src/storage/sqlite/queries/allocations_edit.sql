@@ -1,12 +1,8 @@
--- Rows: one for each allocation whose settings change.
--- ?: JSON, [["event", "allocation", display_name, + capacity, drain_to, + held, + sold, limit, new version, old version], …]
+-- Rows: one: an allocation whose settings change. ?4: added to capacity, ?6: to held, ?7: to sold, ?9: new version, ?10: old version
 -- Lock: runs under the write lock.
 -- Safe: meets an allocation only at the version that the decision was made from, and only where the sums stay in bounds.
 UPDATE allocations
-   SET display_name = c.value ->> 2, capacity = capacity + (c.value ->> 3), drain_to = c.value ->> 4,
-       held = held + (c.value ->> 5), sold = sold + (c.value ->> 6), limit_per_owner = c.value ->> 7,
-       version = c.value ->> 8
-  FROM jsonb_each(?) AS c
- WHERE allocations.event_id = c.value ->> 0 AND allocations.id = c.value ->> 1 AND allocations.version = c.value ->> 9
-   AND held + (c.value ->> 5) >= 0 AND sold + (c.value ->> 6) >= 0
-   AND held + (c.value ->> 5) + sold + (c.value ->> 6) <= capacity + (c.value ->> 3);
+   SET display_name = ?3, capacity = capacity + ?4, drain_to = ?5, held = held + ?6, sold = sold + ?7,
+       limit_per_owner = ?8, version = ?9
+ WHERE event_id = ?1 AND id = ?2 AND version = ?10
+   AND held + ?6 >= 0 AND sold + ?7 >= 0 AND held + ?6 + sold + ?7 <= capacity + ?4;

@@ -12,14 +12,14 @@ use crate::domain::{Duration, Timestamp};
 use crate::storage::conformance::{Backend, UPKEEP_DUE};
 use crate::storage::{BoxError, Clock, Store};
 
-pub(super) struct SqliteBackend {
-    pub(super) dir: TempDir,
+pub(in crate::storage::sqlite) struct SqliteBackend {
+    pub(in crate::storage::sqlite) dir: TempDir,
     pub(super) store: SqliteStore,
     now: Arc<AtomicI64>,
 }
 
 impl SqliteBackend {
-    pub(super) async fn fresh() -> Self {
+    pub(in crate::storage::sqlite) async fn fresh() -> Self {
         let dir = TempDir::new().unwrap();
         let now = Arc::new(AtomicI64::new(1_700_000_000_000_000));
         let store = SqliteStore::open_with_clock(dir.path(), clock(&now)).await.unwrap();

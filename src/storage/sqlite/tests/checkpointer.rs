@@ -99,8 +99,8 @@ async fn a_long_log_is_begun_anew_though_something_is_always_being_written() {
     let mut sale = Sale::begin().await;
     let (begun, _) = sale.log();
     loop {
-        // Nobody knows of that allocation, so this is a transaction from now on; whatever is copied, its pages will not be.
-        let draft = begin(&mut *sale.lane, "e1", &[], &["ga", "unknown"]).await;
+        // This is a transaction from now on; whatever is copied, its pages will not be.
+        let draft = begin(&mut *sale.lane, "e1", &[], &["ga"]).await;
         sale.copied().await;
         sale.reserve(1_000, draft).await;
         sale.lane.upkeep().await.unwrap();

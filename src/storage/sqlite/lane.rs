@@ -105,6 +105,9 @@ impl Lane {
 
 /// Runs a writing statement for each of its rows. It must meet as many.
 fn write(writer: &Writer, sql: &str, rows: &Rows<BoundRows>) -> Result<()> {
+    if rows.count == 0 {
+        return Ok(());
+    }
     let guard = |actual| StoreError::Guard { what: rows.what, expected: rows.count, actual };
     match writer.execute_each(sql, rows.table.rows()) {
         Ok(met) if met as u64 == rows.count => Ok(()),

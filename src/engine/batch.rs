@@ -34,7 +34,19 @@ pub(super) struct Batcher {
     metrics: Arc<Metrics>,
     usage: OwnerUsage,
     trace: traces::Batch,
+    /// Whether anything has changed since the jobs were taken.
+    changed: bool,
     events_per_batch_max: usize,
+}
+
+/// What was done for some jobs.
+pub(super) struct Ran {
+    /// Commands that were begun.
+    pub(super) done: usize,
+    /// Of how many events.
+    pub(super) events: usize,
+    /// Whether anything changed.
+    pub(super) changed: bool,
 }
 
 /// The commands of one event in a batch.
@@ -63,11 +75,12 @@ impl Batcher {
         events_per_batch_max: usize,
     ) -> Self {
         let (usage, trace) = (OwnerUsage::default(), traces::Batch::default());
-        Self { store, connection: Some(connection), told, metrics, usage, trace, events_per_batch_max }
+        Self { store, connection: Some(connection), told, metrics, usage, trace, changed: false, events_per_batch_max }
     }
 
-    /// Runs jobs and answers each. Returns how many commands were begun, and of how many events.
-    pub(super) async fn run(&mut self, jobs: Vec<Job>) -> (usize, usize) {
+    /// Runs jobs and answers each.
+    pub(super) async fn run(&mut self, jobs: Vec<Job>) -> Ran {
+        self.changed = false;
         let mut groups: Vec<Group> = Vec::new();
         let mut by_event: HashMap<EventId, usize> = HashMap::new();
         let mut places = Vec::with_capacity(jobs.len());
@@ -105,7 +118,8 @@ impl Batcher {
             // A caller that has gone meanwhile learns the truth by asking again.
             let _ = reply.send(Ok(own));
         }
-        (groups.iter().map(|group| group.commands.len()).sum(), groups.len())
+        let done = groups.iter().map(|group| group.commands.len()).sum();
+        Ran { done, events: groups.len(), changed: self.changed }
     }
 
     /// A small piece of the store's deferred upkeep. Returns whether more is due.
@@ -224,6 +238,7 @@ impl Batcher {
         self.trace.committed(load, commit);
         for changed in &changes {
             if let Some(event) = &changed.event {
+                self.changed = true;
                 self.told.committed(&event.after.id, event.after.last_seq);
                 changed.journal.iter().for_each(|entry| self.metrics.changed(entry.kind));
             }

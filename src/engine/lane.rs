@@ -12,7 +12,7 @@ use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::batch::Batcher;
+use super::batch::{Batcher, Ran};
 use super::door::{Batch, Door, Keeper};
 use super::{Failure, Told};
 use crate::domain::{Answer, Command, EventId};
@@ -66,7 +66,7 @@ impl Lane {
         let keeper = Keeper::new(Arc::clone(&door));
         let batcher = Batcher::new(store, connection, told, Arc::clone(&metrics), bounds.events_per_batch_max);
         let (commands_max, last) = (bounds.batch_commands_max, Last::default());
-        let end = LaneEnd { jobs, stopped, keeper, commands_max, last, metrics };
+        let end = LaneEnd { jobs, stopped, keeper, commands_max, last, has_thread: bounds.blocks, metrics };
         let (ending, ended) = oneshot::channel::<()>();
         let serving = async move {
             end.serve(batcher).await;
@@ -128,6 +128,8 @@ struct LaneEnd {
     keeper: Keeper,
     commands_max: usize,
     last: Last,
+    /// Whether it has a thread of its own.
+    has_thread: bool,
     metrics: Arc<Metrics>,
 }
 
@@ -138,6 +140,8 @@ struct Last {
     linger: Duration,
     /// Its commands, and those that came while it ran: as many callers seem to be about.
     callers: usize,
+    /// Whether it changed anything.
+    changed: bool,
 }
 
 /// A batch that took at least this long, and longer than its commands and events are worth as work, has waited more than worked:
@@ -149,8 +153,7 @@ const LINGER_FROM_PER_COMMAND: Duration = Duration::from_micros(60);
 const LINGER_FROM_PER_EVENT: Duration = Duration::from_micros(300);
 
 /// A batch of so many commands takes what waits, and no longer lets those go first whose requests are being read: what it shares among
-/// its commands is little by then, and the store would have nothing to do meanwhile. (A lane with a thread of its own lets nobody go
-/// first: they have other threads.)
+/// its commands is little by then, and the store would have nothing to do meanwhile.
 const GATHERED_MAX: usize = 64;
 
 /// The part of what the last batch took that the next one waits, and no longer than this: the last one may have waited in vain
@@ -162,11 +165,12 @@ const LINGER_MAX: Duration = Duration::from_millis(20);
 const UPKEEP_RESTS: u32 = 19;
 
 impl Last {
-    fn new(took: Duration, commands: usize, events: usize, callers: usize) -> Self {
+    fn new(took: Duration, commands: usize, callers: usize, ran: &Ran) -> Self {
         let times = |each: Duration, count| each.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
-        let work = times(LINGER_FROM_PER_COMMAND, commands) + times(LINGER_FROM_PER_EVENT, events);
+        let work = times(LINGER_FROM_PER_COMMAND, commands) + times(LINGER_FROM_PER_EVENT, ran.events);
         let waited = took >= LINGER_FROM.max(work);
-        Self { linger: if waited { (took / LINGER_DIVISOR).min(LINGER_MAX) } else { Duration::ZERO }, callers }
+        let linger = if waited { (took / LINGER_DIVISOR).min(LINGER_MAX) } else { Duration::ZERO };
+        Self { linger, callers, changed: ran.changed }
     }
 }
 
@@ -179,13 +183,13 @@ impl LaneEnd {
             if commands > 0 {
                 self.turn_away();
                 let (callers, begun) = (batch.len(), Instant::now());
-                let (done, events) = batcher.run(batch).await;
+                let ran = batcher.run(batch).await;
                 let ended = Instant::now();
-                let waiting = self.keeper.done(callers, Batch { commands, done, took: ended - begun }, ended);
+                let waiting = self.keeper.done(callers, Batch { commands, done: ran.done, took: ended - begun }, ended);
                 let took = ended - begun;
                 self.metrics.batch_commands.observe_count(commands);
                 self.metrics.batch_seconds.observe_duration(took);
-                self.last = Last::new(took, commands, events, waiting);
+                self.last = Last::new(took, commands, waiting, &ran);
             }
             upkeep_due = true;
             // Where there is nothing else to do it goes on at once.
@@ -226,8 +230,16 @@ impl LaneEnd {
             if commands > before && commands < GATHERED_MAX {
                 // Requests that have arrived and are being read join this batch rather than wait for the next: whoever is
                 // ready to run goes first, as long as that brings more.
-                tokio::task::yield_now().await;
-                continue;
+                if !self.has_thread {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                // Beside a lane with a thread they are read while it writes. Where it does not write, to wake it costs more than the
+                // batch, so the fewer batches the better.
+                if !self.last.changed {
+                    std::thread::yield_now();
+                    continue;
+                }
             }
             // Where a batch waits long, two crowds of callers would take turns, each waiting for the other's batch. So a batch
             // waits a little for those who were answered just now.
@@ -274,7 +286,8 @@ mod tests {
 
     #[test]
     fn a_batch_waits_for_callers_only_where_the_last_one_waited_and_never_for_long() {
-        let linger = |took, commands, events| Last::new(took, commands, events, 0).linger;
+        let ran = |events| Ran { done: 0, events, changed: true };
+        let linger = |took, commands, events| Last::new(took, commands, 0, &ran(events)).linger;
         assert_eq!(linger(Duration::from_millis(10), 1, 1), Duration::from_millis(5));
         assert_eq!(linger(Duration::from_secs(10), 1, 1), LINGER_MAX);
         assert_eq!(linger(Duration::from_millis(2), 1, 1), Duration::ZERO);

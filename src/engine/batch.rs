@@ -224,7 +224,8 @@ impl Batcher {
             changes.push(changed);
         }
         let decided = Instant::now();
-        // What owners have is counted while the store commits; where it fails, all counts are forgotten (`tries`).
+        // What owners have is counted while the store commits (after that, where its calls block); where it fails, all counts are
+        // forgotten (`tries`).
         let count = async {
             for changed in &changes {
                 if let Some(event) = &changed.event {

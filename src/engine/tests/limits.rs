@@ -5,8 +5,8 @@ use futures::future::join_all;
 use super::faulty::{Call, Fault};
 use super::{GA, World, by_admin, by_owner, id, reservation, reserve};
 use crate::domain::{
-    Action, AllocationId, AllocationPatch, Answer, CapacityMode, Duration, EventId, EventPatch, OnExpired, OrderRef,
-    Refusal, Wanted, decide,
+    Action, AllocationId, AllocationPatch, Answer, CapacityMode, EventId, EventPatch, OnExpired, OrderRef, Refusal,
+    Wanted, decide,
 };
 use crate::engine::Failure;
 use crate::engine::owner_usage::OwnerUsage;
@@ -119,13 +119,10 @@ async fn a_limit_costs_the_reading_of_the_journal_once() {
 async fn what_a_failed_batch_counted_is_forgotten() {
     let world = World::new().await;
     let event = world.event("demo", 100, Some(2)).await;
-    // A hold that lapses has the event read again, whatever the store remembers of it.
-    reservation(world.run(&event, reserve("eve", 9, 1)).await);
     reservation(world.run(&event, reserve("ann", 1, 2)).await);
     let order_ref = OrderRef::new("order-1").unwrap();
     let confirm = Action::Confirm { id: id(1), order_ref, on_expired: OnExpired::Fail };
     reservation(world.run(&event, by_owner("ann", confirm)).await);
-    world.advance(Duration::from_secs(61));
     world.faults.script(|call| match call {
         Call::Commit(_) => Some(Fault::Fail(StoreError::Unavailable("disk full".into()))),
         _ => None,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::error::{code, primary_code};
@@ -23,13 +23,17 @@ const APPLICATION_ID: i64 = 0x4278_4F66;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// SQLITE_IOERR_SHMSIZE: there is no room for the index of the write-ahead log.
 const SHM_SIZE: &str = "4874";
-/// Page cache of the writer, in KiB (negative: that is how SQLite tells KiB from pages). More than stays in a processor's caches makes
-/// what is written to new pages slower.
-pub(super) const WRITER_CACHE: &str = "-4096";
+/// What every connection sets.
+const COMMON_PRAGMAS: [(&str, &str); 3] = [("foreign_keys", "OFF"), ("temp_store", "MEMORY"), ("mmap_size", "0")];
+/// What one that writes sets besides.
+///
+/// The page cache is in KiB (negative: that is how SQLite tells KiB from pages); more than stays in a processor's caches makes what is
+/// written to new pages slower. After so many pages of the write-ahead log (64 MiB) a commit copies them into the database, as long as the
+/// checkpointer does not.
+const WRITER_PRAGMAS: [(&str, &str); 3] =
+    [("synchronous", "FULL"), ("cache_size", "-4096"), ("wal_autocheckpoint", "16000")];
 /// Page cache of each reader.
 const READER_CACHE: &str = "-4096";
-/// Pages of the write-ahead log after which a commit copies them into the database, as long as the checkpointer does not: 64 MiB.
-pub(super) const CHECKPOINT_PAGES: &str = "16000";
 /// Rows that wait between a connection's thread and its user.
 const ROWS_BUFFERED: usize = 512;
 
@@ -246,11 +250,13 @@ async fn check_content(file: &Path) -> Result<Option<i64>, OpenError> {
 
 /// Options of a connection that writes. A file that is gone while a server runs is not made anew: it would be an empty one.
 pub(super) fn writer_options(file: &Path) -> SqliteConnectOptions {
-    common_options(file)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("cache_size", WRITER_CACHE)
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+    let options = common_options(file).journal_mode(SqliteJournalMode::Wal);
+    WRITER_PRAGMAS.into_iter().fold(options, |options, (name, value)| options.pragma(name, value))
+}
+
+/// What a connection that writes sets, for one that is not made by [`writer_options`].
+pub(super) fn writer_pragmas() -> impl Iterator<Item = (&'static str, &'static str)> {
+    COMMON_PRAGMAS.into_iter().chain(WRITER_PRAGMAS)
 }
 
 /// Options of a connection that only reads.
@@ -259,12 +265,10 @@ pub(super) fn reader_options(file: &Path) -> SqliteConnectOptions {
 }
 
 fn common_options(file: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
+    let options = SqliteConnectOptions::new()
         .filename(file)
         .busy_timeout(BUSY_TIMEOUT)
-        .foreign_keys(false)
-        .pragma("temp_store", "MEMORY")
-        .pragma("mmap_size", "0")
         .row_buffer_size(ROWS_BUFFERED)
-        .disable_statement_logging()
+        .disable_statement_logging();
+    COMMON_PRAGMAS.into_iter().fold(options, |options, (name, value)| options.pragma(name, value))
 }

@@ -5,11 +5,11 @@
 
 use std::path::Path;
 
-use rusqlite::types::ValueRef;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, Params, Row};
 
 use super::error::lane_error;
-use super::open::{BUSY_TIMEOUT, CHECKPOINT_PAGES, WRITER_CACHE};
+use super::open::{BUSY_TIMEOUT, writer_pragmas};
 use crate::storage::columns::{Cells, Columns, corrupt};
 use crate::storage::{Result, StoreError};
 
@@ -26,15 +26,10 @@ impl Writer {
     pub(super) fn open(file: &Path) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags).map_err(lane_error)?;
-        let set =
-            |name: &str, value: &dyn rusqlite::ToSql| connection.pragma_update(None, name, value).map_err(lane_error);
         connection.busy_timeout(BUSY_TIMEOUT).map_err(lane_error)?;
-        set("synchronous", &"FULL")?;
-        set("foreign_keys", &false)?;
-        set("temp_store", &"MEMORY")?;
-        set("mmap_size", &0)?;
-        set("cache_size", &WRITER_CACHE)?;
-        set("wal_autocheckpoint", &CHECKPOINT_PAGES)?;
+        for (name, value) in writer_pragmas() {
+            connection.pragma_update(None, name, value).map_err(lane_error)?;
+        }
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         Ok(Self { connection })
     }
@@ -54,7 +49,7 @@ impl Writer {
         let mut changed = 0;
         for row in rows {
             for (index, value) in row.enumerate() {
-                statement.raw_bind_parameter(index + 1, rusqlite::types::ToSqlOutput::Borrowed(value))?;
+                statement.raw_bind_parameter(index + 1, ToSqlOutput::Borrowed(value))?;
             }
             changed += statement.raw_execute()?;
         }
@@ -126,6 +121,7 @@ mod tests {
         let set =
             |pragma: &str| writer.connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(["synchronous", "foreign_keys", "mmap_size", "temp_store"].map(set), [2, 0, 0, 2]);
+        assert_eq!(["cache_size", "wal_autocheckpoint"].map(set), [-4_096, 16_000]);
         let mode: String = writer.connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
         assert_eq!(mode, "wal");
         let missing = Writer::open(&backend.dir.path().join("other.db")).map(drop);

@@ -5,7 +5,7 @@
 SELECT create_distributed_table('events', 'id');
 SELECT create_distributed_table('allocations', 'event_id', colocate_with => 'events');
 SELECT create_distributed_table('reservations', 'event_id', colocate_with => 'events');
-SELECT create_distributed_table('journal', 'event_id', colocate_with => 'events');
+SELECT create_distributed_table('journal_chunks', 'event_id', colocate_with => 'events');
 SELECT create_distributed_table('owner_index', 'event_id', colocate_with => 'events');
 SELECT create_distributed_table('owner_runs', 'event_id', colocate_with => 'events');
 

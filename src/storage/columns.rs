@@ -2,9 +2,8 @@
 
 use super::{Result, StoreError, Totals, json};
 use crate::domain::{
-    Actor, Allocation, AllocationId, Duration, Event, EventConfig, EventId, EventView, InvalidId, JournalEntry,
-    JournalKind, Line, OnLoss, OrderRef, OwnerId, OwnerUnits, Reservation, ReservationId, SalesState, Seq, State,
-    Timestamp, WaitingRoom,
+    Allocation, AllocationId, Duration, Event, EventConfig, EventId, EventView, InvalidId, JournalKind, Line, OnLoss,
+    OrderRef, OwnerId, OwnerUnits, Reservation, ReservationId, SalesState, Seq, State, Timestamp, WaitingRoom,
 };
 
 /// How many columns [`Columns::event`] reads.
@@ -153,18 +152,6 @@ impl<'r> Columns<'r> {
                 Some(text) => Some(OrderRef::new(text).map_err(|error| invalid("order", text, error))?),
             },
         })
-    }
-
-    pub(super) fn journal_entry(&mut self) -> Result<JournalEntry> {
-        let (seq, occurred_at) = (self.int()?, self.time()?);
-        let kind = journal_kind(self.text()?)?;
-        let actor = self.opt_text()?;
-        let reservation = journal_reservation(seq, self.opt_text()?, self.opt_text()?)?;
-        let actor: Actor = json::parse_actor(actor, reservation.as_ref())?;
-        let mut entry = JournalEntry::new(seq, occurred_at, kind, actor);
-        entry.reservation = reservation;
-        json::parse_changes(self.text()?, &mut entry)?;
-        Ok(entry)
     }
 
     fn named<T>(&mut self, what: &str, parse: fn(&str) -> Option<T>) -> Result<T> {

@@ -114,7 +114,7 @@ fn allocation_id(text: &str) -> Result<AllocationId> {
     AllocationId::new(text).map_err(|error| StoreError::Corrupt(format!("allocation {text} {error}")))
 }
 
-/// What a journal entry changed, as it is read.
+/// What a journal entry changed, as [`push_changes`] wrote it.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct StoredChanges {
@@ -171,18 +171,12 @@ pub(super) fn push_changes(out: &mut String, entry: &JournalEntry) {
     out.push('}');
 }
 
-/// Reads what [`push_changes`] wrote into `entry`; its deltas come in order of allocations.
-pub(super) fn parse_changes(text: &str, entry: &mut JournalEntry) -> Result<()> {
-    let stored = serde_json::from_str::<StoredChanges>(text);
-    stored.map_err(|error| corrupt_entry(entry, &error))?.put_into(entry)
-}
-
 fn corrupt_entry(entry: &JournalEntry, error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Corrupt(format!("journal entry {}: {error}", entry.seq))
 }
 
 impl StoredChanges {
-    /// Puts them into their entry.
+    /// Puts them into their entry, whose deltas come in order of allocations.
     pub(super) fn put_into(self, entry: &mut JournalEntry) -> Result<()> {
         let mut deltas: BTreeMap<String, [i64; 3]> = BTreeMap::new();
         for (index, units) in [self.capacity, self.held, self.sold].into_iter().enumerate() {

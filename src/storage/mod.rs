@@ -8,6 +8,7 @@ mod clock;
 mod columns;
 #[cfg(test)]
 mod conformance;
+mod journal;
 mod json;
 pub mod postgres;
 pub mod sqlite;

@@ -3,6 +3,7 @@
 
 use uuid::fmt::Hyphenated;
 
+use super::journal::{CHUNK_ENTRIES, push_chunk};
 use super::{Result, StoreError, json};
 use crate::domain::{Allocation, Changes, Edited, Event, JournalEntry, Reservation, ReservationId};
 
@@ -14,8 +15,6 @@ pub(super) const NEW_EVENTS: &str = "the insert of events";
 pub(super) trait Table {
     /// An empty table, with room for so many rows.
     fn with_capacity(rows: usize) -> Self;
-    /// An empty table with room for so many journal entries, which come event by event and in order.
-    fn of_journal(entries: usize) -> Self;
     /// Begins a row.
     fn begin_row(&mut self, event: &str);
     /// The next value of the row.
@@ -28,8 +27,8 @@ pub(super) trait Table {
     fn null(&mut self);
     /// Ends a row.
     fn end_row(&mut self);
-    /// Ends the table. Returns how many rows the statement makes of the so many that were begun.
-    fn finish(&mut self, rows: u64) -> u64;
+    /// Ends the table.
+    fn finish(&mut self) {}
 }
 
 /// Rows for one statement.
@@ -42,11 +41,7 @@ pub(super) struct Rows<T> {
 
 impl<T: Table> Rows<T> {
     fn new(what: &'static str, capacity: usize) -> Self {
-        Self::of(what, T::with_capacity(capacity))
-    }
-
-    const fn of(what: &'static str, table: T) -> Self {
-        Self { what, table, count: 0 }
+        Self { what, table: T::with_capacity(capacity), count: 0 }
     }
 
     fn row(&mut self, event: &str) -> Row<'_, T> {
@@ -56,7 +51,7 @@ impl<T: Table> Rows<T> {
     }
 
     fn finish(mut self) -> Self {
-        self.count = self.table.finish(self.count);
+        self.table.finish();
         self
     }
 }
@@ -130,7 +125,7 @@ impl<T: Table> Writes<T> {
         let mut allocations_count = Rows::new("the counting of allocations", sum(|c| c.allocations.len()));
         let mut reservations_insert = Rows::new("the insert of reservations", sum(|c| c.reservations.len()));
         let mut reservations_update = Rows::new("the update of reservations", 0);
-        let mut journal_insert = Rows::of("the insert of journal entries", T::of_journal(sum(|c| c.journal.len())));
+        let mut journal_insert = Rows::new("the insert of journal entries", changes.len());
 
         for change in changes {
             let Some(event) = &change.event else {
@@ -172,8 +167,8 @@ impl<T: Table> Writes<T> {
                     Some(before) => changed_reservation_row(reservations_update.row(id), before, after),
                 }
             }
-            for entry in &change.journal {
-                journal_row(journal_insert.row(id), entry);
+            for entries in change.journal.chunks(CHUNK_ENTRIES) {
+                journal_row(journal_insert.row(id), entries);
             }
         }
         Ok(Self {
@@ -285,18 +280,7 @@ fn changed_reservation_row<T: Table>(mut row: Row<'_, T>, before: &Reservation, 
         .end();
 }
 
-/// What an entry has of its own: the number, the reservation and its owner.
-pub(super) const JOURNAL_OWN: usize = 3;
-
-fn journal_row<T: Table>(mut row: Row<'_, T>, entry: &JournalEntry) {
-    row.int(entry.seq);
-    match &entry.reservation {
-        Some((id, owner)) => row.uuid(id).text(owner.as_str()),
-        None => row.opt_text(None).opt_text(None),
-    };
-    row.int(entry.occurred_at.as_micros())
-        .text(entry.kind.as_str())
-        .json(|out| json::push_changes(out, entry))
-        .opt_text(json::stored_actor(entry).as_deref())
-        .end();
+fn journal_row<T: Table>(mut row: Row<'_, T>, entries: &[JournalEntry]) {
+    let last = entries.last().map_or(0, |entry| entry.seq);
+    row.int(last).json(|out| push_chunk(out, entries)).end();
 }

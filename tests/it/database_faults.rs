@@ -248,7 +248,7 @@ async fn a_transaction_that_it_rolls_back_to_resolve_a_conflict_is_run_again() {
             "CREATE SEQUENCE faults; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                IF nextval('faults') <= 2 THEN RAISE EXCEPTION 'made to fail' USING ERRCODE = '{state}'; END IF;
                RETURN NEW; END $$;
-             CREATE TRIGGER fail BEFORE INSERT ON journal FOR EACH ROW EXECUTE FUNCTION fail();"
+             CREATE TRIGGER fail BEFORE INSERT ON journal_chunks FOR EACH ROW EXECUTE FUNCTION fail();"
         );
         shared().psql(name_of(&url), &sql).expect("a trigger");
         let mut client = server.inventory();

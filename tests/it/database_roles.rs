@@ -32,12 +32,12 @@ async fn a_role_that_may_only_read_and_write_rows_can_serve() {
     account.check(&server).await;
 
     // Somebody takes a right away, and gives it back.
-    shared().psql(database, &format!("REVOKE INSERT ON journal FROM {role}")).expect("revoked");
+    shared().psql(database, &format!("REVOKE INSERT ON journal_chunks FROM {role}")).expect("revoked");
     let (mut client, request) = (server.inventory(), wants(&new_id(), &[("floor", 1)]));
     let refused = client.create_reservation(by("ann", request.clone())).await;
     assert_eq!(reason(&refused.expect_err("not written")), "STORE_UNAVAILABLE");
     account.check(&server).await;
-    shared().psql(database, &format!("GRANT INSERT ON journal TO {role}")).expect("granted");
+    shared().psql(database, &format!("GRANT INSERT ON journal_chunks TO {role}")).expect("granted");
     client.create_reservation(by("ann", request)).await.expect("granted");
 }
 

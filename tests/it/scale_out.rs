@@ -52,7 +52,8 @@ async fn transactions_of_several_events(more: &[&str]) -> usize {
         buyer.await.expect("a buyer does not panic");
     }
     // `xmin` is the transaction that wrote a row.
-    let written = cluster.psql(&database, "SELECT DISTINCT xmin, event_id FROM journal WHERE kind = 'RESERVED'");
+    let written = "SELECT DISTINCT xmin, event_id FROM journal_chunks WHERE entries::text LIKE '%\"RESERVED\"%'";
+    let written = cluster.psql(&database, written);
     let written = written.expect("the journal");
     let rows: Vec<_> = written.lines().filter_map(|line| line.split_once('|')).collect();
     let transactions: HashSet<_> = rows.iter().map(|(transaction, _)| *transaction).collect();

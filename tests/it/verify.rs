@@ -60,7 +60,7 @@ fn copy(from: &Path) -> tempfile::TempDir {
     to
 }
 
-/// SQLite's journal is a view over its chunks: these let somebody change it all the same.
+/// The journal is a view over its chunks: these let somebody change it all the same.
 const HANDS_ON_THE_JOURNAL: [&str; 2] = [
     r#"CREATE TEMP TRIGGER removing INSTEAD OF DELETE ON journal BEGIN
        UPDATE journal_chunks
@@ -165,18 +165,30 @@ async fn a_postgresql_database_is_verified_beside_its_servers() {
     }
 }
 
+/// As [`HANDS_ON_THE_JOURNAL`], for PostgreSQL.
+const HANDS_ON_ITS_JOURNAL: &str = r"
+    CREATE FUNCTION removing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        UPDATE journal_chunks
+           SET entries = (SELECT jsonb_agg(g.value #- ARRAY['0', old.seq::text])::json FROM jsonb_array_elements(entries::jsonb) AS g)
+         WHERE event_id = old.event_id
+           AND last_seq = (SELECT min(c.last_seq) FROM journal_chunks AS c WHERE c.event_id = old.event_id AND c.last_seq >= old.seq);
+        RETURN old;
+    END $$;
+    CREATE TRIGGER removing INSTEAD OF DELETE ON journal FOR EACH ROW EXECUTE FUNCTION removing()";
+
 /// Another database with the same rows.
 async fn copy_of(url: &str) -> String {
     let copy = fresh_database(shared()).unwrap();
     boxoffice::storage::postgres::migrate(&copy).await.unwrap();
     let mut from = sqlx::PgConnection::connect(url).await.unwrap();
     let mut to = sqlx::PgConnection::connect(&copy).await.unwrap();
-    for table in ["events", "allocations", "reservations", "journal"] {
+    for table in ["events", "allocations", "reservations", "journal_chunks"] {
         let rows = format!("SELECT json_agg(t)::text FROM {table} AS t");
         let rows: String = sqlx::query_scalar(AssertSqlSafe(rows)).fetch_one(&mut from).await.unwrap();
         let insert = format!("INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, $1::json)");
         sqlx::query(AssertSqlSafe(insert)).bind(rows).execute(&mut to).await.unwrap();
     }
+    sqlx::raw_sql(HANDS_ON_ITS_JOURNAL).execute(&mut to).await.unwrap();
     from.close().await.unwrap();
     to.close().await.unwrap();
     copy

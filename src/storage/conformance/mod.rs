@@ -6,6 +6,7 @@
 pub(super) mod audit;
 mod draft;
 pub(super) mod guards;
+pub(super) mod journal;
 pub(super) mod loads;
 pub(super) mod owners;
 pub(super) mod reads;

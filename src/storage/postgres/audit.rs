@@ -13,6 +13,7 @@ use super::script::{Mode, Ran, Script};
 use super::{Shared, views};
 use crate::domain::{EventId, EventView, JournalEntry, Reservation, ReservationId, Seq};
 use crate::storage::columns::Columns;
+use crate::storage::journal::Numbers;
 use crate::storage::{AuditReader, Result, StoreError};
 
 /// What makes every read of the transaction see the same state.
@@ -72,9 +73,9 @@ impl AuditReader for PostgresAuditReader {
     }
 
     async fn next_journal(&mut self, limit: usize) -> Result<Vec<JournalEntry>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let found = self.rows(queries::JOURNAL, &[Arg::Int(self.next_seq), Arg::Int(limit)]).await?;
-        let entries: Vec<_> = found.rows.iter().map(|row| Columns::of(row).journal_entry()).collect::<Result<_>>()?;
+        let numbers = Numbers::limited(self.next_seq, limit);
+        let args = [Arg::Int(numbers.from), Arg::Int(numbers.last_of_chunk)];
+        let entries = numbers.entries(&self.rows(queries::JOURNAL, &args).await?.rows)?;
         self.next_seq = entries.last().map_or(1, |entry| entry.seq + 1);
         Ok(entries)
     }

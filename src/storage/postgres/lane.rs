@@ -16,6 +16,7 @@ use crate::domain::{
     AllocationId, Changes, EventId, JournalEntry, OwnerId, OwnerUnits, Reservation, Seq, Snapshot, Timestamp, Wanted,
 };
 use crate::storage::columns::{Columns, owner_units};
+use crate::storage::journal::Numbers;
 use crate::storage::write::{Rows, Writes};
 use crate::storage::{LaneConnection, Loaded, Result, StoreError};
 
@@ -224,8 +225,13 @@ fn write(
     if rows.count == 0 {
         return;
     }
+    let columns = &rows.table.columns;
+    let common: Vec<_> = columns.iter().map(|column| column.common().filter(|_| statement.takes_common())).collect();
     let mut args = vec![Arg::Text(event)];
-    args.extend(rows.table.columns.iter().map(super::literal::Array::as_arg));
+    args.extend(columns.iter().zip(&common).map(|(column, common)| match common {
+        Some(common) => Arg::Text(common),
+        None => column.as_arg(),
+    }));
     if statement.is_guarded() {
         args.push(Arg::Int(rows.count.cast_signed()));
     }
@@ -257,12 +263,9 @@ impl LaneConnection for Lane {
     }
 
     async fn load_journal(&mut self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {
-        let mut script = self.script();
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        script.call(queries::JOURNAL, &[Arg::Text(event.as_str()), Arg::Int(from), Arg::Int(limit)]);
-        let loaded = self.run_plain(script).await.and_then(|ran| {
-            ran.iter().flat_map(|ran| &ran.rows).map(|row| Columns::of(row).journal_entry()).collect::<Result<_>>()
-        });
+        let numbers = Numbers::limited(from, limit);
+        let args = [Arg::Text(event.as_str()), Arg::Int(numbers.from), Arg::Int(numbers.last_of_chunk)];
+        let loaded = self.call(queries::JOURNAL, &args).await.and_then(|found| numbers.entries(&found.rows));
         self.settle(loaded).await
     }
 

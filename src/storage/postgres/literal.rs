@@ -34,47 +34,62 @@ impl Arg<'_> {
 
 /// An array constant, `{"a","b"}`, element by element.
 #[derive(Debug, Default)]
-pub(super) struct Array(String);
+pub(super) struct Array {
+    text: String,
+    elements: usize,
+    /// Where the first one ends.
+    first_end: usize,
+    /// Whether another one differs from it.
+    differ: bool,
+}
 
 impl Array {
-    fn element(&mut self) -> &mut String {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        &mut self.0
+    fn element(&mut self, push: impl FnOnce(&mut String)) {
+        self.text.push(if self.elements == 0 { '{' } else { ',' });
+        let start = self.text.len();
+        push(&mut self.text);
+        if self.elements == 0 {
+            self.first_end = self.text.len();
+        } else {
+            self.differ = self.differ || self.text[start..] != self.text[1..self.first_end];
+        }
+        self.elements += 1;
     }
 
     pub(super) fn text(&mut self, text: &str) {
-        let out = self.element();
-        out.push('"');
-        if text.bytes().all(|b| b != b'"' && b != b'\\') {
-            out.push_str(text);
-        } else {
-            for c in text.chars() {
-                if matches!(c, '"' | '\\') {
-                    out.push('\\');
-                }
-                out.push(c);
+        self.element(|out| {
+            out.push('"');
+            let mut rest = text;
+            while let Some(at) = rest.find(['"', '\\']) {
+                let (plain, special) = rest.split_at(at);
+                let (special, behind) = special.split_at(1);
+                out.extend([plain, "\\", special]);
+                rest = behind;
             }
-        }
-        out.push('"');
+            out.push_str(rest);
+            out.push('"');
+        });
     }
 
     pub(super) fn int(&mut self, value: i64) {
-        push_int(self.element(), value);
+        self.element(|out| push_int(out, value));
     }
 
     pub(super) fn null(&mut self) {
-        self.element().push_str("NULL");
+        self.element(|out| out.push_str("NULL"));
     }
 
     pub(super) fn finish(&mut self) {
-        if self.0.is_empty() {
-            self.0.push('{');
-        }
-        self.0.push('}');
+        self.text.push_str(if self.elements == 0 { "{}" } else { "}" });
     }
 
     pub(super) fn as_arg(&self) -> Arg<'_> {
-        Arg::Text(&self.0)
+        Arg::Text(&self.text)
+    }
+
+    /// The array of one element that all are like, if they are.
+    pub(super) fn common(&self) -> Option<String> {
+        (self.elements > 1 && !self.differ).then(|| [&self.text[..self.first_end], "}"].concat())
     }
 }
 
@@ -111,10 +126,6 @@ impl Table for Arrays {
         Self { columns: Vec::new(), at: 0, scratch: String::new() }
     }
 
-    fn of_journal(entries: usize) -> Self {
-        Self::with_capacity(entries)
-    }
-
     fn begin_row(&mut self, _event: &str) {
         self.at = 0;
     }
@@ -145,9 +156,8 @@ impl Table for Arrays {
 
     fn end_row(&mut self) {}
 
-    fn finish(&mut self, rows: u64) -> u64 {
+    fn finish(&mut self) {
         self.columns.iter_mut().for_each(Array::finish);
-        rows
     }
 }
 
@@ -166,5 +176,27 @@ mod tests {
         out.clear();
         array::<&str>([]).as_arg().push(&mut out);
         assert_eq!(out, "'{}'");
+    }
+
+    #[test]
+    fn elements_that_are_all_the_same_can_stand_once() {
+        let array = |elements: &[Option<&str>]| {
+            let mut array = Array::default();
+            for element in elements {
+                match element {
+                    Some(text) => array.text(text),
+                    None => array.null(),
+                }
+            }
+            array.finish();
+            array.common()
+        };
+        assert_eq!(array(&[Some("a\"b"), Some("a\"b"), Some("a\"b")]).unwrap(), r#"{"a\"b"}"#);
+        assert_eq!(array(&[None, None]).unwrap(), "{NULL}");
+        for elements in
+            [&[][..], &[Some("a")], &[Some("a"), Some("b"), Some("a")], &[Some("NULL"), None], &[Some("a"), Some("")]]
+        {
+            assert_eq!(array(elements), None, "{elements:?}");
+        }
     }
 }

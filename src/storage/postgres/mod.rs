@@ -36,6 +36,7 @@ use self::owner_index::{OWNER_RUN_ENTRIES, OwnerIndexer};
 use self::queries::Statement;
 use self::script::{Mode, Script};
 use super::columns::{Columns, event_views, waiting_rooms};
+use super::journal::Numbers;
 use super::{
     AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, Totals, WholeStore, limit_and_one, page,
 };
@@ -355,9 +356,9 @@ impl Store for PostgresStore {
     }
 
     async fn journal(&self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = self.rows(queries::JOURNAL, &[Arg::Text(event.as_str()), Arg::Int(from), Arg::Int(limit)]).await?;
-        rows.iter().map(|row| Columns::of(row).journal_entry()).collect()
+        let numbers = Numbers::limited(from, limit);
+        let args = [Arg::Text(event.as_str()), Arg::Int(numbers.from), Arg::Int(numbers.last_of_chunk)];
+        numbers.entries(&self.rows(queries::JOURNAL, &args).await?)
     }
 
     async fn events_with_expired_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<EventId>> {

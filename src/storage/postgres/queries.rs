@@ -20,6 +20,11 @@ impl Statement {
         self.sql.contains("boxoffice_guard(")
     }
 
+    /// Whether an array of one element stands for one whose elements are all like it.
+    pub(super) fn takes_common(&self) -> bool {
+        self.sql.contains("CASE cardinality(")
+    }
+
     /// The text, without the comment that it begins with and the semicolon that it ends with.
     pub(super) fn body(&self) -> &'static str {
         let mut rest = self.sql;

@@ -7,7 +7,6 @@ mod audit;
 mod checkpointer;
 mod decode;
 mod error;
-mod groups;
 mod journal;
 mod lane;
 mod load;

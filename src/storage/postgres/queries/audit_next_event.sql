@@ -4,4 +4,4 @@
 SELECT least((SELECT id FROM events WHERE id > $1 ORDER BY id LIMIT 1),
              (SELECT event_id FROM allocations WHERE event_id > $1 ORDER BY event_id LIMIT 1),
              (SELECT event_id FROM reservations WHERE event_id > $1 ORDER BY event_id LIMIT 1),
-             (SELECT event_id FROM journal WHERE event_id > $1 ORDER BY event_id LIMIT 1));
+             (SELECT event_id FROM journal_chunks WHERE event_id > $1 ORDER BY event_id LIMIT 1));

@@ -1,6 +1,7 @@
--- Rows: one for each change. $1: event
+-- Rows: one for each chunk. $1: event
 -- Lock: runs under the event's lock.
--- Safe: the primary key refuses a number that was used; the event's last_seq moves in the same transaction.
-INSERT INTO journal (event_id, seq, reservation_id, owner, occurred_at, kind, changes, actor)
+-- Safe: its numbers are those that the same transaction takes for the event, by moving its last_seq from the one before the first to
+-- the last.
+INSERT INTO journal_chunks (event_id, last_seq, entries)
 SELECT $1, c.*
-  FROM unnest($2::bigint[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::json[], $8::text[]) AS c;
+  FROM unnest($2::bigint[], $3::json[]) AS c;

@@ -1,8 +1,14 @@
 -- Rows: one for each reservation that began in the run. $1: event, $2: the run, $3: after seq, $4: to seq
 -- Lock: none: nobody reads a run before upkeep_advance.
--- Safe: what is written in the journal never changes; sorted, so that every write appends, whoever the owners are.
+-- Safe: what is written in the journal never changes; sorted, so that every write appends, whoever the owners are. A chunk has 64
+-- entries at most.
 INSERT INTO owner_index (event_id, run, owner, seq)
-SELECT $1, $2::bigint, j.owner, j.seq FROM journal AS j
- WHERE j.event_id = $1 AND j.seq > $3 AND j.seq <= $4 AND j.kind IN ('RESERVED', 'SOLD')
- ORDER BY j.owner, j.seq
+SELECT $1, $2::bigint, began.owner, began.seq
+  FROM (SELECT (own.value ->> 1) COLLATE "C" AS owner, own.key::bigint AS seq
+          FROM journal_chunks AS c
+         CROSS JOIN LATERAL json_array_elements(c.entries) AS g
+         CROSS JOIN LATERAL json_each(g.value -> 0) AS own
+         WHERE c.event_id = $1 AND c.last_seq > $3 AND c.last_seq < $4 + 64 AND g.value ->> 2 IN ('RESERVED', 'SOLD')) AS began
+ WHERE began.seq > $3 AND began.seq <= $4
+ ORDER BY began.owner, began.seq
     ON CONFLICT DO NOTHING;

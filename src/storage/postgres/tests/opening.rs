@@ -5,9 +5,11 @@ use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::super::{OpenError, PostgresConfig, PostgresStore};
-use crate::domain::EventId;
+use super::backend::PostgresBackend;
+use crate::domain::{EventId, JournalKind};
 use crate::storage::Store as _;
 use crate::storage::conformance::EVENT_OF_THE_FIRST_VERSION;
+use crate::storage::conformance::journal::{CHUNKS_WRITTEN, assert_rows_are, written};
 
 async fn fresh_database() -> PostgresConfig {
     let url = tokio::task::spawn_blocking(|| private_cluster::fresh_database(private_cluster::shared()));
@@ -53,13 +55,19 @@ async fn another_programs_database_is_refused() {
     assert!(matches!(refused, Some(OpenError::Foreign)), "{refused:?}");
 }
 
-#[tokio::test]
-async fn a_database_of_the_first_version_is_brought_up_to_date() {
+/// A fresh database with the tables that this migration and those before it make.
+async fn of_version(newest: i64) -> PostgresConfig {
     let config = fresh_database().await;
     let all = sqlx::migrate!("migrations/postgres");
-    let first = all.iter().filter(|migration| migration.version == 1).cloned().collect();
+    let known = all.iter().filter(|migration| migration.version <= newest).cloned().collect();
     let mut connection = PgConnection::connect(&config.url).await.unwrap();
-    Migrator { migrations: first, ..all }.run_direct(None, &mut connection, false).await.unwrap();
+    Migrator { migrations: known, ..all }.run_direct(None, &mut connection, false).await.unwrap();
+    config
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let config = of_version(1).await;
     run(&config, EVENT_OF_THE_FIRST_VERSION).await;
     let refused = PostgresStore::open(PostgresConfig { pooler: true, ..config.clone() }).await.err();
     assert!(matches!(refused, Some(OpenError::NotMigrated)), "{refused:?}");
@@ -68,4 +76,57 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     assert_eq!((view.event.config.display_name.as_str(), view.event.config.waiting_room), ("Old", None));
     assert_eq!(store.waiting_rooms(1).await.unwrap(), []);
     store.close().await;
+}
+
+/// 300 entries of each of two events.
+const JOURNAL_OF_THE_SECOND_VERSION: &str = r#"
+    INSERT INTO journal (event_id, seq, occurred_at, kind, actor, reservation_id, owner, changes)
+    SELECT event, n, 1000 + n, 'RESERVED', NULL, ('01a200c2-ba75-77e5-892a-' || lpad(to_hex(n), 12, '0'))::uuid, 'o"n' || n,
+           json_build_object('held', json_build_object('ga', n))
+      FROM generate_series(1, 300) AS n, unnest(ARRAY['old', 'other']) AS event;
+    UPDATE journal SET kind = 'EVENT_CREATED', reservation_id = NULL, owner = NULL, actor = 'admin:ann', changes = '{}'
+     WHERE seq = 1"#;
+
+#[tokio::test]
+async fn journal_rows_of_the_second_version_become_chunks() {
+    let config = of_version(2).await;
+    run(&config, JOURNAL_OF_THE_SECOND_VERSION).await;
+    run(&config, "CREATE ROLE \"sells: journal\"; GRANT SELECT, INSERT ON journal TO \"sells: journal\"").await;
+    let store = PostgresStore::open(config.clone()).await.unwrap();
+    for event in ["old", "other"] {
+        let journal = store.journal(&EventId::new(event).unwrap(), 1, 1_000).await.unwrap();
+        assert_eq!(journal.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=300).collect::<Vec<_>>());
+        assert_eq!((journal[0].kind, journal[0].actor.to_string().as_str()), (JournalKind::EventCreated, "admin:ann"));
+        for (entry, n) in journal[1..].iter().zip(2..) {
+            let (id, owner) = entry.reservation.as_ref().unwrap();
+            let named = (id.to_string(), owner.as_str().to_owned());
+            assert_eq!(named, (format!("01a200c2-ba75-77e5-892a-{n:012x}"), format!("o\"n{n}")));
+            let told = (entry.occurred_at.as_micros(), entry.kind, entry.deltas[0].held);
+            assert_eq!(told, (1_000 + n, JournalKind::Reserved, n));
+        }
+    }
+    store.close().await;
+    let mut connection = PgConnection::connect(&config.url).await.unwrap();
+    let rights = "SELECT has_table_privilege('sells: journal', 'journal_chunks', 'SELECT')
+                     AND has_table_privilege('sells: journal', 'journal_chunks', 'INSERT')
+                     AND has_table_privilege('sells: journal', 'journal', 'SELECT')
+                     AND NOT has_table_privilege('sells: journal', 'journal_chunks', 'UPDATE')";
+    assert!(sqlx::query_scalar::<_, bool>(rights).fetch_one(&mut connection).await.unwrap(), "rights move along");
+    let required: i64 = sqlx::query_scalar("SELECT oldest_migration_required FROM boxoffice_schema")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(required, 3, "programs that know rows alone must not start");
+}
+
+#[tokio::test]
+async fn people_see_the_journal_as_rows() {
+    let backend = PostgresBackend::fresh().await;
+    let entries = written(&backend).await;
+    let rows =
+        "SELECT seq, kind, reservation_id::text, owner, changes::text FROM journal WHERE event_id = 'e1' ORDER BY seq";
+    let connection = &mut backend.connect().await;
+    assert_rows_are(&sqlx::query(rows).fetch_all(&mut *connection).await.unwrap(), &entries);
+    let chunks: i64 = sqlx::query_scalar("SELECT count(*) FROM journal_chunks").fetch_one(connection).await.unwrap();
+    assert_eq!(chunks, CHUNKS_WRITTEN);
 }

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use super::super::{OpenError, SqliteStore, open};
 use super::backend::SqliteBackend;
 use crate::domain::{EventId, JournalKind};
-use crate::storage::columns::Columns;
-use crate::storage::conformance::{EVENT_OF_THE_FIRST_VERSION, create, plain_hold, reserve, v7};
+use crate::storage::conformance::EVENT_OF_THE_FIRST_VERSION;
+use crate::storage::conformance::journal::{CHUNKS_WRITTEN, assert_rows_are, written};
 use crate::storage::{Store as _, StoreError};
 
 /// A directory with a database that was closed.
@@ -230,23 +230,10 @@ async fn journal_rows_of_the_third_version_become_chunks() {
 #[tokio::test]
 async fn people_see_the_journal_as_rows() {
     let backend = SqliteBackend::fresh().await;
-    let mut lane = backend.store.open_lane().await.unwrap();
-    create(&mut *lane, "e1", &[("ga", 1_000)]).await;
-    reserve(&mut *lane, "e1", |now| (0..300).map(|n| plain_hold(v7(n), "ann", now)).collect()).await;
-    let rows =
-        sqlx::query("SELECT seq, kind, reservation_id, owner, changes FROM journal WHERE event_id = 'e1' ORDER BY seq")
-            .fetch_all(&mut backend.connect().await)
-            .await
-            .unwrap();
-    let entries = backend.store.journal(&EventId::new("e1").unwrap(), 1, 1_000).await.unwrap();
-    assert_eq!((rows.len(), entries.len()), (302, 302));
-    for (row, entry) in rows.iter().zip(&entries) {
-        let mut row = Columns::of(row);
-        assert_eq!((row.int().unwrap(), row.text().unwrap()), (entry.seq, entry.kind.as_str()));
-        let reservation = row.opt_text().unwrap().zip(row.opt_text().unwrap());
-        let expected = entry.reservation.as_ref().map(|(id, owner)| (id.to_string(), owner.as_str()));
-        assert_eq!(reservation, expected.as_ref().map(|(id, owner)| (id.as_str(), *owner)));
-        let changes = row.text().unwrap();
-        assert!(reservation.is_none() || changes.starts_with(r#"{"held":{"ga":1},"expires_at":"#), "{changes}");
-    }
+    let entries = written(&backend).await;
+    let rows = "SELECT seq, kind, reservation_id, owner, changes FROM journal WHERE event_id = 'e1' ORDER BY seq";
+    let connection = &mut backend.connect().await;
+    assert_rows_are(&sqlx::query(rows).fetch_all(&mut *connection).await.unwrap(), &entries);
+    let chunks: i64 = sqlx::query_scalar("SELECT count(*) FROM journal_chunks").fetch_one(connection).await.unwrap();
+    assert_eq!(chunks, CHUNKS_WRITTEN);
 }

@@ -6,10 +6,10 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::super::{OpenError, PostgresConfig, PostgresStore};
 use super::backend::PostgresBackend;
-use crate::domain::{EventId, JournalKind};
+use crate::domain::{Actor, EventId, JournalKind};
 use crate::storage::Store as _;
-use crate::storage::conformance::EVENT_OF_THE_FIRST_VERSION;
 use crate::storage::conformance::journal::{CHUNKS_WRITTEN, assert_rows_are, written};
+use crate::storage::conformance::{Backend as _, EVENT_OF_THE_FIRST_VERSION, create, plain_hold, reserve, v7};
 
 async fn fresh_database() -> PostgresConfig {
     let url = tokio::task::spawn_blocking(|| private_cluster::fresh_database(private_cluster::shared()));
@@ -112,11 +112,33 @@ async fn journal_rows_of_the_second_version_become_chunks() {
                      AND has_table_privilege('sells: journal', 'journal', 'SELECT')
                      AND NOT has_table_privilege('sells: journal', 'journal_chunks', 'UPDATE')";
     assert!(sqlx::query_scalar::<_, bool>(rights).fetch_one(&mut connection).await.unwrap(), "rights move along");
-    let required: i64 = sqlx::query_scalar("SELECT oldest_migration_required FROM boxoffice_schema")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    assert_eq!(required, 3, "programs that know rows alone must not start");
+}
+
+/// What a server that knows the second migration writes with one reservation.
+const ENTRIES_OF_THE_SECOND_VERSION: &str = "
+    INSERT INTO journal (event_id, seq, reservation_id, owner, occurred_at, kind, changes, actor)
+    SELECT 'e1', c.*
+      FROM unnest('{3,4}'::bigint[], '{NULL,01a200c2-ba75-77e5-892a-9c72169ce0c0}'::uuid[], '{NULL,ann}'::text[],
+                  '{1,2}'::bigint[], '{EVENT_UPDATED,RESERVED}'::text[],
+                  ARRAY['{}', '{\"held\":{\"ga\":1}}']::json[], '{system,NULL}'::text[]) AS c;
+    UPDATE events SET last_seq = 4 WHERE id = 'e1'";
+
+#[tokio::test]
+async fn an_older_server_may_go_on_writing_rows() {
+    let backend = PostgresBackend::fresh().await;
+    let mut lane = backend.store.open_lane().await.unwrap();
+    create(&mut *lane, "e1", &[("ga", 1_000)]).await;
+    backend.execute(ENTRIES_OF_THE_SECOND_VERSION).await.unwrap();
+    reserve(&mut *lane, "e1", |now| vec![plain_hold(v7(1), "ann", now)]).await;
+    let journal = backend.store.journal(&EventId::new("e1").unwrap(), 1, 10).await.unwrap();
+    assert_eq!(journal.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert_eq!((journal[2].kind, &journal[2].actor), (JournalKind::EventUpdated, &Actor::System));
+    let (id, owner) = journal[3].reservation.as_ref().unwrap();
+    let theirs = (id.to_string(), owner.as_str(), journal[3].occurred_at.as_micros(), journal[3].deltas[0].held);
+    assert_eq!(theirs, ("01a200c2-ba75-77e5-892a-9c72169ce0c0".to_owned(), "ann", 2, 1));
+    let again =
+        backend.execute("INSERT INTO journal VALUES ('e1', 4, 1, 'EVENT_UPDATED', 'system', NULL, NULL, '{}')").await;
+    assert!(again.is_err(), "a number is used once");
 }
 
 #[tokio::test]

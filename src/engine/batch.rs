@@ -36,6 +36,8 @@ pub(super) struct Batcher {
     trace: traces::Batch,
     /// Whether anything has changed since the jobs were taken.
     changed: bool,
+    /// Whether other servers write to their events, too.
+    others_write: bool,
     events_per_batch_max: usize,
 }
 
@@ -47,6 +49,8 @@ pub(super) struct Ran {
     pub(super) events: usize,
     /// Whether anything changed.
     pub(super) changed: bool,
+    /// Whether other servers write to its events, too.
+    pub(super) others_write: bool,
 }
 
 /// The commands of one event in a batch.
@@ -75,12 +79,13 @@ impl Batcher {
         events_per_batch_max: usize,
     ) -> Self {
         let (usage, trace) = (OwnerUsage::default(), traces::Batch::default());
-        Self { store, connection: Some(connection), told, metrics, usage, trace, changed: false, events_per_batch_max }
+        let (changed, others_write, connection) = (false, false, Some(connection));
+        Self { store, connection, told, metrics, usage, trace, changed, others_write, events_per_batch_max }
     }
 
     /// Runs jobs and answers each.
     pub(super) async fn run(&mut self, jobs: Vec<Job>) -> Ran {
-        self.changed = false;
+        (self.changed, self.others_write) = (false, false);
         let mut groups: Vec<Group> = Vec::new();
         let mut by_event: HashMap<EventId, usize> = HashMap::new();
         let mut places = Vec::with_capacity(jobs.len());
@@ -119,7 +124,7 @@ impl Batcher {
             let _ = reply.send(Ok(own));
         }
         let done = groups.iter().map(|group| group.commands.len()).sum();
-        Ran { done, events: groups.len(), changed: self.changed }
+        Ran { done, events: groups.len(), changed: self.changed, others_write: self.others_write }
     }
 
     /// A small piece of the store's deferred upkeep. Returns whether more is due.
@@ -216,6 +221,7 @@ impl Batcher {
         let loaded = connection.begin(&wanted).await?;
         let load = begun.elapsed();
         self.metrics.load_seconds.observe_duration(load);
+        self.others_write |= loaded.others_write;
         let mut outcomes = Vec::with_capacity(groups.len());
         let mut changes = Vec::with_capacity(groups.len());
         for (group, snapshot) in groups.iter().zip(loaded.snapshots) {

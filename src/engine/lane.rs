@@ -169,7 +169,13 @@ impl Last {
         let times = |each: Duration, count| each.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
         let work = times(LINGER_FROM_PER_COMMAND, commands) + times(LINGER_FROM_PER_EVENT, ran.events);
         let waited = took >= LINGER_FROM.max(work);
-        let linger = if waited { (took / LINGER_DIVISOR).min(LINGER_MAX) } else { Duration::ZERO };
+        let linger = match (ran.others_write, waited) {
+            // They have their batches meanwhile: whoever hurries waits for their lock, and has fewer commands.
+            (true, _) => took,
+            (false, true) => took / LINGER_DIVISOR,
+            (false, false) => Duration::ZERO,
+        };
+        let linger = linger.min(LINGER_MAX);
         Self { linger, callers, changed: ran.changed }
     }
 }
@@ -241,8 +247,9 @@ impl LaneEnd {
                     continue;
                 }
             }
-            // Where a batch waits long, two crowds of callers would take turns, each waiting for the other's batch. So a batch
-            // waits a little for those who were answered just now.
+            // Where a batch waits long, two crowds of callers would take turns, each waiting for the other's batch; where other
+            // servers have their batches of the same event, there is nothing to hurry for. So a batch waits a little for those who
+            // were answered just now.
             if self.last.linger.is_zero() || commands >= self.last.callers {
                 return Some(batch);
             }
@@ -285,13 +292,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_waits_for_callers_only_where_the_last_one_waited_and_never_for_long() {
-        let ran = |events| Ran { done: 0, events, changed: true };
+    fn a_batch_waits_for_callers_only_where_it_would_wait_for_others_or_the_last_one_did_and_never_for_long() {
+        let ran = |events| Ran { done: 0, events, changed: true, others_write: false };
         let linger = |took, commands, events| Last::new(took, commands, 0, &ran(events)).linger;
         assert_eq!(linger(Duration::from_millis(10), 1, 1), Duration::from_millis(5));
         assert_eq!(linger(Duration::from_secs(10), 1, 1), LINGER_MAX);
         assert_eq!(linger(Duration::from_millis(2), 1, 1), Duration::ZERO);
         assert_eq!(linger(Duration::from_millis(10), 1_000, 1), Duration::ZERO);
         assert_eq!(linger(Duration::from_millis(10), 64, 64), Duration::ZERO, "each event is work");
+        let among_others = |took| Last::new(took, 8, 0, &Ran { others_write: true, ..ran(1) }).linger;
+        assert_eq!(among_others(Duration::from_millis(2)), Duration::from_millis(2));
+        assert_eq!(among_others(Duration::from_secs(10)), LINGER_MAX);
     }
 }

@@ -72,6 +72,8 @@ pub struct Loaded {
     pub now: Timestamp,
     /// One for each [`Wanted`], in order.
     pub snapshots: Vec<Snapshot>,
+    /// Whether other servers have written to one of the events since the last batch of it.
+    pub others_write: bool,
 }
 
 /// What a database holds in all, for metrics.

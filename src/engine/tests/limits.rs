@@ -135,7 +135,7 @@ async fn what_a_failed_batch_counted_is_forgotten() {
     let mut wanted = Wanted::new(event.clone());
     theirs.add_wanted(&mut wanted);
     let mut lane = world.engine.store().open_lane().await.unwrap();
-    let Loaded { now, snapshots } = lane.begin(&[wanted]).await.unwrap();
+    let Loaded { now, snapshots, .. } = lane.begin(&[wanted]).await.unwrap();
     let mut usage = OwnerUsage::default();
     let usage = usage.table(&mut *lane, &snapshots[0]).await.unwrap();
     let Ok(decision) = decide(&snapshots[0], usage, &[theirs], now) else { panic!("it needs no more than is loaded") };

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::JournalKind;
 
 async fn load(lane: &mut dyn LaneConnection, wanted: Wanted) -> (Snapshot, Timestamp) {
-    let Loaded { now, mut snapshots } = lane.begin(&[wanted]).await.unwrap();
+    let Loaded { now, mut snapshots, .. } = lane.begin(&[wanted]).await.unwrap();
     lane.rollback().await.unwrap();
     (snapshots.pop().unwrap(), now)
 }
@@ -113,7 +113,7 @@ pub(in crate::storage) async fn expired_holds_come_earliest_first(backend: &mut 
     let mut wanted = Wanted::new(event_id("e1"));
     // One that is wanted by name as well is there once and counted among the expired.
     wanted.reservations.push(v7(8));
-    let Loaded { now, mut snapshots } = lane.begin(&[wanted]).await.unwrap();
+    let Loaded { now, mut snapshots, .. } = lane.begin(&[wanted]).await.unwrap();
     let snapshot = &mut snapshots[0];
     assert!(snapshot.expired.is_empty() && snapshot.more_expired);
     lane.load_expired(snapshot, now, 2).await.unwrap();
@@ -136,7 +136,7 @@ pub(in crate::storage) async fn holds_that_expire_together_come_in_order_of_ids(
         reserve(&mut *lane, "e1", |now| (0..10).map(|n| plain_hold(ids(n), "ann", now)).collect()).await;
     }
     backend.advance(Duration::from_secs(3_600)).await;
-    let Loaded { now, mut snapshots } = lane.begin(&[Wanted::new(event_id("e1"))]).await.unwrap();
+    let Loaded { now, mut snapshots, .. } = lane.begin(&[Wanted::new(event_id("e1"))]).await.unwrap();
     let snapshot = &mut snapshots[0];
     for loaded in [7, 14, 21, 28, 30] {
         lane.load_expired(snapshot, now, 7).await.unwrap();
@@ -162,7 +162,7 @@ pub(in crate::storage) async fn expired_holds_are_loaded_at_once_if_wanted(backe
     })
     .await;
     backend.advance(Duration::from_secs(100)).await;
-    let Loaded { now, mut snapshots } = lane.begin(&[Wanted::new(event_id("e1"))]).await.unwrap();
+    let Loaded { now, mut snapshots, .. } = lane.begin(&[Wanted::new(event_id("e1"))]).await.unwrap();
     while snapshots[0].more_expired {
         lane.load_expired(&mut snapshots[0], now, 7).await.unwrap();
     }

@@ -177,7 +177,7 @@ pub(super) async fn begin(
     let mut wanted = Wanted::new(event_id(id));
     wanted.reservations.extend(reservations);
     wanted.allocations.extend(ids.iter().map(|id| allocation_id(id)));
-    let Loaded { now, mut snapshots } = lane.begin(&[wanted]).await.unwrap();
+    let Loaded { now, mut snapshots, .. } = lane.begin(&[wanted]).await.unwrap();
     Draft::new(snapshots.pop().unwrap(), now)
 }
 

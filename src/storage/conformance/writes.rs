@@ -169,7 +169,7 @@ pub(in crate::storage) async fn one_batch_may_span_events(backend: &mut impl Bac
     if backend.store().lane_plan().events_per_batch_max < wanted.len() {
         return;
     }
-    let Loaded { now, snapshots } = lane.begin(&wanted).await.unwrap();
+    let Loaded { now, snapshots, .. } = lane.begin(&wanted).await.unwrap();
     let found: Vec<_> =
         snapshots.iter().map(|s| (s.event_id.as_str(), s.event.is_some(), s.allocations.len())).collect();
     assert_eq!(found, [("e3", true, 1), ("e2", false, 0), ("e1", true, 1)]);

@@ -28,12 +28,14 @@ pub(super) struct Lane {
     shared: Arc<Shared>,
     /// Nothing after an error that leaves it in doubt: the next transaction reconnects.
     connection: Option<PgConnection>,
+    /// The newest change of each event of the last batch, as that left it.
+    left_at: HashMap<EventId, Seq>,
 }
 
 impl Lane {
     pub(super) async fn open(shared: Arc<Shared>) -> Result<Self> {
         let connection = Some(shared.connect_lane().await?);
-        Ok(Self { shared, connection })
+        Ok(Self { shared, connection, left_at: HashMap::new() })
     }
 
     fn script(&self) -> Script {
@@ -121,6 +123,7 @@ impl Lane {
         let locked: HashMap<_, _> = in_order.into_iter().zip(ran.by_ref()).collect();
         let mut snapshots = Vec::with_capacity(wanted.len());
         let mut now = Timestamp::from_micros(i64::MIN);
+        let (left_at, mut others_write) = (std::mem::take(&mut self.left_at), false);
         for wanted in wanted {
             let [time, allocations, reservations] = [(); 3].map(|()| ran.next().unwrap_or_default());
             let mut snapshot = Snapshot::empty(wanted.event.clone());
@@ -130,6 +133,10 @@ impl Lane {
             let mut time = Columns::of(time);
             now = now.max(Timestamp::from_micros(time.int()?));
             snapshot.earliest_expiry = time.opt_int()?.map(Timestamp::from_micros);
+            if let Some(event) = &snapshot.event {
+                others_write |= left_at.get(&event.id).is_some_and(|seq| *seq != event.last_seq);
+                self.left_at.insert(event.id.clone(), event.last_seq);
+            }
             take_allocations(&allocations, &mut snapshot)?;
             for row in &reservations.rows {
                 let reservation = Columns::of(row).reservation()?;
@@ -146,7 +153,7 @@ impl Lane {
             }
             self.load_missing_allocations(snapshot).await?;
         }
-        Ok(Loaded { now, snapshots })
+        Ok(Loaded { now, snapshots, others_write })
     }
 
     async fn load_expired_of(&mut self, snapshot: &mut Snapshot, now: Timestamp, limit: usize) -> Result<()> {
@@ -210,6 +217,9 @@ impl Lane {
             None => store_error(failed.source),
         })?;
         self.shared.note_committed(changes);
+        for event in changes.iter().filter_map(|change| change.event.as_ref()) {
+            self.left_at.insert(event.after.id.clone(), event.after.last_seq);
+        }
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod backend;
 mod opening;
+mod others;
 mod plans;
 mod scale_out;
 

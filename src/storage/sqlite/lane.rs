@@ -68,7 +68,7 @@ impl Lane {
             self.owner_indexed.insert(wanted.event.clone(), owner_indexed);
             snapshots.push(snapshot);
         }
-        Ok(Loaded { now, snapshots })
+        Ok(Loaded { now, snapshots, others_write: false })
     }
 
     fn load_more_expired(&self, snapshot: &mut Snapshot, now: Timestamp, limit: usize) -> Result<()> {

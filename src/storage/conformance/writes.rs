@@ -69,6 +69,38 @@ pub(in crate::storage) async fn every_field_survives(backend: &mut impl Backend)
     assert_eq!(reservations, stored.reservations);
 }
 
+/// Stores may write once what all new reservations of a batch have.
+pub(in crate::storage) async fn what_new_reservations_have_in_common_survives(backend: &mut impl Backend) {
+    let mut lane = lane(backend).await;
+    create(&mut *lane, "e1", &[("ga", 100)]).await;
+    let fields: [fn(&mut Reservation); 8] = [
+        |_| {},
+        |reservation| reservation.owner = owner("bob"),
+        |reservation| reservation.lines[0].requested = 3,
+        |reservation| reservation.lines[0].cancelled = 0,
+        |reservation| reservation.expires_at = reservation.expires_at.plus(Duration::from_secs(1)),
+        |reservation| reservation.updated_at = reservation.updated_at.plus(Duration::from_secs(1)),
+        |reservation| reservation.fingerprint = 43,
+        |reservation| reservation.order_ref = None,
+    ];
+    let mut written = Vec::new();
+    for (batch, differ) in (0..).zip(fields) {
+        let mut draft = begin(&mut *lane, "e1", &[], &["ga"]).await;
+        for index in 0..3 {
+            let mut reservation = plain_hold(v7(batch * 3 + index), "ann", draft.now);
+            (reservation.lines[0].requested, reservation.lines[0].cancelled) = (2, 1);
+            reservation.order_ref = Some(OrderRef::new("o-1").unwrap());
+            if index == 1 {
+                differ(&mut reservation);
+            }
+            written.push(reservation.clone());
+            draft.insert(reservation);
+        }
+        lane.commit(&[draft.finish()]).await.unwrap();
+    }
+    assert_eq!(dump(backend, "e1").await.reservations, written);
+}
+
 fn after<T>(edits: Vec<crate::domain::Edited<T>>) -> Vec<T> {
     edits.into_iter().map(|edited| edited.after).collect()
 }

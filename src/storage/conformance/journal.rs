@@ -1,7 +1,7 @@
 //! How people see the journal, and how it lies in the table.
 
 use super::{Backend, create, event_id, plain_hold, reserve, v7};
-use crate::domain::JournalEntry;
+use crate::domain::{JournalEntry, JournalKind};
 use crate::storage::columns::{Cells, Columns};
 
 /// In how many chunks the entries of [`written`] lie: two of the event's creation, and 300 of one batch.
@@ -28,5 +28,18 @@ pub(in crate::storage) fn assert_rows_are(rows: &[impl Cells], entries: &[Journa
         assert_eq!(reservation, expected.as_ref().map(|(id, owner)| (id.as_str(), *owner)));
         let changes = row.text().unwrap();
         assert!(reservation.is_none() || changes.starts_with(r#"{"held":{"ga":1},"expires_at":"#), "{changes}");
+    }
+}
+
+/// That these are the 300 entries that the tests of migrations write as rows: the first by an operator, the others of reservations.
+pub(in crate::storage) fn assert_were_rows(journal: &[JournalEntry]) {
+    assert_eq!(journal.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=300).collect::<Vec<_>>());
+    assert_eq!((journal[0].kind, journal[0].actor.to_string().as_str()), (JournalKind::EventCreated, "admin:ann"));
+    for (entry, n) in journal[1..].iter().zip(2..) {
+        let (id, owner) = entry.reservation.as_ref().unwrap();
+        let named = (id.to_string(), owner.as_str().to_owned());
+        assert_eq!(named, (format!("01a200c2-ba75-77e5-892a-{n:012x}"), format!("o\"n{n}")));
+        let told = (entry.occurred_at.as_micros(), entry.kind, entry.deltas[0].held);
+        assert_eq!(told, (1_000 + n, JournalKind::Reserved, n));
     }
 }

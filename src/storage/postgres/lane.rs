@@ -236,12 +236,12 @@ fn write(
         return;
     }
     let columns = &rows.table.columns;
-    let common: Vec<_> = columns.iter().map(|column| column.common().filter(|_| statement.takes_common())).collect();
+    let takes_common = statement.takes_common();
+    let common: Vec<_> = columns.iter().map(|column| takes_common.then(|| column.common()).flatten()).collect();
     let mut args = vec![Arg::Text(event)];
-    args.extend(columns.iter().zip(&common).map(|(column, common)| match common {
-        Some(common) => Arg::Text(common),
-        None => column.as_arg(),
-    }));
+    args.extend(
+        columns.iter().zip(&common).map(|(column, common)| common.as_deref().map_or(column.as_arg(), Arg::Text)),
+    );
     if statement.is_guarded() {
         args.push(Arg::Int(rows.count.cast_signed()));
     }

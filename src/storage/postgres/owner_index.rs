@@ -16,6 +16,7 @@ use super::queries;
 use super::script::{Ran, Script};
 use crate::domain::{EventId, Seq};
 use crate::storage::columns::Columns;
+use crate::storage::journal::Numbers;
 use crate::storage::{Result, StoreError};
 
 /// Journal rows that one run covers.
@@ -118,8 +119,9 @@ async fn one_run(shared: &Shared, connection: &mut Option<PgConnection>, event: 
         script.inline(queries::ROLLBACK, &[]);
         return run(shared, connection, script).await.map(|_| false);
     };
-    let (first, to) = (Arg::Int(before + 1), Arg::Int(before + OWNER_RUN_ENTRIES));
-    script.inline(queries::UPKEEP_WRITE, &[event, first, Arg::Int(before), to]);
+    let numbers = Numbers::before(before + 1, before + OWNER_RUN_ENTRIES + 1);
+    let (first, to) = (Arg::Int(numbers.from), Arg::Int(before + OWNER_RUN_ENTRIES));
+    script.inline(queries::UPKEEP_WRITE, &[event, first, Arg::Int(before), to, Arg::Int(numbers.last_of_chunk)]);
     script.inline(queries::UPKEEP_COMPLETE_RUN, &[event, first, to]);
     script.inline(queries::UPKEEP_ADVANCE, &[event, to, Arg::Int(before)]);
     let advanced = run(shared, connection, script).await?.last().map_or(0, |ran| ran.changed);

@@ -1,7 +1,7 @@
 //! A store that fails, panics or hangs where a test says so, and otherwise forwards to the real one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -40,6 +40,8 @@ pub(super) struct Faults {
     pub(super) gate: Gate,
     /// Where readings of an event wait.
     pub(super) readings_gate: Gate,
+    /// Whether batches are told that other servers write to their events.
+    pub(super) others_write: AtomicBool,
     readings: AtomicUsize,
     begins: AtomicUsize,
     journal_loads: AtomicUsize,
@@ -143,7 +145,10 @@ impl LaneConnection for FaultyLane {
         self.faults.gate.pass().await;
         match self.faults.next(&Call::Begin) {
             Some(Fault::Fail(error) | Fault::LoseAnswer(error)) => Err(error),
-            Some(Fault::Panic) | None => self.real.begin(wanted).await,
+            Some(Fault::Panic) | None => {
+                let others_write = self.faults.others_write.load(Ordering::SeqCst);
+                Ok(Loaded { others_write, ..self.real.begin(wanted).await? })
+            }
         }
     }
 

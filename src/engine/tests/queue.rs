@@ -132,6 +132,27 @@ async fn after_a_batch_that_waited_long_callers_who_come_back_share_the_next_one
 }
 
 #[tokio::test]
+async fn where_others_write_callers_who_come_back_share_the_next_batch() {
+    let world = World::new().await;
+    let event = world.event("demo", 2_000, None).await;
+    world.faults.others_write.store(true, Ordering::SeqCst);
+    world.faults.gate.shut();
+    // So many are worth 60 ms as work: the batch has not waited.
+    let many = (0..1_000).map(|n| reserve("ann", n, 1)).collect();
+    let mut many = Box::pin(world.engine.run_all(event.clone(), many, None));
+    assert!(poll!(&mut many).is_pending());
+    world.faults.gate.is_met().await;
+    let second = world.wait(&event, 1_000, None).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    world.faults.take_begins();
+    world.faults.gate.open();
+    assert_eq!(many.await.len(), 1_000);
+    let (second, third) = futures::join!(second, world.run(&event, reserve("ann", 1_001, 1)));
+    assert_eq!([reservation(second).id, reservation(third).id], [id(1_000), id(1_001)]);
+    assert_eq!(world.faults.take_begins(), 1, "the second waited for the third");
+}
+
+#[tokio::test]
 async fn nobody_waits_for_long_for_callers_who_stay_away() {
     let world = World::new().await;
     let event = world.event("demo", 100, None).await;

@@ -1,6 +1,6 @@
 //! How people see the journal, and how it lies in the table.
 
-use super::{Backend, create, event_id, plain_hold, reserve, v7};
+use super::{Backend, Store, create, event_id, plain_hold, reserve, v7};
 use crate::domain::{JournalEntry, JournalKind};
 use crate::storage::columns::{Cells, Columns};
 
@@ -31,8 +31,14 @@ pub(in crate::storage) fn assert_rows_are(rows: &[impl Cells], entries: &[Journa
     }
 }
 
-/// That these are the 300 entries that the tests of migrations write as rows: the first by an operator, the others of reservations.
-pub(in crate::storage) fn assert_were_rows(journal: &[JournalEntry]) {
+/// That an event has the 300 entries that the tests of migrations write as rows: the first by an operator, the others of reservations.
+/// Each is found by its number, too.
+pub(in crate::storage) async fn assert_were_rows(store: &dyn Store, event: &str) {
+    let event = event_id(event);
+    let journal = store.journal(&event, 1, 1_000).await.unwrap();
+    for entry in &journal {
+        assert_eq!(store.journal(&event, entry.seq, 1).await.unwrap(), std::slice::from_ref(entry));
+    }
     assert_eq!(journal.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=300).collect::<Vec<_>>());
     assert_eq!((journal[0].kind, journal[0].actor.to_string().as_str()), (JournalKind::EventCreated, "admin:ann"));
     for (entry, n) in journal[1..].iter().zip(2..) {

@@ -94,7 +94,7 @@ async fn journal_rows_of_the_second_version_become_chunks() {
     run(&config, "CREATE ROLE \"sells: journal\"; GRANT SELECT, INSERT ON journal TO \"sells: journal\"").await;
     let store = PostgresStore::open(config.clone()).await.unwrap();
     for event in ["old", "other"] {
-        assert_were_rows(&store.journal(&EventId::new(event).unwrap(), 1, 1_000).await.unwrap());
+        assert_were_rows(&store, event).await;
     }
     store.close().await;
     let mut connection = PgConnection::connect(&config.url).await.unwrap();

@@ -53,7 +53,7 @@ const POSTGRES: [Goal; 6] = [
 
 const SEVERAL_SERVERS: [Goal; 1] = [rate(RESERVE, 0.8, (What::ReserveOneServer, 64))];
 
-const COMMIT_DELAY: [Goal; 1] = [rate(RESERVE, 40.0, (What::ByHand, 64))];
+const COMMIT_DELAY: [Goal; 2] = [rate(RESERVE, 40.0, (What::ByHand, 64)), rate(RESERVE_256, 40.0, (What::ByHand, 256))];
 
 /// The goals of a kind of run.
 pub const fn of(kind: Kind) -> &'static [Goal] {

@@ -73,8 +73,15 @@ const ALL: [Item; 15] = [
 ];
 
 /// Where commits are slow there is one question: how many reservations share one.
-const WHERE_COMMITS_ARE_SLOW: [Point; 4] =
-    [(What::Empty, 64), (What::Reserve, 64), (What::ByHand, 64), (What::ByHand, 1)];
+const WHERE_COMMITS_ARE_SLOW: [Point; 7] = [
+    (What::Empty, 64),
+    (What::Reserve, 64),
+    (What::ByHand, 64),
+    (What::Empty, 256),
+    (What::Reserve, 256),
+    (What::ByHand, 256),
+    (What::ByHand, 1),
+];
 
 /// Which programs of others are installed, that some measurements need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +154,8 @@ mod tests {
     fn each_kind_of_run_measures_what_it_is_about() {
         assert!(!points(Kind::Sqlite, "").contains("pgbench"));
         assert!(points(Kind::Postgres, "").contains("pgbench_update@256"));
-        assert_eq!(points(Kind::CommitDelay, ""), "empty@64 reserve@64 pgbench_update@64 pgbench_update@1");
+        let slow = "empty@64 reserve@64 pgbench_update@64 empty@256 reserve@256 pgbench_update@256 pgbench_update@1";
+        assert_eq!(points(Kind::CommitDelay, ""), slow);
         let without = all(Kind::Postgres, Programs { pgbench: false, h2load: false });
         assert!(without.iter().all(|item| !matches!(item.point.0, What::ByHand | What::H2load)));
     }

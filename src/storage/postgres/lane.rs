@@ -1,6 +1,6 @@
 //! A lane: one connection that runs batches. A batch costs two round trips: lock and load; write and commit.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::error::{guard_error, store_error};
 use super::literal::{Arg, Arrays, array};
+use super::load::{self, AllLeft, Begun, take_allocations, take_reservations};
 use super::queries::{self, Statement};
 use super::script::{Failed, Ran, Script};
 use crate::domain::{
@@ -28,14 +29,14 @@ pub(super) struct Lane {
     shared: Arc<Shared>,
     /// Nothing after an error that leaves it in doubt: the next transaction reconnects.
     connection: Option<PgConnection>,
-    /// The newest change of each event of the last batch, as that left it.
-    left_at: HashMap<EventId, Seq>,
+    /// The events of the last batch, as that left them.
+    left: AllLeft,
 }
 
 impl Lane {
     pub(super) async fn open(shared: Arc<Shared>) -> Result<Self> {
         let connection = Some(shared.connect_lane().await?);
-        Ok(Self { shared, connection, left_at: HashMap::new() })
+        Ok(Self { shared, connection, left: AllLeft::new() })
     }
 
     fn script(&self) -> Script {
@@ -103,57 +104,25 @@ impl Lane {
     }
 
     async fn try_load(&mut self, wanted: &[Wanted]) -> Result<Loaded> {
+        let left = std::mem::take(&mut self.left);
         let mut script = self.script();
         self.shared.begin(&mut script);
-        // In one order everywhere, so that no two transactions wait for each other.
-        let in_order: BTreeSet<&EventId> = wanted.iter().map(|wanted| &wanted.event).collect();
-        for event in &in_order {
-            script.call(queries::LOCK_EVENT, &[Arg::Text(event.as_str())]);
-        }
-        for wanted in wanted {
-            let event = Arg::Text(wanted.event.as_str());
-            script.call(queries::LOAD_TIME, &[event]);
-            let allocations: BTreeSet<_> = wanted.allocations.iter().map(AllocationId::as_str).collect();
-            script.call(queries::LOAD_ALLOCATIONS, &[event, array(allocations).as_arg()]);
-            let reservations: BTreeSet<_> = wanted.reservations.iter().collect();
-            let reservations = array(reservations.into_iter().map(ToString::to_string));
-            script.call(queries::LOAD_RESERVATIONS, &[event, reservations.as_arg()]);
-        }
-        let mut ran = self.run_plain(script).await?.into_iter().skip(self.shared.begin_statements());
-        let locked: HashMap<_, _> = in_order.into_iter().zip(ran.by_ref()).collect();
-        let mut snapshots = Vec::with_capacity(wanted.len());
-        let mut now = Timestamp::from_micros(i64::MIN);
-        let (left_at, mut others_write) = (std::mem::take(&mut self.left_at), false);
-        for wanted in wanted {
-            let [time, allocations, reservations] = [(); 3].map(|()| ran.next().unwrap_or_default());
-            let mut snapshot = Snapshot::empty(wanted.event.clone());
-            let event = locked.get(&wanted.event).and_then(|locked| locked.rows.first());
-            snapshot.event = event.map(|row| Columns::of(row).event()).transpose()?;
-            let time = time.rows.first().ok_or_else(|| StoreError::Corrupt("the clock tells no time".to_owned()))?;
-            let mut time = Columns::of(time);
-            now = now.max(Timestamp::from_micros(time.int()?));
-            snapshot.earliest_expiry = time.opt_int()?.map(Timestamp::from_micros);
-            if let Some(event) = &snapshot.event {
-                others_write |= left_at.get(&event.id).is_some_and(|seq| *seq != event.last_seq);
-                self.left_at.insert(event.id.clone(), event.last_seq);
+        load::ask(&mut script, wanted, &left);
+        let ran = self.run_plain(script).await?.into_iter().skip(self.shared.begin_statements());
+        let Begun { mut loaded, found, overlooked } = load::begun(ran, wanted, &left)?;
+        self.left = found;
+        for ((wanted, snapshot), overlooked) in wanted.iter().zip(&mut loaded.snapshots).zip(overlooked) {
+            if !overlooked.is_empty() {
+                let ids = load::ids(&overlooked);
+                let args = [Arg::Text(wanted.event.as_str()), ids.as_arg()];
+                take_reservations(&self.call(queries::LOAD_RESERVATIONS, &args).await?, snapshot)?;
             }
-            take_allocations(&allocations, &mut snapshot)?;
-            for row in &reservations.rows {
-                let reservation = Columns::of(row).reservation()?;
-                snapshot.reservations.insert(reservation.id, reservation);
-            }
-            snapshots.push(snapshot);
-        }
-        for snapshot in &mut snapshots {
-            snapshot.more_expired = snapshot.earliest_expiry.is_some_and(|expiry| expiry <= now);
-        }
-        for (wanted, snapshot) in wanted.iter().zip(&mut snapshots) {
             if wanted.expired {
-                self.load_expired_of(snapshot, now, EXPIRED_AT_BEGIN_MAX).await?;
+                self.load_expired_of(snapshot, loaded.now, EXPIRED_AT_BEGIN_MAX).await?;
             }
             self.load_missing_allocations(snapshot).await?;
         }
-        Ok(Loaded { now, snapshots, others_write })
+        Ok(loaded)
     }
 
     async fn load_expired_of(&mut self, snapshot: &mut Snapshot, now: Timestamp, limit: usize) -> Result<()> {
@@ -217,8 +186,12 @@ impl Lane {
             None => store_error(failed.source),
         })?;
         self.shared.note_committed(changes);
-        for event in changes.iter().filter_map(|change| change.event.as_ref()) {
-            self.left_at.insert(event.after.id.clone(), event.after.last_seq);
+        for change in changes {
+            let Some(event) = &change.event else { continue };
+            let Some(left) = self.left.get_mut(&event.after.id) else { continue };
+            left.last_seq = event.after.last_seq;
+            let written = change.reservations.iter().map(|reservation| reservation.after.id);
+            left.greatest_id = left.greatest_id.map(|greatest| written.fold(greatest, Ord::max));
         }
         Ok(())
     }
@@ -247,14 +220,6 @@ fn write(
     }
     script.call(statement, &args);
     expected.push((rows.what, rows.count));
-}
-
-fn take_allocations(found: &Ran, snapshot: &mut Snapshot) -> Result<()> {
-    for row in &found.rows {
-        let allocation = Columns::of(row).allocation()?;
-        snapshot.allocations.insert(allocation.id.clone(), allocation);
-    }
-    Ok(())
 }
 
 #[async_trait]

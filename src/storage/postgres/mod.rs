@@ -9,6 +9,7 @@ mod error;
 mod hosts;
 mod lane;
 mod literal;
+mod load;
 mod open;
 mod owner_index;
 mod queries;

@@ -52,7 +52,7 @@ statements! {
     ROLLBACK = "rollback";
     LOCK_EVENT = "lock_event";
     NOW = "now";
-    LOAD_TIME = "load_time";
+    LOAD_BOUNDS = "load_bounds";
     LOAD_ALLOCATIONS = "load_allocations";
     LOAD_RESERVATIONS = "load_reservations";
     LOAD_EXPIRED = "load_expired";
@@ -92,7 +92,7 @@ statements! {
 /// empty table its only good plan costs as much as a bad one, so it is planned each time, for the table as it is.
 pub(super) const OF_LANES: &[Statement] = &[
     LOCK_EVENT,
-    LOAD_TIME,
+    LOAD_BOUNDS,
     LOAD_ALLOCATIONS,
     LOAD_RESERVATIONS,
     LOAD_EXPIRED,

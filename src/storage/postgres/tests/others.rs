@@ -1,8 +1,8 @@
 //! What a lane learns of other servers.
 
 use super::backend::PostgresBackend;
-use crate::domain::{EventId, Wanted};
-use crate::storage::conformance::{create, plain_hold, reserve, v7};
+use crate::domain::{EventId, ReservationId, Wanted};
+use crate::storage::conformance::{begin, create, plain_hold, reserve, v7};
 use crate::storage::{LaneConnection, Store as _};
 
 /// Whether a batch of these events, which changes nothing, is told that others write to them.
@@ -30,4 +30,31 @@ async fn a_lane_is_told_where_others_write_to_the_events_of_its_last_batch() {
     assert!(!others_write(&mut *ours, &["e1", "e2"]).await, "not since then");
     reserve(&mut *ours, "e1", |now| vec![plain_hold(v7(3), "ann", now)]).await;
     assert!(!others_write(&mut *ours, &["e1"]).await);
+}
+
+/// Which of the reservations `1` to `last` a batch finds that wants them all.
+async fn found(lane: &mut dyn LaneConnection, last: u64) -> Vec<ReservationId> {
+    let wanted: Vec<_> = (1..=last).map(v7).collect();
+    let draft = begin(lane, "e1", &wanted, &[]).await;
+    lane.commit(&[]).await.unwrap();
+    let mut found: Vec<_> = draft.snapshot.reservations.into_keys().collect();
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn a_batch_finds_what_others_reserved_beyond_the_greatest_id_that_its_lane_knows() {
+    let backend = PostgresBackend::fresh().await;
+    let mut ours = backend.store.open_lane().await.unwrap();
+    let mut theirs = backend.store.open_lane().await.unwrap();
+    create(&mut *ours, "e1", &[("ga", 10)]).await;
+    reserve(&mut *ours, "e1", |now| vec![plain_hold(v7(1), "ann", now), plain_hold(v7(3), "ann", now)]).await;
+    assert_eq!(found(&mut *ours, 9).await, [v7(1), v7(3)]);
+    reserve(&mut *theirs, "e1", |now| vec![plain_hold(v7(5), "bob", now), plain_hold(v7(7), "bob", now)]).await;
+    assert_eq!(found(&mut *ours, 9).await, [v7(1), v7(3), v7(5), v7(7)], "others wrote");
+    assert_eq!(found(&mut *ours, 9).await, [v7(1), v7(3), v7(5), v7(7)], "it was told so the last time");
+    reserve(&mut *ours, "e1", |now| vec![plain_hold(v7(9), "ann", now)]).await;
+    assert_eq!(found(&mut *ours, 9).await, [v7(1), v7(3), v7(5), v7(7), v7(9)], "it wrote the greatest itself");
+    reserve(&mut *theirs, "e1", |now| vec![plain_hold(v7(2), "bob", now)]).await;
+    assert_eq!(found(&mut *ours, 9).await, [v7(1), v7(2), v7(3), v7(5), v7(7), v7(9)], "others wrote below it");
 }

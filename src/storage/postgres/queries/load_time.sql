@@ -1,7 +1,0 @@
--- Rows: one: the time that decides on expiry, and the earliest expiry of the event's holds. $1: event
--- Lock: runs under the event's lock.
--- Safe: a statement of its own after the locks were taken, so that the time is not earlier than what was committed before; the
--- earliest expiry is one seek.
-SELECT boxoffice_now(),
-       (SELECT h.expires_at FROM reservations AS h WHERE h.event_id = $1 AND h.state = 'HELD'
-         ORDER BY h.expires_at LIMIT 1);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::error::{guard_error, store_error};
-use super::literal::{Arg, Arrays, array};
+use super::literal::{Arg, Array, Arrays, array};
 use super::load::{self, AllLeft, Begun, take_allocations, take_reservations};
 use super::queries::{self, Statement};
 use super::script::{Failed, Ran, Script};
@@ -209,8 +209,11 @@ fn write(
         return;
     }
     let columns = &rows.table.columns;
-    let takes_common = statement.takes_common();
-    let common: Vec<_> = columns.iter().map(|column| takes_common.then(|| column.common()).flatten()).collect();
+    let alike = statement.for_rows_alike().and_then(|(statement, alike_in)| {
+        let common: Vec<_> = columns.iter().map(Array::common).collect();
+        alike_in.iter().all(|at| common.get(*at).is_some_and(Option::is_some)).then_some((statement, common))
+    });
+    let (statement, common) = alike.unwrap_or_else(|| (statement, vec![None; columns.len()]));
     let mut args = vec![Arg::Text(event)];
     args.extend(
         columns.iter().zip(&common).map(|(column, common)| common.as_deref().map_or(column.as_arg(), Arg::Text)),

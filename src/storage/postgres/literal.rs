@@ -2,6 +2,8 @@
 //! connection sets, a string constant ends at a single quote and nothing else is special in it
 //! (<https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS>).
 
+use std::borrow::Cow;
+
 use crate::storage::json::push_int;
 use crate::storage::write::Table;
 
@@ -88,8 +90,12 @@ impl Array {
     }
 
     /// The array of one element that all are like, if they are.
-    pub(super) fn common(&self) -> Option<String> {
-        (self.elements > 1 && !self.differ).then(|| [&self.text[..self.first_end], "}"].concat())
+    pub(super) fn common(&self) -> Option<Cow<'_, str>> {
+        match self.elements {
+            0 => None,
+            1 => Some(Cow::Borrowed(&self.text)),
+            _ => (!self.differ).then(|| [&self.text[..self.first_end], "}"].concat().into()),
+        }
     }
 }
 
@@ -189,13 +195,12 @@ mod tests {
                 }
             }
             array.finish();
-            array.common()
+            array.common().map(Cow::into_owned)
         };
         assert_eq!(array(&[Some("a\"b"), Some("a\"b"), Some("a\"b")]).unwrap(), r#"{"a\"b"}"#);
         assert_eq!(array(&[None, None]).unwrap(), "{NULL}");
-        for elements in
-            [&[][..], &[Some("a")], &[Some("a"), Some("b"), Some("a")], &[Some("NULL"), None], &[Some("a"), Some("")]]
-        {
+        assert_eq!(array(&[Some("a")]).unwrap(), r#"{"a"}"#);
+        for elements in [&[][..], &[Some("a"), Some("b"), Some("a")], &[Some("NULL"), None], &[Some("a"), Some("")]] {
             assert_eq!(array(elements), None, "{elements:?}");
         }
     }

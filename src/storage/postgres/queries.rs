@@ -20,9 +20,10 @@ impl Statement {
         self.sql.contains("boxoffice_guard(")
     }
 
-    /// Whether an array of one element stands for one whose elements are all like it.
-    pub(super) fn takes_common(&self) -> bool {
-        self.sql.contains("CASE cardinality(")
+    /// Another one for the same rows, where all are alike in some columns: it takes arrays of one element for these, and for any other
+    /// column in which they happen to be. Columns are counted from the first after the event.
+    pub(super) fn for_rows_alike(&self) -> Option<(Self, &'static [usize])> {
+        (self.name == RESERVATIONS_INSERT.name).then_some((RESERVATIONS_INSERT_ALIKE, &[2, 4, 5, 6, 9, 10]))
     }
 
     /// The text, without the comment that it begins with and the semicolon that it ends with.
@@ -64,6 +65,7 @@ statements! {
     EVENTS_ADVANCE = "events_advance";
     ALLOCATIONS_COUNT = "allocations_count";
     RESERVATIONS_INSERT = "reservations_insert";
+    RESERVATIONS_INSERT_ALIKE = "reservations_insert_alike";
     RESERVATIONS_UPDATE = "reservations_update";
     JOURNAL_INSERT = "journal_insert";
     EVENT = "event";
@@ -100,6 +102,7 @@ pub(super) const OF_LANES: &[Statement] = &[
     EVENTS_ADVANCE,
     ALLOCATIONS_COUNT,
     RESERVATIONS_INSERT,
+    RESERVATIONS_INSERT_ALIKE,
     JOURNAL_INSERT,
 ];
 

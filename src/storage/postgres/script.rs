@@ -134,4 +134,15 @@ mod tests {
             assert!(!statement.body().contains("--") && !statement.body().contains(';'), "{}", statement.name);
         }
     }
+    /// Behind a pooler the values stand in a statement's text.
+    #[test]
+    fn what_may_be_long_stands_in_a_statement_once() {
+        for statement in super::super::queries::ALL {
+            let arrays = statement.body().split('$').filter_map(|part| part.split_once("[]")).map(|(before, _)| before);
+            let mut seen = std::collections::HashSet::new();
+            for parameter in arrays.filter_map(|before| before.split_once("::")).map(|(number, _)| number) {
+                assert!(seen.insert(parameter), "${parameter} of {}", statement.name);
+            }
+        }
+    }
 }

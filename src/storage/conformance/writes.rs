@@ -73,10 +73,11 @@ pub(in crate::storage) async fn every_field_survives(backend: &mut impl Backend)
 pub(in crate::storage) async fn what_new_reservations_have_in_common_survives(backend: &mut impl Backend) {
     let mut lane = lane(backend).await;
     create(&mut *lane, "e1", &[("ga", 100)]).await;
-    let fields: [fn(&mut Reservation); 8] = [
+    let fields: [fn(&mut Reservation); 9] = [
         |_| {},
         |reservation| reservation.owner = owner("bob"),
-        |reservation| reservation.lines[0].requested = 3,
+        |reservation| reservation.lines[0].quantity = 2,
+        |reservation| reservation.lines[0].requested = 4,
         |reservation| reservation.lines[0].cancelled = 0,
         |reservation| reservation.expires_at = reservation.expires_at.plus(Duration::from_secs(1)),
         |reservation| reservation.updated_at = reservation.updated_at.plus(Duration::from_secs(1)),
@@ -88,7 +89,7 @@ pub(in crate::storage) async fn what_new_reservations_have_in_common_survives(ba
         let mut draft = begin(&mut *lane, "e1", &[], &["ga"]).await;
         for index in 0..3 {
             let mut reservation = plain_hold(v7(batch * 3 + index), "ann", draft.now);
-            (reservation.lines[0].requested, reservation.lines[0].cancelled) = (2, 1);
+            (reservation.lines[0].requested, reservation.lines[0].cancelled) = (3, 1);
             reservation.order_ref = Some(OrderRef::new("o-1").unwrap());
             if index == 1 {
                 differ(&mut reservation);

@@ -69,10 +69,9 @@ pub(super) fn begun(ran: impl IntoIterator<Item = Ran>, wanted: &[Wanted], left:
         if sought(wanted, left).next().is_some() {
             take_reservations(&ran.next().unwrap_or_default(), &mut snapshot)?;
         }
-        let taken_for_new = |id: &ReservationId| greatest_expected(wanted, left).is_some_and(|greatest| *id > greatest);
-        let may_be_there = |id: &ReservationId| greatest_id.is_some_and(|greatest| *id <= greatest);
+        let expected = greatest_expected(wanted, left);
         let wanted_ids = wanted.reservations.iter().copied();
-        overlooked.push(wanted_ids.filter(|id| taken_for_new(id) && may_be_there(id)).collect());
+        overlooked.push(wanted_ids.filter(|id| is_new(*id, expected) && !is_new(*id, greatest_id)).collect());
         if let Some(event) = &snapshot.event {
             let others = left.get(&event.id).is_some_and(|left| left.last_seq != event.last_seq);
             loaded.others_write |= others;
@@ -96,7 +95,12 @@ fn in_order(wanted: &[Wanted]) -> BTreeSet<&EventId> {
 /// the greatest one is mostly what the last batch left. What it is in truth is read under the lock, so this is only a hint.
 fn sought<'w>(wanted: &'w Wanted, left: &AllLeft) -> impl Iterator<Item = &'w ReservationId> {
     let greatest = greatest_expected(wanted, left);
-    wanted.reservations.iter().filter(move |id| greatest.is_none_or(|greatest| **id <= greatest))
+    wanted.reservations.iter().filter(move |id| !is_new(**id, greatest))
+}
+
+/// Where the greatest one is not known, none is taken for new.
+fn is_new(id: ReservationId, greatest: Option<ReservationId>) -> bool {
+    greatest.is_some_and(|greatest| id > greatest)
 }
 
 fn greatest_expected(wanted: &Wanted, left: &AllLeft) -> Option<ReservationId> {
@@ -123,4 +127,31 @@ pub(super) fn take_reservations(found: &Ran, snapshot: &mut Snapshot) -> Result<
         snapshot.reservations.insert(reservation.id, reservation);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::script::Mode;
+    use super::*;
+    use crate::storage::conformance::v7;
+
+    /// Which of the reservations 1 to 4 are asked for, if the greatest one was so the last time.
+    fn asked(greatest: Option<u64>) -> Vec<u64> {
+        let mut wanted = Wanted::new(EventId::new("e1").unwrap());
+        wanted.reservations.extend((1..=4).map(v7));
+        let left = Left { last_seq: 1, greatest_id: greatest.map(v7) };
+        let mut script = Script::new(Mode::Prepared);
+        ask(&mut script, &[wanted.clone()], &AllLeft::from([(wanted.event, left)]));
+        let script = format!("{script:?}");
+        let asked: Vec<_> = (1..=4).filter(|n| script.contains(&v7(*n).to_string())).collect();
+        assert_eq!(script.contains("load_reservations"), !asked.is_empty(), "{script}");
+        asked
+    }
+
+    #[test]
+    fn reservations_are_looked_for_only_where_they_may_be_there() {
+        assert_eq!(asked(None), [1, 2, 3, 4]);
+        assert_eq!(asked(Some(2)), [1, 2]);
+        assert!(asked(Some(0)).is_empty());
+    }
 }

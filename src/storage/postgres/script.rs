@@ -113,6 +113,8 @@ impl Script {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::super::queries::{LAST_SEQ, LOAD_EXPIRED, LOCK_EVENT};
     use super::*;
 
@@ -134,12 +136,13 @@ mod tests {
             assert!(!statement.body().contains("--") && !statement.body().contains(';'), "{}", statement.name);
         }
     }
+
     /// Behind a pooler the values stand in a statement's text.
     #[test]
     fn what_may_be_long_stands_in_a_statement_once() {
         for statement in super::super::queries::ALL {
             let arrays = statement.body().split('$').filter_map(|part| part.split_once("[]")).map(|(before, _)| before);
-            let mut seen = std::collections::HashSet::new();
+            let mut seen = HashSet::new();
             for parameter in arrays.filter_map(|before| before.split_once("::")).map(|(number, _)| number) {
                 assert!(seen.insert(parameter), "${parameter} of {}", statement.name);
             }

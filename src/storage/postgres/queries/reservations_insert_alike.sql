@@ -1,8 +1,8 @@
 -- Rows: one for each new reservation, as reservations_insert, where all are alike in most columns. $1: event
 -- Lock: runs under the event's lock.
 -- Safe: the primary key refuses an id that was used.
--- (An array of one is what all rows have. Of $4, $6, $7, $8, $11 and $12 each is: to read and to spread them a thousand times costs half
--- as much as to write the rows. Each parameter stands once, since behind a pooler its value stands in its place.)
+-- (An array of one is what all rows have. Of $4, $6, $7, $8, $11 and $12 each is: to read and to spread them a thousand times costs two
+-- fifths of what it costs to write the rows. Each parameter stands once, since behind a pooler its value stands in its place.)
 INSERT INTO reservations (event_id, id, owner, state, lines, expires_at, created_at, updated_at, fingerprint,
                           order_ref, requested, cancelled)
 SELECT $1, c.id, CASE cardinality(a.owner) WHEN 1 THEN a.owner[1] ELSE c.owner END, a.state,

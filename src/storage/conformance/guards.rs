@@ -12,10 +12,10 @@ async fn sale(backend: &dyn Backend) -> Box<dyn LaneConnection> {
     lane
 }
 
-/// Commits changes that are right but for what `spoil` does to them.
-async fn assert_refused(backend: &dyn Backend, spoil: impl FnOnce(&mut Draft)) {
+/// Commits changes that are right but for what `spoil` does to them: a statement must refuse them, or what builds its rows.
+async fn assert_refused(backend: &dyn Backend, statement: &str, spoil: impl FnOnce(&mut Draft)) {
     let refused = refusal_of(backend, spoil).await;
-    assert!(matches!(refused, StoreError::Guard { .. }), "{refused:?}");
+    assert!(matches!(refused, StoreError::Guard { what, .. } if what == statement), "{refused:?}");
 }
 
 /// What the store says to such changes, of which nothing may be written.
@@ -36,19 +36,53 @@ async fn refusal_of(backend: &dyn Backend, spoil: impl FnOnce(&mut Draft)) -> St
     refused
 }
 
+/// As if the event's last journal entry had not been seen.
+fn overlook_one(draft: &mut Draft) {
+    let event = draft.changes.event.as_mut().unwrap();
+    event.before.as_mut().unwrap().last_seq -= 1;
+    event.after.last_seq -= 1;
+    draft.changes.journal.iter_mut().for_each(|entry| entry.seq -= 1);
+}
+
+/// As if the event had been read at a version that it has not reached.
+fn foresee_one(draft: &mut Draft) {
+    let event = draft.changes.event.as_mut().unwrap();
+    event.before.as_mut().unwrap().version += 1;
+    event.after.version += 1;
+}
+
+fn rename_event(draft: &mut Draft) {
+    let event = draft.event();
+    event.config.display_name = "Matinee".to_owned();
+    event.version += 1;
+}
+
+fn rename_allocation(draft: &mut Draft) {
+    let allocation = draft.allocation("ga");
+    allocation.display_name = "Stalls".to_owned();
+    allocation.version += 1;
+}
+
 pub(in crate::storage) async fn a_stale_last_seq_is_refused(backend: &mut impl Backend) {
-    assert_refused(backend, |draft| {
-        let event = draft.changes.event.as_mut().unwrap();
-        event.before.as_mut().unwrap().last_seq -= 1;
+    assert_refused(backend, "the advance of events", overlook_one).await;
+}
+
+pub(in crate::storage) async fn a_stale_last_seq_of_an_edit_is_refused(backend: &mut impl Backend) {
+    assert_refused(backend, "the edit of events", |draft| {
+        rename_event(draft);
+        overlook_one(draft);
     })
     .await;
 }
 
 pub(in crate::storage) async fn a_stale_event_version_is_refused(backend: &mut impl Backend) {
-    assert_refused(backend, |draft| {
-        let event = draft.changes.event.as_mut().unwrap();
-        event.before.as_mut().unwrap().version += 1;
-        event.after.version += 2;
+    assert_refused(backend, "the advance of events", foresee_one).await;
+}
+
+pub(in crate::storage) async fn a_stale_event_version_of_an_edit_is_refused(backend: &mut impl Backend) {
+    assert_refused(backend, "the edit of events", |draft| {
+        rename_event(draft);
+        foresee_one(draft);
     })
     .await;
 }
@@ -70,20 +104,37 @@ pub(in crate::storage) async fn an_event_is_created_once(backend: &mut impl Back
 }
 
 pub(in crate::storage) async fn a_stale_allocation_version_is_refused(backend: &mut impl Backend) {
-    assert_refused(backend, |draft| {
+    assert_refused(backend, "the counting of allocations", |draft| {
         draft.changes.allocations[0].before.as_mut().unwrap().version = 2;
         draft.changes.allocations[0].after.version = 2;
     })
     .await;
 }
 
+pub(in crate::storage) async fn a_stale_allocation_version_of_an_edit_is_refused(backend: &mut impl Backend) {
+    assert_refused(backend, "the edit of allocations", |draft| {
+        rename_allocation(draft);
+        draft.changes.allocations[0].before.as_mut().unwrap().version = 2;
+        draft.changes.allocations[0].after.version = 3;
+    })
+    .await;
+}
+
 pub(in crate::storage) async fn overselling_is_refused(backend: &mut impl Backend) {
     // 4 are held and one more is asked for: 6 more are one too many.
-    assert_refused(backend, |draft| draft.allocation("ga").held += 6).await;
+    assert_refused(backend, "the counting of allocations", |draft| draft.allocation("ga").held += 6).await;
+}
+
+pub(in crate::storage) async fn an_edit_that_oversells_is_refused(backend: &mut impl Backend) {
+    assert_refused(backend, "the edit of allocations", |draft| {
+        rename_allocation(draft);
+        draft.allocation("ga").capacity = 4;
+    })
+    .await;
 }
 
 pub(in crate::storage) async fn negative_counts_are_refused(backend: &mut impl Backend) {
-    assert_refused(backend, |draft| {
+    assert_refused(backend, "the counting of allocations", |draft| {
         // held + sold stays within capacity.
         draft.allocation("ga").held += 2;
         draft.allocation("ga").sold -= 1;
@@ -92,7 +143,7 @@ pub(in crate::storage) async fn negative_counts_are_refused(backend: &mut impl B
 }
 
 pub(in crate::storage) async fn a_wrong_state_is_refused(backend: &mut impl Backend) {
-    assert_refused(backend, |draft| {
+    assert_refused(backend, "the update of reservations", |draft| {
         let mut released = draft.snapshot.reservations[&v7(1)].clone();
         released.state = State::Released;
         draft.change(released, JournalKind::Released);
@@ -102,7 +153,7 @@ pub(in crate::storage) async fn a_wrong_state_is_refused(backend: &mut impl Back
 }
 
 pub(in crate::storage) async fn a_stale_reservation_is_refused(backend: &mut impl Backend) {
-    assert_refused(backend, |draft| {
+    assert_refused(backend, "the update of reservations", |draft| {
         let mut released = draft.snapshot.reservations[&v7(1)].clone();
         released.state = State::Released;
         draft.change(released, JournalKind::Released);
@@ -112,15 +163,26 @@ pub(in crate::storage) async fn a_stale_reservation_is_refused(backend: &mut imp
 }
 
 pub(in crate::storage) async fn a_reservation_id_is_used_once(backend: &mut impl Backend) {
-    assert_refused(backend, |draft| draft.changes.reservations[0].after.id = v7(1)).await;
+    assert_refused(backend, "the insert of reservations", |draft| draft.changes.reservations[0].after.id = v7(1)).await;
+}
+
+pub(in crate::storage) async fn a_reservation_id_among_many_is_used_once(backend: &mut impl Backend) {
+    assert_refused(backend, "the insert of reservations", |draft| {
+        draft.allocation("ga").capacity += 90;
+        for n in 3..=24 {
+            draft.insert(plain_hold(v7(n), "cid", draft.now));
+        }
+        draft.changes.reservations[11].after.id = v7(1);
+    })
+    .await;
 }
 
 pub(in crate::storage) async fn a_journal_number_is_used_once(backend: &mut impl Backend) {
-    assert_refused(backend, |draft| draft.changes.journal[0].seq -= 1).await;
+    assert_refused(backend, "the numbers of journal entries", |draft| draft.changes.journal[0].seq -= 1).await;
 }
 
 pub(in crate::storage) async fn no_journal_number_of_several_is_used_again(backend: &mut impl Backend) {
-    assert_refused(backend, |draft| {
+    assert_refused(backend, "the numbers of journal entries", |draft| {
         draft.insert(plain_hold(v7(3), "cid", draft.now));
         draft.changes.journal.iter_mut().for_each(|entry| entry.seq -= 1);
     })
@@ -128,11 +190,12 @@ pub(in crate::storage) async fn no_journal_number_of_several_is_used_again(backe
 }
 
 pub(in crate::storage) async fn an_allocation_is_created_once(backend: &mut impl Backend) {
-    assert_refused(backend, |draft| draft.create_allocation(new_allocation("ga", 5))).await;
+    assert_refused(backend, "the insert of allocations", |draft| draft.create_allocation(new_allocation("ga", 5)))
+        .await;
 }
 
 pub(in crate::storage) async fn an_unknown_allocation_is_refused(backend: &mut impl Backend) {
-    assert_refused(backend, |draft| {
+    assert_refused(backend, "the counting of allocations", |draft| {
         let mut unknown = draft.changes.allocations[0].clone();
         unknown.after.id = allocation_id("nowhere");
         draft.changes.allocations.push(unknown);
@@ -141,7 +204,7 @@ pub(in crate::storage) async fn an_unknown_allocation_is_refused(backend: &mut i
 }
 
 pub(in crate::storage) async fn a_change_without_its_event_is_refused(backend: &mut impl Backend) {
-    assert_refused(backend, |draft| draft.changes.event = None).await;
+    assert_refused(backend, "the event of a change", |draft| draft.changes.event = None).await;
 }
 
 pub(in crate::storage) async fn the_table_itself_refuses_overselling(backend: &mut impl Backend) {

@@ -53,10 +53,12 @@ macro_rules! conformance_tests {
             writes: every_field_survives, what_new_reservations_have_in_common_survives, every_kind_of_change_survives, edits_survive, one_batch_may_span_events,
                 a_commit_without_changes_writes_nothing, a_rollback_leaves_nothing, a_dropped_lane_leaves_nothing,
                 many_lines_and_large_batches_fit;
-            guards: a_stale_last_seq_is_refused, a_stale_event_version_is_refused, an_event_is_created_once,
-                a_stale_allocation_version_is_refused, overselling_is_refused, negative_counts_are_refused,
-                a_wrong_state_is_refused, a_stale_reservation_is_refused, a_reservation_id_is_used_once,
-                a_journal_number_is_used_once, no_journal_number_of_several_is_used_again, an_allocation_is_created_once, an_unknown_allocation_is_refused,
+            guards: a_stale_last_seq_is_refused, a_stale_last_seq_of_an_edit_is_refused, a_stale_event_version_is_refused,
+                a_stale_event_version_of_an_edit_is_refused, an_event_is_created_once, a_stale_allocation_version_is_refused,
+                a_stale_allocation_version_of_an_edit_is_refused, overselling_is_refused, an_edit_that_oversells_is_refused,
+                negative_counts_are_refused, a_wrong_state_is_refused, a_stale_reservation_is_refused,
+                a_reservation_id_is_used_once, a_reservation_id_among_many_is_used_once, a_journal_number_is_used_once,
+                no_journal_number_of_several_is_used_again, an_allocation_is_created_once, an_unknown_allocation_is_refused,
                 a_change_without_its_event_is_refused, the_table_itself_refuses_overselling,
                 the_table_itself_refuses_half_a_waiting_room;
             loads: what_is_wanted_is_loaded, what_does_not_exist_is_left_out, ids_of_any_version_are_found,

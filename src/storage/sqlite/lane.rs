@@ -9,6 +9,7 @@ use super::Shared;
 use super::checkpointer::Checkpointer;
 use super::error::{code, lane_code, lane_error};
 use super::owner_index::OwnerIndexer;
+use super::queries::RowStatement;
 use super::write::BoundRows;
 use super::writer::Writer;
 use super::{journal, load, queries};
@@ -79,9 +80,9 @@ impl Lane {
     fn write_and_commit(&mut self, changes: &[Changes]) -> Result<()> {
         let Writes { edits, sales } = Writes::of(changes)?;
         let writer = self.writer()?;
-        let edits = edits.iter().zip(queries::WRITE_EDITS);
-        for (rows, sql) in edits.chain(sales.iter().zip(queries::WRITE_SALES)) {
-            write(writer, sql, rows)?;
+        let edits = edits.iter().zip(&queries::WRITE_EDITS);
+        for (rows, statement) in edits.chain(sales.iter().zip(&*queries::WRITE_SALES)) {
+            write(writer, statement, rows)?;
         }
         writer.execute(queries::COMMIT, []).map_err(lane_error)?;
         self.checkpointer.written();
@@ -104,12 +105,12 @@ impl Lane {
 }
 
 /// Runs a writing statement for each of its rows. It must meet as many.
-fn write(writer: &Writer, sql: &str, rows: &Rows<BoundRows>) -> Result<()> {
+fn write(writer: &Writer, statement: &RowStatement, rows: &Rows<BoundRows>) -> Result<()> {
     if rows.count == 0 {
         return Ok(());
     }
     let guard = |actual| StoreError::Guard { what: rows.what, expected: rows.count, actual };
-    match writer.execute_each(sql, rows.table.rows()) {
+    match writer.execute_each(statement, rows.table.rows()) {
         Ok(met) if met as u64 == rows.count => Ok(()),
         Ok(met) => Err(guard(met as u64)),
         // A key that exists already, or a CHECK that fails, is a guard like any other: the statement then met no rows.

@@ -118,7 +118,7 @@ impl Run {
             [ValueRef::from(event), ValueRef::Integer(run), ValueRef::from(owner.as_str()), ValueRef::Integer(*seq)]
                 .into_iter()
         });
-        writer.execute_each(queries::UPKEEP_WRITE, rows).map_err(lane_error)?;
+        writer.execute_each(&queries::UPKEEP_WRITE, rows).map_err(lane_error)?;
         let complete = until == self.entries.len();
         if complete {
             let to_seq = self.to_seq();

@@ -1,5 +1,7 @@
 //! The SQL of this store, each statement in a file in `queries/`.
 
+use std::sync::LazyLock;
+
 macro_rules! sql {
     ($name:literal) => {
         include_str!(concat!("queries/", $name, ".sql"))
@@ -15,17 +17,48 @@ pub(super) const LOAD_ALLOCATION: &str = sql!("load_allocation");
 pub(super) const LOAD_EXPIRED: &str = sql!("load_expired");
 pub(super) const LOAD_USAGE: &str = sql!("load_usage");
 
+/// Rows that an insert of many takes at once. (One row a statement opens the table and its indexes for each, and seeks in them from
+/// their roots.)
+pub(super) const ROWS_AT_ONCE: usize = 8;
+
+/// A statement that is run for each of its rows.
+pub(super) struct RowStatement {
+    pub(super) one_row: &'static str,
+    /// The same for [`ROWS_AT_ONCE`] rows, where there are often as many.
+    pub(super) rows_at_once: Option<String>,
+}
+
+impl RowStatement {
+    const fn one_by_one(one_row: &'static str) -> Self {
+        Self { one_row, rows_at_once: None }
+    }
+
+    /// `insert` ends with the values of one row, in parentheses and without numbers.
+    fn at_once(insert: &'static str) -> Self {
+        let insert_one = insert.trim_end().trim_end_matches(';');
+        let row = insert_one.rfind('(').map_or("", |start| &insert_one[start..]);
+        let more_rows = [", ", row].concat().repeat(ROWS_AT_ONCE - 1);
+        Self { one_row: insert, rows_at_once: Some([insert_one, &more_rows].concat()) }
+    }
+}
+
 /// What people do, in the order of `write::Writes::edits`.
-pub(super) const WRITE_EDITS: [&str; 4] =
-    [sql!("events_insert"), sql!("events_edit"), sql!("allocations_insert"), sql!("allocations_edit")];
-/// What a sale does, in the order of `write::Writes::sales`.
-pub(super) const WRITE_SALES: [&str; 5] = [
-    sql!("events_advance"),
-    sql!("allocations_count"),
-    sql!("reservations_insert"),
-    sql!("reservations_update"),
-    sql!("journal_insert"),
+pub(super) static WRITE_EDITS: [RowStatement; 4] = [
+    RowStatement::one_by_one(sql!("events_insert")),
+    RowStatement::one_by_one(sql!("events_edit")),
+    RowStatement::one_by_one(sql!("allocations_insert")),
+    RowStatement::one_by_one(sql!("allocations_edit")),
 ];
+/// What a sale does, in the order of `write::Writes::sales`.
+pub(super) static WRITE_SALES: LazyLock<[RowStatement; 5]> = LazyLock::new(|| {
+    [
+        RowStatement::one_by_one(sql!("events_advance")),
+        RowStatement::one_by_one(sql!("allocations_count")),
+        RowStatement::at_once(sql!("reservations_insert")),
+        RowStatement::one_by_one(sql!("reservations_update")),
+        RowStatement::one_by_one(sql!("journal_insert")),
+    ]
+});
 
 /// After commits, beside the lane.
 pub(super) const CHECKPOINT: &str = sql!("checkpoint");
@@ -35,7 +68,7 @@ pub(super) const DROP_STATISTICS: &str = sql!("drop_statistics");
 
 pub(super) const UPKEEP_DUE: &str = sql!("upkeep_due");
 pub(super) const UPKEEP_STATE: &str = sql!("upkeep_state");
-pub(super) const UPKEEP_WRITE: &str = sql!("upkeep_write");
+pub(super) static UPKEEP_WRITE: LazyLock<RowStatement> = LazyLock::new(|| RowStatement::at_once(sql!("upkeep_write")));
 pub(super) const UPKEEP_COMPLETE_RUN: &str = sql!("upkeep_complete_run");
 pub(super) const UPKEEP_ADVANCE: &str = sql!("upkeep_advance");
 

@@ -28,7 +28,7 @@ enum Value {
 
 impl BoundRows {
     /// The rows, each with its values.
-    pub(super) fn rows(&self) -> impl Iterator<Item = impl Iterator<Item = ValueRef<'_>>> {
+    pub(super) fn rows(&self) -> impl ExactSizeIterator<Item = impl Iterator<Item = ValueRef<'_>>> {
         let bound = |value: &Value| match value {
             Value::Null => ValueRef::Null,
             Value::Int(value) => ValueRef::Integer(*value),

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, Params, Row};
 
 use super::error::lane_error;
 use super::open::{BUSY_TIMEOUT, writer_pragmas};
+use super::queries::{ROWS_AT_ONCE, RowStatement};
 use crate::storage::columns::{Cells, Columns, corrupt};
 use crate::storage::{Result, StoreError};
 
@@ -39,16 +40,34 @@ impl Writer {
         self.connection.prepare_cached(sql)?.execute(params)
     }
 
-    /// Runs a statement once for each row of parameters, and returns how many rows they changed.
+    /// Runs a statement for each row of parameters, and returns how many rows they changed.
     pub(super) fn execute_each<'v>(
         &self,
-        sql: &str,
-        rows: impl Iterator<Item = impl Iterator<Item = ValueRef<'v>>>,
+        statement: &RowStatement,
+        mut rows: impl ExactSizeIterator<Item = impl Iterator<Item = ValueRef<'v>>>,
     ) -> rusqlite::Result<usize> {
+        let mut changed = 0;
+        if let Some(sql) = &statement.rows_at_once {
+            changed += self.execute_by(ROWS_AT_ONCE, sql, &mut rows)?;
+        }
+        changed += self.execute_by(1, statement.one_row, &mut rows)?;
+        Ok(changed)
+    }
+
+    /// Runs a statement that takes so many rows, as long as there are as many.
+    fn execute_by<'v>(
+        &self,
+        rows_at_once: usize,
+        sql: &str,
+        rows: &mut impl ExactSizeIterator<Item = impl Iterator<Item = ValueRef<'v>>>,
+    ) -> rusqlite::Result<usize> {
+        if rows.len() < rows_at_once {
+            return Ok(0);
+        }
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut changed = 0;
-        for row in rows {
-            for (index, value) in row.enumerate() {
+        while rows.len() >= rows_at_once {
+            for (index, value) in rows.by_ref().take(rows_at_once).flatten().enumerate() {
                 statement.raw_bind_parameter(index + 1, ToSqlOutput::Borrowed(value))?;
             }
             changed += statement.raw_execute()?;

@@ -100,7 +100,8 @@ impl Views {
         loop {
             self.search(event, &slot);
             {
-                let known = news.borrow_and_update();
+                // What is known by now is not marked as seen: a search that has ended since must wake, since it may have been the last.
+                let known = news.borrow();
                 if begun < known.over {
                     return Ok(known.view.clone());
                 }

@@ -114,3 +114,21 @@ async fn a_crowd_is_told_of_one_failure_and_the_next_caller_reads_again() {
     world.faults.heal();
     assert!(world.engine.view(&event, Consistency::Cached).await.unwrap().is_some());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_waits_for_a_search_that_ended_as_he_came() {
+    let world = World::new().await;
+    let event = world.event("gala", 10, None).await;
+    world.faults.script(|call| {
+        let fails = matches!(call, faulty::Call::Event);
+        fails.then(|| faulty::Fault::Fail(StoreError::Unavailable("it is away".into())))
+    });
+    for round in 0..30_000 {
+        let looks = (0..3).map(|_| {
+            let (engine, event) = (Arc::clone(&world.engine), event.clone());
+            tokio::spawn(async move { engine.view(&event, Consistency::Cached).await.is_err() })
+        });
+        let all = tokio::time::timeout(std::time::Duration::from_secs(20), join_all(looks)).await;
+        assert!(all.is_ok(), "somebody waits in round {round}");
+    }
+}

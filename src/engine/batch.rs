@@ -6,12 +6,13 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::lane::Job;
+use super::lane::{Job, Results};
 use super::owner_usage::OwnerUsage;
 use super::{Failure, Told};
-use crate::domain::{Changes, Command, EventId, Need, Outcome, Snapshot, Timestamp, Wanted, decide};
+use crate::domain::{Answer, Changes, Command, EventId, Need, Outcome, Snapshot, Timestamp, Wanted, decide};
 use crate::metrics::Metrics;
 use crate::storage::{LaneConnection, Store, StoreError};
 use crate::traces;
@@ -53,22 +54,23 @@ pub(super) struct Ran {
     pub(super) others_write: bool,
 }
 
-/// The commands of one event in a batch.
+/// The commands of one event in a transaction.
 struct Group {
     event: EventId,
     commands: Vec<Command>,
+    /// Who waits for them, in their order.
+    callers: Vec<Caller>,
     /// The requests among theirs that are traced.
     traced: Vec<traces::Request>,
 }
 
-/// Where the results of a job are.
-struct Place {
-    group: usize,
-    start: usize,
-    count: usize,
+/// Who waits for the next so many results.
+struct Caller {
+    commands: usize,
+    reply: oneshot::Sender<Results>,
 }
 
-type GroupResults = Vec<Result<crate::domain::Answer, Failure>>;
+type GroupResults = Vec<Result<Answer, Failure>>;
 
 impl Batcher {
     pub(super) fn new(
@@ -83,48 +85,29 @@ impl Batcher {
         Self { store, connection, told, metrics, usage, trace, changed, others_write, events_per_batch_max }
     }
 
-    /// Runs jobs and answers each.
+    /// Runs jobs, those of so many events in one transaction, and answers each when its transaction has ended.
     pub(super) async fn run(&mut self, jobs: Vec<Job>) -> Ran {
         (self.changed, self.others_write) = (false, false);
-        let mut groups: Vec<Group> = Vec::new();
-        let mut by_event: HashMap<EventId, usize> = HashMap::new();
-        let mut places = Vec::with_capacity(jobs.len());
-        let now = Instant::now();
-        for job in jobs {
-            if job.deadline.is_some_and(|deadline| deadline <= now) {
-                let _ = job.reply.send(Err(Failure::DeadlineExceeded));
+        let (mut done, mut events) = (0, 0);
+        let mut by_event = by_event(jobs).into_iter();
+        while by_event.len() > 0 {
+            let now = Instant::now();
+            let jobs = by_event.by_ref().take(self.events_per_batch_max.max(1));
+            let mut groups: Vec<Group> = jobs.filter_map(|jobs| Group::of(jobs, now)).collect();
+            let commands = groups.iter().map(|group| group.commands.len()).sum();
+            (done, events) = (done + commands, events + groups.len());
+            if groups.is_empty() {
                 continue;
             }
-            // The caller is gone: nobody waits for the answer, and what was not begun need not be.
-            if job.reply.is_closed() {
-                continue;
-            }
-            let group = *by_event.entry(job.event.clone()).or_insert_with(|| {
-                groups.push(Group { event: job.event, commands: Vec::new(), traced: Vec::new() });
-                groups.len() - 1
-            });
-            let start = groups[group].commands.len();
-            places.push((Place { group, start, count: job.commands.len() }, job.reply));
-            groups[group].commands.extend(job.commands);
-            groups[group].traced.extend(job.traced);
-        }
-        let mut results = Vec::with_capacity(groups.len());
-        for chunk in groups.chunks_mut(self.events_per_batch_max.max(1)) {
-            let traced: Vec<_> = chunk.iter_mut().flat_map(|group| std::mem::take(&mut group.traced)).collect();
-            let commands = chunk.iter().map(|group| group.commands.len()).sum();
-            self.trace = traces::Batch::begin(&traced, chunk.iter().map(|group| &group.event), commands);
-            results.extend(self.run_groups(chunk).await);
+            let traced: Vec<_> = groups.iter_mut().flat_map(|group| std::mem::take(&mut group.traced)).collect();
+            self.trace = traces::Batch::begin(&traced, groups.iter().map(|group| &group.event), commands);
+            let results = self.run_groups(&groups).await;
             self.trace = traces::Batch::default();
+            for (group, results) in groups.into_iter().zip(results) {
+                group.answer(results);
+            }
         }
-        // From the end, so that each job's results can be split off.
-        for (Place { group, start, count }, reply) in places.into_iter().rev() {
-            let own = results[group].split_off(start);
-            debug_assert_eq!(own.len(), count, "a result for each command");
-            // A caller that has gone meanwhile learns the truth by asking again.
-            let _ = reply.send(Ok(own));
-        }
-        let done = groups.iter().map(|group| group.commands.len()).sum();
-        Ran { done, events: groups.len(), changed: self.changed, others_write: self.others_write }
+        Ran { done, events, changed: self.changed, others_write: self.others_write }
     }
 
     /// A small piece of the store's deferred upkeep. Returns whether more is due.
@@ -168,7 +151,7 @@ impl Batcher {
                     own.push(Err(Failure::Unavailable));
                     continue;
                 }
-                let alone = Group { event: group.event.clone(), commands: vec![command.clone()], traced: Vec::new() };
+                let alone = Group { commands: vec![command.clone()], ..Group::empty(group.event.clone()) };
                 own.extend(match self.tries(std::slice::from_ref(&alone)).await {
                     Ok(outcomes) => outcomes.into_iter().flat_map(answered).collect(),
                     Err(error) => {
@@ -254,7 +237,54 @@ impl Batcher {
     }
 }
 
+/// The jobs of each event.
+fn by_event(jobs: Vec<Job>) -> Vec<Vec<Job>> {
+    let mut by_event: Vec<Vec<Job>> = Vec::new();
+    let mut places: HashMap<EventId, usize> = HashMap::new();
+    for job in jobs {
+        let place = *places.entry(job.event.clone()).or_insert(by_event.len());
+        match by_event.get_mut(place) {
+            Some(jobs) => jobs.push(job),
+            None => by_event.push(vec![job]),
+        }
+    }
+    by_event
+}
+
 impl Group {
+    /// One event's jobs, but for those for which nobody waits any more: what was not begun need not be.
+    fn of(jobs: Vec<Job>, now: Instant) -> Option<Self> {
+        let mut group: Option<Self> = None;
+        for job in jobs {
+            if job.deadline.is_some_and(|deadline| deadline <= now) {
+                let _ = job.reply.send(Err(Failure::DeadlineExceeded));
+                continue;
+            }
+            if job.reply.is_closed() {
+                continue;
+            }
+            let group = group.get_or_insert_with(|| Self::empty(job.event));
+            group.callers.push(Caller { commands: job.commands.len(), reply: job.reply });
+            group.commands.extend(job.commands);
+            group.traced.extend(job.traced);
+        }
+        group
+    }
+
+    const fn empty(event: EventId) -> Self {
+        Self { event, commands: Vec::new(), callers: Vec::new(), traced: Vec::new() }
+    }
+
+    /// Tells each caller what became of his commands.
+    fn answer(self, results: GroupResults) {
+        debug_assert_eq!(results.len(), self.commands.len(), "a result for each command");
+        let mut results = results.into_iter();
+        for Caller { commands, reply } in self.callers {
+            // A caller that has gone meanwhile learns the truth by asking again.
+            let _ = reply.send(Ok(results.by_ref().take(commands).collect()));
+        }
+    }
+
     fn wanted(&self) -> Wanted {
         let mut wanted = Wanted::new(self.event.clone());
         for command in &self.commands {

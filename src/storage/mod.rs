@@ -27,7 +27,7 @@ use crate::domain::{
 pub struct LanePlan {
     /// How many lanes, each with its own [`LaneConnection`].
     pub lanes: usize,
-    /// Whether one batch may hold commands of several events.
+    /// Of how many events one transaction may hold commands.
     pub events_per_batch_max: usize,
     /// Whether the calls of a lane's connection block the thread that makes them: then each lane wants a thread of its own.
     pub blocks: bool,

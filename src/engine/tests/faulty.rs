@@ -42,6 +42,8 @@ pub(super) struct Faults {
     pub(super) readings_gate: Gate,
     /// Whether batches are told that other servers write to their events.
     pub(super) others_write: AtomicBool,
+    /// Whether each event has a transaction of its own.
+    pub(super) one_event_a_transaction: AtomicBool,
     readings: AtomicUsize,
     begins: AtomicUsize,
     journal_loads: AtomicUsize,
@@ -199,7 +201,9 @@ impl<S: Store> Store for FaultyStore<S> {
 
     /// The lane runs on the test's own thread, so that what a test asks for at once is one batch.
     fn lane_plan(&self) -> LanePlan {
-        LanePlan { blocks: false, ..self.real.lane_plan() }
+        let real = self.real.lane_plan();
+        let one = self.faults.one_event_a_transaction.load(Ordering::SeqCst);
+        LanePlan { blocks: false, events_per_batch_max: if one { 1 } else { real.events_per_batch_max }, ..real }
     }
 
     async fn open_lane(&self) -> Result<Box<dyn LaneConnection>> {

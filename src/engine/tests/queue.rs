@@ -95,6 +95,45 @@ async fn what_nobody_waits_for_any_more_is_not_begun() {
 }
 
 #[tokio::test]
+async fn each_transaction_of_a_batch_is_answered_when_it_ends_and_begins_only_what_is_still_waited_for() {
+    let mut world = World::new().await;
+    world.faults.one_event_a_transaction.store(true, Ordering::SeqCst);
+    world.restart().await;
+    let [first, second, third] = ["east", "north", "south"];
+    let [first, second, third] = [
+        world.event(first, 100, None).await,
+        world.event(second, 100, None).await,
+        world.event(third, 100, None).await,
+    ];
+    // From the second transaction on each waits at the gate.
+    let faults = Arc::clone(&world.faults);
+    let mut begins = 0;
+    world.faults.script(move |call| {
+        if let Call::Begin = call {
+            begins += 1;
+            if begins == 1 {
+                faults.gate.shut();
+            }
+        }
+        None
+    });
+    let deadline = Instant::now() + Duration::from_millis(20);
+    let first = world.wait(&first, 0, None).await;
+    let mut second = world.wait(&second, 1, None).await;
+    let late = world.wait(&third, 2, Some(deadline)).await;
+    let gone = world.wait(&third, 3, None).await;
+    assert_eq!(reservation(first.await).id, id(0));
+    world.faults.gate.is_met().await;
+    assert!(poll!(&mut second).is_pending());
+    drop(gone);
+    sleep_until(deadline).await;
+    world.faults.gate.open();
+    assert_eq!(reservation(second.await).id, id(1));
+    assert_eq!(late.await, Err(Failure::DeadlineExceeded));
+    assert_eq!((world.faults.take_begins(), world.last_seq(&third).await), (2, 2));
+}
+
+#[tokio::test]
 async fn a_shutdown_finishes_what_waits_and_refuses_what_comes_later() {
     let mut world = World::new().await;
     let event = world.event("demo", 100, None).await;

@@ -85,8 +85,9 @@ impl Lane {
         result
     }
 
-    /// Begins, on a new connection where the old one turns out to be gone: until then nothing has happened. Where that has taken
-    /// long to find out, callers have waited enough.
+    /// Begins. Where the connection turns out to be gone, nothing has happened, so the batch is to be run again, by a lane that has
+    /// forgotten what it knew: a database that was failed over may have lost that. Where it has taken long to find out, callers have
+    /// waited enough.
     async fn try_begin(&mut self, wanted: &[Wanted]) -> Result<Loaded> {
         let reused = self.connection.is_some();
         if !reused {
@@ -94,10 +95,9 @@ impl Lane {
         }
         let begun = Instant::now();
         match self.try_load(wanted).await {
-            Err(StoreError::Unavailable(_)) if reused && begun.elapsed() < self.shared.config.timeout / 2 => {
+            Err(StoreError::Unavailable(error)) if reused && begun.elapsed() < self.shared.config.timeout / 2 => {
                 self.connection = None;
-                self.connection = Some(self.shared.connect_lane().await?);
-                self.try_load(wanted).await
+                Err(StoreError::Retry(error))
             }
             loaded => loaded,
         }

@@ -2,8 +2,8 @@
 
 use super::backend::PostgresBackend;
 use crate::domain::{EventId, ReservationId, Wanted};
-use crate::storage::conformance::{begin, create, plain_hold, reserve, v7};
-use crate::storage::{LaneConnection, Store as _};
+use crate::storage::conformance::{Backend as _, begin, create, plain_hold, reserve, v7};
+use crate::storage::{LaneConnection, Store as _, StoreError};
 
 /// Whether a batch of these events, which changes nothing, is told that others write to them.
 async fn others_write(lane: &mut dyn LaneConnection, events: &[&str]) -> bool {
@@ -57,4 +57,19 @@ async fn a_batch_finds_what_others_reserved_beyond_the_greatest_id_that_its_lane
     assert_eq!(found(&mut *ours, 9).await, [v7(1), v7(3), v7(5), v7(7), v7(9)], "it wrote the greatest itself");
     reserve(&mut *theirs, "e1", |now| vec![plain_hold(v7(2), "bob", now)]).await;
     assert_eq!(found(&mut *ours, 9).await, [v7(1), v7(2), v7(3), v7(5), v7(7), v7(9)], "others wrote below it");
+}
+
+#[tokio::test]
+async fn a_lane_that_lost_its_connection_between_batches_says_so_and_goes_on() {
+    let backend = PostgresBackend::fresh().await;
+    let mut lane = backend.store.open_lane().await.unwrap();
+    create(&mut *lane, "e1", &[("ga", 10)]).await;
+    let end_lanes = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    backend.execute(end_lanes).await.unwrap();
+    // Whoever remembers what was committed may remember more than there is, if that was a failover.
+    let lost = lane.begin(&[Wanted::new(EventId::new("e1").unwrap())]).await;
+    assert!(matches!(lost, Err(StoreError::Retry(_))), "{lost:?}");
+    reserve(&mut *lane, "e1", |now| vec![plain_hold(v7(1), "ann", now)]).await;
+    assert_eq!(found(&mut *lane, 9).await, [v7(1)]);
 }

@@ -12,7 +12,9 @@ use tokio::time::Instant;
 use super::lane::{Job, Results};
 use super::owner_usage::OwnerUsage;
 use super::{Failure, Told};
-use crate::domain::{Answer, Changes, Command, EventId, Need, Outcome, Snapshot, Timestamp, Wanted, decide};
+use crate::domain::{
+    Action, Actor, Answer, Changes, Command, Decision, EventId, Need, Outcome, Snapshot, Timestamp, Wanted, decide,
+};
 use crate::metrics::Metrics;
 use crate::storage::{LaneConnection, Store, StoreError};
 use crate::traces;
@@ -23,7 +25,8 @@ const TRIES_MAX: usize = 3;
 /// Expired holds that are loaded at first where units run short; each further load is twice as large.
 const EXPIRED_BITE: usize = 256;
 
-/// Most expired holds that are loaded at once.
+/// Most expired holds that are loaded at once. Where so many are loaded and more are needed, these are reclaimed in a transaction of
+/// their own first: one that has to reclaim all that a long outage has left might never end in time.
 const EXPIRED_BITE_MAX: usize = 8_192;
 
 /// Runs batches of one lane.
@@ -171,7 +174,9 @@ impl Batcher {
         let mut tries = 1;
         loop {
             let error = match AssertUnwindSafe(self.transact(groups)).catch_unwind().await {
-                Ok(Ok(outcomes)) => return Ok(outcomes),
+                Ok(Ok(Some(outcomes))) => return Ok(outcomes),
+                // Fewer holds are left to reclaim.
+                Ok(Ok(None)) => continue,
                 Ok(Err(error)) => {
                     self.metrics.store_failed(&error);
                     Failed::Store(error)
@@ -193,7 +198,8 @@ impl Batcher {
         }
     }
 
-    async fn transact(&mut self, groups: &[Group]) -> Result<Vec<Vec<Outcome>>, StoreError> {
+    /// `None`: so many holds have expired in one event that some of them were reclaimed, and nothing else was done.
+    async fn transact(&mut self, groups: &[Group]) -> Result<Option<Vec<Vec<Outcome>>>, StoreError> {
         let wanted: Vec<Wanted> = groups.iter().map(Group::wanted).collect();
         let connection = match self.connection.take() {
             Some(connection) => connection,
@@ -205,12 +211,16 @@ impl Batcher {
         let load = begun.elapsed();
         self.metrics.load_seconds.observe_duration(load);
         self.others_write |= loaded.others_write;
-        let mut outcomes = Vec::with_capacity(groups.len());
+        let mut outcomes = Some(Vec::with_capacity(groups.len()));
         let mut changes = Vec::with_capacity(groups.len());
         for (group, snapshot) in groups.iter().zip(loaded.snapshots) {
-            let (decided, changed) = run_decision(connection, &mut self.usage, group, snapshot, loaded.now).await?;
-            outcomes.push(decided);
-            changes.push(changed);
+            let decided = run_decision(connection, &mut self.usage, group, snapshot, loaded.now).await?;
+            let (Some(outcomes), Some(own)) = (&mut outcomes, decided.outcomes) else {
+                (outcomes, changes) = (None, vec![decided.changes]);
+                break;
+            };
+            outcomes.push(own);
+            changes.push(decided.changes);
         }
         let decided = Instant::now();
         // What owners have is counted while the store commits (after that, where its calls block); where it fails, all counts are
@@ -294,6 +304,13 @@ impl Group {
     }
 }
 
+/// What is to be done for a group.
+struct Decided {
+    /// Nothing: only expired holds are to be reclaimed.
+    outcomes: Option<Vec<Outcome>>,
+    changes: Changes,
+}
+
 /// Decides on a group, and loads what the decision turns out to need.
 async fn run_decision(
     connection: &mut dyn LaneConnection,
@@ -301,14 +318,20 @@ async fn run_decision(
     group: &Group,
     mut snapshot: Snapshot,
     now: Timestamp,
-) -> Result<(Vec<Outcome>, Changes), StoreError> {
+) -> Result<Decided, StoreError> {
     let usage = usage.table(connection, &snapshot).await?;
     let mut bite = EXPIRED_BITE;
     loop {
         match decide(&snapshot, usage, &group.commands, now) {
-            Ok(decision) => return Ok((decision.outcomes, decision.changes)),
+            Ok(Decision { outcomes, changes }) => return Ok(Decided { outcomes: Some(outcomes), changes }),
             Err(Need::Expired) => {
                 let loaded = snapshot.expired.len();
+                let reclaim = Command { actor: Actor::System, action: Action::ReclaimExpired };
+                if loaded >= EXPIRED_BITE_MAX
+                    && let Ok(Decision { changes, .. }) = decide(&snapshot, usage, &[reclaim], now)
+                {
+                    return Ok(Decided { outcomes: None, changes });
+                }
                 connection.load_expired(&mut snapshot, now, bite).await?;
                 if snapshot.expired.len() == loaded {
                     connection.rollback().await?;

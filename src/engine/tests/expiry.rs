@@ -1,13 +1,16 @@
 //! Expired holds: the sweeper, and reserves that run short without one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration as Span;
 
 use futures::future::join_all;
 use tokio::time::timeout;
 
-use super::{World, quiet, reservation, reserve};
-use crate::domain::Duration;
-use crate::engine::EngineConfig;
+use super::faulty::Call;
+use super::{World, id, quiet, reservation, reserve};
+use crate::domain::{Duration, Refusal};
+use crate::engine::{EngineConfig, Failure};
 
 /// Longer than any sweep takes; only a test that fails waits so long.
 const SWEEP_MAX: Span = Span::from_secs(20);
@@ -57,4 +60,35 @@ async fn without_a_sweeper_a_reserve_that_runs_short_reclaims_in_its_own_transac
     results.into_iter().for_each(|result| drop(reservation(result)));
     assert_eq!((world.faults.take_begins(), world.held(&event).await), (1, 2_000));
     assert_eq!(world.last_seq(&event).await, 2 + 2_000 + 2_000 + 3);
+}
+
+#[tokio::test]
+async fn what_a_long_outage_has_left_is_reclaimed_in_several_transactions() {
+    let world = World::new().await;
+    let event = world.event("demo", 20_000, None).await;
+    for first in (0..20_000).step_by(4_000) {
+        let holds = (first..first + 4_000).map(|n| reserve("ann", n, 1)).collect();
+        let results = world.engine.run_all(event.clone(), holds, None).await;
+        assert!(results.iter().all(Result::is_ok));
+    }
+    world.advance(Duration::from_secs(60));
+    let largest = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&largest);
+    world.faults.script(move |call| {
+        if let Call::Commit(changes) = call {
+            let reservations = changes.iter().map(|changes| changes.reservations.len()).sum();
+            seen.fetch_max(reservations, Ordering::SeqCst);
+        }
+        None
+    });
+    world.faults.take_begins();
+    let (refused, granted) = futures::join!(
+        world.run(&event, reserve("bob", 50_000, 20_001)),
+        world.run(&event, reserve("bob", 50_001, 20_000)),
+    );
+    assert!(matches!(refused, Err(Failure::Refused(Refusal::InsufficientAvailability(_)))), "{refused:?}");
+    assert_eq!(reservation(granted).id, id(50_001));
+    assert!(largest.load(Ordering::SeqCst) < 16_384, "{largest:?} in one transaction");
+    assert_eq!((world.faults.take_begins(), world.held(&event).await), (2, 20_000));
+    assert_eq!(world.last_seq(&event).await, 2 + 20_000 + 20_000 + 1);
 }

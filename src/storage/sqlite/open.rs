@@ -227,18 +227,25 @@ async fn check_content(file: &Path) -> Result<Option<i64>, OpenError> {
     let mut connection = options.disable_statement_logging().connect().await.map_err(failed)?;
     let application: i64 =
         sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await.map_err(failed)?;
-    let tables: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut connection).await.map_err(failed)?;
-    // A database without tables was begun by a server that ended before its first migration.
+    let tables = "SELECT count(*) FILTER (WHERE tbl_name <> '_sqlx_migrations'), count(*) FILTER (WHERE name = '_sqlx_migrations')
+                    FROM sqlite_schema";
+    let (tables, of_migrations): (i64, i64) =
+        sqlx::query_as(tables).fetch_one(&mut connection).await.map_err(failed)?;
+    let foreign = || OpenError::Foreign { file: file.to_owned() };
     if application != APPLICATION_ID && tables > 0 {
-        return Err(OpenError::Foreign { file: file.to_owned() });
+        return Err(foreign());
     }
-    let newest: Option<i64> = if application == APPLICATION_ID {
+    let newest: Option<i64> = if of_migrations > 0 {
         let newest = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations");
         newest.fetch_one(&mut connection).await.map_err(failed)?
     } else {
         None
     };
+    // A database without tables, or with that of the migrations and nothing in it, was begun by a server that ended before its first
+    // migration did.
+    if application != APPLICATION_ID && newest.is_some() {
+        return Err(foreign());
+    }
     connection.close().await.map_err(failed)?;
     match newest {
         Some(version) if !MIGRATIONS.version_exists(version) => {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migrate as _, Migrator};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
@@ -21,6 +21,16 @@ async fn closed() -> (TempDir, PathBuf) {
     let dir = TempDir::new().unwrap();
     SqliteStore::open(dir.path()).await.unwrap().close().await;
     let file = dir.path().join("boxoffice.db");
+    (dir, file)
+}
+
+/// A directory in which a server ended before its first migration had made the tables.
+async fn begun() -> (TempDir, PathBuf) {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("boxoffice.db");
+    let mut connection = SqliteConnectOptions::new().filename(&file).create_if_missing(true).connect().await.unwrap();
+    connection.ensure_migrations_table("_sqlx_migrations").await.unwrap();
+    connection.close().await.unwrap();
     (dir, file)
 }
 
@@ -126,6 +136,17 @@ async fn a_database_that_another_program_locks_is_refused() {
     let (error, message) = refusal(dir.path()).await;
     assert!(matches!(error, OpenError::Locked { .. }), "{error:?}");
     assert!(message.ends_with("is locked by another program"), "{message}");
+}
+
+#[tokio::test]
+async fn a_database_that_was_begun_and_not_finished_is_finished() {
+    let (dir, _) = begun().await;
+    assert!(matches!(open::open_to_read(dir.path()).await, Err(OpenError::Missing { .. })));
+    SqliteStore::open(dir.path()).await.unwrap();
+    // But not where another program has recorded what it did.
+    let (dir, file) = begun().await;
+    run(&file, &["INSERT INTO _sqlx_migrations VALUES (1, 'theirs', 0, TRUE, x'00', 0)"]).await;
+    assert!(matches!(refusal(dir.path()).await, (OpenError::Foreign { .. }, _)));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! write appends, whoever the owners are: each run lies behind the former. A run that was interrupted is begun again.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use rusqlite::types::ValueRef;
 
@@ -25,6 +26,9 @@ const SLICE_ROWS_WRITTEN: usize = 1_024;
 pub(super) struct OwnerIndexer {
     /// Events that may have enough journal entries behind the index for a run.
     due: BTreeSet<EventId>,
+    /// The event whose turn it was last: then it is the next one's, so that none whose run fails, or that is sold without a pause,
+    /// keeps the others from theirs.
+    last: Option<EventId>,
     run: Option<Run>,
 }
 
@@ -51,7 +55,7 @@ impl OwnerIndexer {
     /// Finds what is due after a start.
     pub(super) fn resume(writer: &Writer) -> Result<Self> {
         let due = writer.query(queries::UPKEEP_DUE, [OWNER_RUN_ENTRIES], |row| row.event_id())?;
-        Ok(Self { due: due.into_iter().collect(), run: None })
+        Ok(Self { due: due.into_iter().collect(), last: None, run: None })
     }
 
     /// Takes note of how long an event's journal has become behind the index.
@@ -84,7 +88,10 @@ impl OwnerIndexer {
     }
 
     fn start(&mut self, writer: &Writer) -> Result<Option<Run>> {
-        let Some(event) = self.due.first().cloned() else { return Ok(None) };
+        let after_last = (self.last.as_ref().map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let next = self.due.range(after_last).next().or_else(|| self.due.first());
+        let Some(event) = next.cloned() else { return Ok(None) };
+        self.last = Some(event.clone());
         let state = writer.query(queries::UPKEEP_STATE, [event.as_str()], |row| Ok((row.int()?, row.int()?)))?;
         let gone = || StoreError::Corrupt(format!("event {event} is gone"));
         let (last_seq, indexed) = state.into_iter().next().ok_or_else(gone)?;
@@ -132,5 +139,35 @@ impl Run {
         writer.execute(queries::COMMIT, []).map_err(lane_error)?;
         self.written = until;
         Ok(complete)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::Store as _;
+    use crate::storage::conformance::{Backend as _, create, plain_hold, reserve, v7};
+    use crate::storage::sqlite::tests::SqliteBackend;
+
+    #[tokio::test]
+    async fn an_event_whose_run_fails_keeps_no_other_from_its_turn() {
+        let backend = SqliteBackend::fresh().await;
+        let mut lane = backend.store().open_lane().await.unwrap();
+        for event in ["e1", "e2"] {
+            create(&mut *lane, event, &[("ga", 100_000)]).await;
+            let holds = |now| (0..OWNER_RUN_ENTRIES.cast_unsigned()).map(|n| plain_hold(v7(n), "ann", now)).collect();
+            reserve(&mut *lane, event, holds).await;
+        }
+        backend.execute("UPDATE journal_chunks SET entries = 'torn' WHERE event_id = 'e1'").await.unwrap();
+        let mut connection = backend.connect().await;
+        for _ in 0..100 {
+            let failed = lane.upkeep().await.is_err();
+            let indexed = "SELECT owner_indexed_seq FROM events WHERE id = 'e2'";
+            let indexed: i64 = sqlx::query_scalar(indexed).fetch_one(&mut connection).await.unwrap();
+            if failed && indexed > 0 {
+                return;
+            }
+        }
+        panic!("e2 never has its turn, or nothing failed");
     }
 }

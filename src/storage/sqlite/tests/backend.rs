@@ -26,7 +26,7 @@ impl SqliteBackend {
         Self { dir, store, now }
     }
 
-    pub(super) async fn connect(&self) -> SqliteConnection {
+    pub(in crate::storage::sqlite) async fn connect(&self) -> SqliteConnection {
         open::writer_options(&self.dir.path().join("boxoffice.db")).connect().await.unwrap()
     }
 }

@@ -38,7 +38,7 @@ type Script = Box<dyn FnMut(&Call<'_>) -> Option<Fault> + Send>;
 pub(super) struct Faults {
     script: std::sync::Mutex<Option<Script>>,
     pub(super) gate: Gate,
-    /// Where readings of an event wait.
+    /// Where readings of an event, and of a list of them, wait.
     pub(super) readings_gate: Gate,
     /// Whether batches are told that other servers write to their events.
     pub(super) others_write: AtomicBool,
@@ -229,6 +229,7 @@ impl<S: Store> Store for FaultyStore<S> {
 
     async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Page<EventView, EventId>> {
         self.faults.lists.fetch_add(1, Ordering::SeqCst);
+        self.faults.readings_gate.pass().await;
         self.real.events(after, limit).await
     }
 

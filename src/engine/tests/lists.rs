@@ -4,8 +4,8 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::*;
-use crate::engine::Consistency;
 use crate::engine::lists::FRESH;
+use crate::engine::{Consistency, VIEW_LIFE};
 
 async fn listed(engine: &Engine, after: Option<&EventId>, consistency: Consistency) -> Vec<String> {
     let piece = engine.events(after, 2, consistency).await.unwrap();
@@ -49,5 +49,23 @@ async fn a_new_event_is_listed_at_once_where_that_is_asked_for_and_soon_where_no
         world.event(id, 10, None).await;
         assert_eq!(listed(&world.engine, None, Consistency::Strong).await, ["a", "b"], "no more than was asked for");
     }
+    assert_eq!(world.faults.take_lists(), 2);
+}
+
+#[tokio::test]
+async fn a_list_that_took_long_to_read_is_not_shown_to_those_who_came_late_to_it() {
+    let world = World::new().await;
+    world.event("a", 10, None).await;
+    world.faults.take_lists();
+    world.faults.readings_gate.shut();
+    let first = listed(&world.engine, None, Consistency::Cached);
+    let late = async {
+        world.faults.readings_gate.is_met().await;
+        tokio::time::sleep(VIEW_LIFE).await;
+        let late = listed(&world.engine, None, Consistency::Cached);
+        let open = async { world.faults.readings_gate.open() };
+        tokio::join!(late, open).0
+    };
+    assert_eq!(tokio::join!(first, late), (vec!["a".to_owned()], vec!["a".to_owned()]));
     assert_eq!(world.faults.take_lists(), 2);
 }

@@ -39,8 +39,7 @@ pub struct Snapshot {
     pub allocations: BTreeMap<AllocationId, Allocation>,
     /// Those of the wanted reservations that exist, and expired holds that were loaded.
     pub reservations: HashMap<ReservationId, Reservation>,
-    /// No hold of the event expires before this, expired ones included: the earliest `expires_at`, or that of a hold that has
-    /// ended since. `None`: there are no holds.
+    /// The earliest `expires_at` of the event's holds, expired ones included. `None`: there are no holds.
     pub earliest_expiry: Option<Timestamp>,
     /// Expired holds that were loaded (they are in `reservations`), earliest first.
     pub expired: Vec<ReservationId>,

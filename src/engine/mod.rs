@@ -76,7 +76,7 @@ pub enum Failure {
     Unavailable,
     /// The server is shutting down. No effect.
     ShuttingDown,
-    /// A bug. It is logged. No effect.
+    /// A bug. It is logged. No effect, unless it showed itself in the commit: the same request again tells.
     Internal,
 }
 

@@ -6,7 +6,7 @@ use std::hash::RandomState;
 use crate::domain::{EventId, JournalEntry, Snapshot, UsageTable};
 use crate::storage::{LaneConnection, Result};
 
-/// Most entries of all tables together (4 to 21 bytes each). Beyond it the table that was used longest ago goes; it is
+/// Most entries of a lane's tables together (4 to 21 bytes each). Beyond it the table that was used longest ago goes; it is
 /// built anew when it is needed.
 const ENTRIES_MAX: usize = 16_000_000;
 

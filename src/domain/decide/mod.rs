@@ -46,8 +46,8 @@ pub struct Decision {
 
 /// Decides on `commands` in order, at `now`.
 ///
-/// `usage` must reflect the snapshot's `last_seq` where the event has limits per owner ([`super::Event::has_limits`]); it is not
-/// trusted otherwise.
+/// `usage` counts where the event has limits per owner ([`super::Event::has_limits`]) and it reflects the snapshot's `last_seq`. Where
+/// it reflects another one it is ignored, and each owner's units are asked for.
 ///
 /// # Errors
 /// What must be loaded first, where the snapshot does not suffice; then decide again from the beginning.

@@ -145,7 +145,6 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::Store as _;
     use crate::storage::conformance::{Backend as _, create, plain_hold, reserve, v7};
     use crate::storage::sqlite::tests::SqliteBackend;
 

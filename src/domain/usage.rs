@@ -88,6 +88,12 @@ impl<S: BuildHasher> UsageTable<S> {
         }
     }
 
+    /// Takes note of a limit that a later change sets, before the first one is applied: then it counts from the beginning.
+    pub fn foresee_limits(&mut self, entry: &JournalEntry) {
+        debug_assert_eq!(self.as_of, 0, "what was taken before is counted, too");
+        self.sets_new_limit(entry);
+    }
+
     /// At most how many units the owner has: of one allocation, or (`None`) of the whole event. Only for what has a limit.
     pub fn units_at_most(&self, owner: &OwnerId, allocation: Option<&AllocationId>) -> i64 {
         match self.cells.units(self.fingerprint(owner, allocation)) {

@@ -95,12 +95,16 @@ impl OwnerUsage {
     }
 }
 
-/// Applies entries in order, as long as each follows the last: a new limit sends the table back to the beginning.
+/// Applies entries in order, as long as each follows the last: a new limit sends the table back to the beginning. Those behind it are
+/// looked at for limits only, so that many that were set at once send it back once.
 fn apply_all(table: &mut UsageTable, entries: &[JournalEntry]) {
     for entry in entries {
-        if entry.seq != table.as_of() + 1 {
+        if entry.seq == table.as_of() + 1 {
+            table.apply(entry);
+        } else if table.as_of() == 0 {
+            table.foresee_limits(entry);
+        } else {
             return;
         }
-        table.apply(entry);
     }
 }

@@ -114,6 +114,20 @@ async fn a_limit_costs_the_reading_of_the_journal_once() {
     }
 }
 
+#[tokio::test]
+async fn limits_that_are_set_together_cost_the_reading_of_the_journal_twice() {
+    let mut world = World::new().await;
+    let event = world.event("demo", 100, None).await;
+    reservation(world.run(&event, reserve("ann", 1, 2)).await);
+    let limits = vec![by_admin(limit_event(Some(4))), by_admin(limit_allocation(3))];
+    assert!(world.engine.run_all(event.clone(), limits, None).await.iter().all(Result::is_ok));
+    world.restart().await;
+    world.faults.take_journal_loads();
+    assert_eq!(world.run(&event, reserve("ann", 2, 2)).await, over(Some(GA), 3));
+    assert_eq!(world.faults.take_journal_loads(), 2);
+    reservation(world.run(&event, reserve("ann", 3, 1)).await);
+}
+
 /// Units are counted while a batch is committed. Here that fails, and somebody else makes the journal as long as it would have become.
 #[tokio::test]
 async fn what_a_failed_batch_counted_is_forgotten() {

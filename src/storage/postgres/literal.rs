@@ -1,5 +1,7 @@
-//! Values as PostgreSQL reads them in the text of a statement. With `standard_conforming_strings` on, which every
-//! connection sets, a string constant ends at a single quote and nothing else is special in it
+//! Values as PostgreSQL reads them in the text of a statement. What a backslash means in a plain string constant is for
+//! `standard_conforming_strings` to say, which a script cannot set for itself: all of it is read before any of it runs. In `E'…'`
+//! it always quotes; so a text that has one is written like that, and means the same to every database. Otherwise a constant ends at a
+//! single quote, and nothing else is special in it
 //! (<https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS>).
 
 use std::borrow::Cow;
@@ -21,16 +23,25 @@ impl Arg<'_> {
         match self {
             Self::Int(value) => push_int(out, value),
             Self::Text(text) => {
-                out.push('\'');
-                for (index, part) in text.split('\'').enumerate() {
+                out.push_str(if text.contains('\\') { "E'" } else { "'" });
+                for (index, part) in text.split('\\').enumerate() {
                     if index > 0 {
-                        out.push_str("''");
+                        out.push_str(r"\\");
                     }
-                    out.push_str(part);
+                    push_doubling_quotes(out, part);
                 }
                 out.push('\'');
             }
         }
+    }
+}
+
+fn push_doubling_quotes(out: &mut String, text: &str) {
+    for (index, part) in text.split('\'').enumerate() {
+        if index > 0 {
+            out.push_str("''");
+        }
+        out.push_str(part);
     }
 }
 
@@ -174,11 +185,14 @@ mod tests {
     #[test]
     fn texts_end_where_they_end() {
         let mut out = String::new();
-        Arg::Text("it's '' \\ \"x\" \n--; $1").push(&mut out);
-        assert_eq!(out, "'it''s '''' \\ \"x\" \n--; $1'");
+        Arg::Text("it's '' \"x\" \n--; $1").push(&mut out);
+        assert_eq!(out, "'it''s '''' \"x\" \n--; $1'");
+        out.clear();
+        Arg::Text(r"a\'b").push(&mut out);
+        assert_eq!(out, r"E'a\\''b'");
         out.clear();
         array(["a", "b\"c", "d\\e", "{f,NULL}", ""]).as_arg().push(&mut out);
-        assert_eq!(out, r#"'{"a","b\"c","d\\e","{f,NULL}",""}'"#);
+        assert_eq!(out, r#"E'{"a","b\\"c","d\\\\e","{f,NULL}",""}'"#);
         out.clear();
         array::<&str>([]).as_arg().push(&mut out);
         assert_eq!(out, "'{}'");

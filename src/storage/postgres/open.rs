@@ -98,7 +98,6 @@ pub(super) fn settings(timeout: Duration) -> Vec<(&'static str, String)> {
     let by_key = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_bitmapscan", "jit"];
     let mut settings: Vec<_> = by_key.into_iter().map(|key| (key, "off".to_owned())).collect();
     settings.push(("plan_cache_mode", "force_generic_plan".to_owned()));
-    settings.push(("standard_conforming_strings", "on".to_owned()));
     // The server gives up a little before the client does, so that the client learns that nothing happened; and it does not
     // keep the event of a client that is gone.
     let millis = timeout.as_millis().max(100);

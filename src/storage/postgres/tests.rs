@@ -4,6 +4,7 @@ mod backend;
 mod opening;
 mod others;
 mod plans;
+mod pooled;
 mod scale_out;
 
 /// What every store must do.

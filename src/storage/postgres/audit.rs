@@ -39,9 +39,7 @@ impl PostgresAuditReader {
         let mut connection = shared.connect().await?;
         let mut script = Script::new(Mode::Inline);
         script.text(BEGIN);
-        if let Some(settings) = &shared.settings {
-            script.text(settings);
-        }
+        shared.set(&mut script);
         script.inline(queries::AUDIT_EVENT, &[Arg::Text(event.as_str())]);
         let ran = shared.within_timeout(script.run(&mut connection)).await.map_err(store_error)?;
         let found = ran.map_err(|failed| store_error(failed.source))?.pop().unwrap_or_default();

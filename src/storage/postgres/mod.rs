@@ -102,6 +102,11 @@ impl Shared {
     /// Begins a transaction with the settings that it needs.
     fn begin(&self, script: &mut Script) {
         script.inline(queries::BEGIN, &[]);
+        self.set(script);
+    }
+
+    /// Adds what the transaction must set for itself.
+    fn set(&self, script: &mut Script) {
         if let Some(settings) = &self.settings {
             script.text(settings);
         }
@@ -215,7 +220,8 @@ impl PostgresStore {
         self.shared.within_timeout(read).await.and_then(|rows| rows).map_err(store_error)
     }
 
-    /// Behind a pooler a read is a transaction, in one round trip.
+    /// Behind a pooler a read is a transaction, in one round trip. PostgreSQL begins it by itself for the statements of one query, and ends
+    /// it whatever comes of them; one that was begun by name would stay on the connection, for the next who gets it, after an error.
     async fn rows_of_transaction(
         &self,
         connection: &mut PoolConnection<sqlx::Postgres>,
@@ -223,11 +229,10 @@ impl PostgresStore {
         args: &[Arg<'_>],
     ) -> std::result::Result<Vec<PgRow>, sqlx::Error> {
         let mut script = Script::new(self.shared.mode);
-        self.shared.begin(&mut script);
+        self.shared.set(&mut script);
         script.inline(statement, args);
-        script.inline(queries::COMMIT, &[]);
         let ran = script.run(connection).await.map_err(|failed| failed.source)?;
-        Ok(ran.into_iter().nth(self.shared.begin_statements()).unwrap_or_default().rows)
+        Ok(ran.into_iter().last().unwrap_or_default().rows)
     }
 }
 

@@ -3,6 +3,7 @@
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 use super::super::literal::{Arg, array};
+use super::super::open;
 use super::backend::PostgresBackend;
 use crate::domain::{EventId, OwnerId};
 use crate::storage::Store as _;
@@ -65,4 +66,39 @@ async fn an_owners_name_is_no_sql_even_where_a_backslash_quotes() {
         assert_eq!(found.iter().map(|hold| (hold.id, hold.owner.as_str())).collect::<Vec<_>>(), [(v7(number), name)]);
     }
     backend.execute("SELECT 'injected'::regclass").await.unwrap_err();
+}
+
+/// What the server's sessions for others than this connection are doing.
+async fn states(backend: &PostgresBackend) -> Vec<String> {
+    let states = "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    sqlx::query_scalar(states).fetch_all(&mut backend.connect().await).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_read_that_fails_leaves_no_transaction_behind() {
+    let backend = PostgresBackend::pooled().await;
+    create(&mut *backend.store.open_lane().await.unwrap(), "e1", &[("ga", 10)]).await;
+    let event = EventId::new("e1").unwrap();
+    backend.execute("ALTER TABLE events RENAME TO elsewhere").await.unwrap();
+    backend.store.event(&event).await.unwrap_err();
+    backend.execute("ALTER TABLE elsewhere RENAME TO events").await.unwrap();
+    let states = states(&backend).await;
+    assert!(states.iter().all(|state| state == "idle"), "{states:?}");
+    assert!(backend.store.event(&event).await.unwrap().is_some());
+    assert_eq!(backend.store.readers.read().await.looked, 0, "the connection is as good as before");
+}
+
+#[tokio::test]
+async fn a_read_has_the_settings_of_a_session_and_leaves_none_behind() {
+    let mut backend = PostgresBackend::pooled().await;
+    backend.config.readers = 1;
+    backend.reopen().await;
+    let set = "CREATE OR REPLACE FUNCTION boxoffice_now() RETURNS bigint LANGUAGE sql VOLATILE
+               AS $$ SELECT count(*) FROM pg_settings WHERE source = 'session' $$";
+    backend.execute(set).await.unwrap();
+    let during = usize::try_from(backend.store.now().await.unwrap().as_micros()).unwrap();
+    assert!(during >= open::settings(backend.config.timeout).len(), "{during}");
+    let pool = backend.store.readers.read().await.pool.clone();
+    let after: i64 = sqlx::query_scalar("SELECT boxoffice_now()").fetch_one(&pool).await.unwrap();
+    assert_eq!(after, 0, "on the same connection");
 }

@@ -1,5 +1,7 @@
 //! What PostgreSQL's errors mean to the engine (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 
+use std::borrow::Cow;
+
 use crate::storage::write::NEW_EVENTS;
 use crate::storage::{StoreError, unwrapped};
 
@@ -19,6 +21,12 @@ mod code {
     pub(super) const INSUFFICIENT_PRIVILEGE: &str = "42501";
     /// Bad values, syntax errors and missing tables: ours to mend.
     pub(super) const OURS: [&str; 3] = ["22", "42", "23"];
+    /// The connection is broken, the server only lets others read (`read_only_sql_transaction`), or it ends or begins its work.
+    pub(super) const SERVER_IN_DOUBT: [&str; 3] = ["08", "25", "57"];
+    /// Of class 57, and yet it is only the statement that ended: it has taken too long.
+    pub(super) const QUERY_CANCELED: &str = "57014";
+    /// What a connection has prepared does not fit the tables any more.
+    pub(super) const FEATURE_NOT_SUPPORTED: &str = "0A000";
 }
 
 /// Why a write that must meet `expected` rows failed: a guard (see the migrations), or a key that exists or a CHECK that fails,
@@ -40,19 +48,38 @@ pub(super) fn guard_error(error: sqlx::Error, what: &'static str, expected: u64)
 /// otherwise counts as "away": no room, no connections, shutting down, read-only after a failover, the network, and a lock that
 /// was waited for in vain: that has taken long already, and callers would rather know than wait several times as long.
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
-    let undecodable = matches!(
-        error,
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnIndexOutOfBounds { .. }
-    );
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned();
+    let code = code_of(&error).unwrap_or_default().into_owned();
     let class = code.get(..2).unwrap_or_default();
     let again = [code::TRANSACTION_ROLLBACK, code::INVALID_STATEMENT_NAME].contains(&class)
         && code != code::STATEMENT_COMPLETION_UNKNOWN;
     if again {
         StoreError::Retry(unwrapped(error))
-    } else if undecodable || (code::OURS.contains(&class) && code != code::INSUFFICIENT_PRIVILEGE) {
+    } else if is_undecodable(&error) || (code::OURS.contains(&class) && code != code::INSUFFICIENT_PRIVILEGE) {
         StoreError::Corrupt(unwrapped(error).to_string())
     } else {
         StoreError::Unavailable(unwrapped(error))
     }
+}
+
+/// Whether the connection may be useless after a read that failed so, or its server not be the primary any more. A server that has
+/// said why it does not run a statement is there, and would say it again.
+pub(super) fn leaves_server_in_doubt(error: &sqlx::Error) -> bool {
+    match code_of(error).as_deref() {
+        Some(code::QUERY_CANCELED) => false,
+        Some(code::FEATURE_NOT_SUPPORTED) => true,
+        Some(code) => code::SERVER_IN_DOUBT.contains(&code.get(..2).unwrap_or_default()),
+        None => !is_undecodable(error) && !matches!(error, sqlx::Error::Encode(_)),
+    }
+}
+
+/// Its SQLSTATE, where it is the server's.
+fn code_of(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code)
+}
+
+fn is_undecodable(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnIndexOutOfBounds { .. }
+    )
 }

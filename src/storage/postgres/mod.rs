@@ -28,7 +28,7 @@ use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};
 use tokio::sync::{RwLock, Semaphore, mpsc};
 
 use self::audit::PostgresAuditReader;
-use self::error::store_error;
+use self::error::{leaves_server_in_doubt, store_error};
 use self::hosts::Hosts;
 use self::lane::Lane;
 use self::literal::Arg;
@@ -182,14 +182,16 @@ impl PostgresStore {
         Self { shared, readers, audits: Arc::new(Semaphore::new(AUDITS_MAX)), indexer }
     }
 
-    /// Reads; a second time, and on a new pool, where the server that answered last is not the primary any more.
+    /// Reads; a second time, and on a new pool, where the first try leaves it open whether its server is the primary still.
     async fn rows(&self, statement: Statement, args: &[Arg<'_>]) -> Result<Vec<PgRow>> {
         let Readers { pool, looked, .. } = self.readers.read().await.clone();
-        let first = self.try_rows(&pool, statement, args).await;
-        let Err(StoreError::Unavailable(_)) = &first else { return first };
+        let first = match self.try_rows(&pool, statement, args).await {
+            Err(error) if leaves_server_in_doubt(&error) => error,
+            read => return read.map_err(store_error),
+        };
         match self.look_for_primary(looked).await {
-            Some(pool) => self.try_rows(&pool, statement, args).await,
-            None => first,
+            Some(pool) => self.try_rows(&pool, statement, args).await.map_err(store_error),
+            None => Err(store_error(first)),
         }
     }
 
@@ -209,7 +211,12 @@ impl PostgresStore {
         readers.found.then(|| readers.pool.clone())
     }
 
-    async fn try_rows(&self, pool: &PgPool, statement: Statement, args: &[Arg<'_>]) -> Result<Vec<PgRow>> {
+    async fn try_rows(
+        &self,
+        pool: &PgPool,
+        statement: Statement,
+        args: &[Arg<'_>],
+    ) -> std::result::Result<Vec<PgRow>, sqlx::Error> {
         let read = async {
             let mut connection = pool.acquire().await?;
             match self.shared.mode {
@@ -217,7 +224,7 @@ impl PostgresStore {
                 Mode::Inline => self.rows_of_transaction(&mut connection, statement, args).await,
             }
         };
-        self.shared.within_timeout(read).await.and_then(|rows| rows).map_err(store_error)
+        self.shared.within_timeout(read).await.and_then(|rows| rows)
     }
 
     /// Behind a pooler a read is a transaction, in one round trip. PostgreSQL begins it by itself for the statements of one query, and ends

@@ -5,6 +5,7 @@ mod opening;
 mod others;
 mod plans;
 mod pooled;
+mod readers;
 mod scale_out;
 
 /// What every store must do.

@@ -137,7 +137,7 @@ impl Shared {
 
 /// The settings of a session as the one statement that sets them for a transaction.
 fn settings_of_transaction(config: &PostgresConfig) -> Option<String> {
-    let calls: Vec<_> = open::settings(config.timeout)
+    let calls: Vec<_> = open::settings(config)
         .into_iter()
         .map(|(key, value)| format!("set_config('{key}', '{value}', true)"))
         .collect();

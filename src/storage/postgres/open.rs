@@ -24,7 +24,8 @@ pub struct PostgresConfig {
     /// Whether a pooler in transaction mode (pgbouncer) stands in between: nothing is kept on a connection from one
     /// transaction to the next, and the tables must have been brought up to date before.
     pub pooler: bool,
-    /// Commands of one event a batch, as a database that is spread over servers by event (Citus) wants it.
+    /// Commands of one event a batch, and statements that are planned with their values, as a database that is spread over servers
+    /// by event (Citus) wants it.
     pub one_event_a_batch: bool,
     /// How long one round trip to the database may take, waiting for locks included.
     pub timeout: Duration,
@@ -86,7 +87,7 @@ pub(super) fn hosts(config: &PostgresConfig) -> Result<Hosts, OpenError> {
         // A pooler knows neither the settings nor the statements of a session.
         return Ok(hosts.with(|options| options.extra_float_digits(None).statement_cache_capacity(0)));
     }
-    let settings = settings(config.timeout);
+    let settings = settings(config);
     Ok(hosts.with(|options: PgConnectOptions| {
         options.application_name("boxoffice").options(settings.iter().map(|(key, value)| (*key, value.as_str())))
     }))
@@ -94,13 +95,16 @@ pub(super) fn hosts(config: &PostgresConfig) -> Result<Hosts, OpenError> {
 
 /// Settings of a session. Boxoffice only ever looks up by key. PostgreSQL plans from statistics, which a young table does
 /// not have: left alone, it reads small tables from end to end, and keeps the plan when they have grown.
-pub(super) fn settings(timeout: Duration) -> Vec<(&'static str, String)> {
+///
+/// A plan is made once, for any values. Citus can make none such for an `INSERT … SELECT`: it finds the machine by the event's name.
+pub(super) fn settings(config: &PostgresConfig) -> Vec<(&'static str, String)> {
     let by_key = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_bitmapscan", "jit"];
     let mut settings: Vec<_> = by_key.into_iter().map(|key| (key, "off".to_owned())).collect();
-    settings.push(("plan_cache_mode", "force_generic_plan".to_owned()));
+    let plans = if config.one_event_a_batch { "force_custom_plan" } else { "force_generic_plan" };
+    settings.push(("plan_cache_mode", plans.to_owned()));
     // The server gives up a little before the client does, so that the client learns that nothing happened; and it does not
     // keep the event of a client that is gone.
-    let millis = timeout.as_millis().max(100);
+    let millis = config.timeout.as_millis().max(100);
     settings.push(("statement_timeout", (millis * 9 / 10).to_string()));
     settings.push(("lock_timeout", (millis * 8 / 10).to_string()));
     settings.push(("idle_in_transaction_session_timeout", (millis * 2).to_string()));

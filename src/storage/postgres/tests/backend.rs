@@ -26,6 +26,13 @@ impl PostgresBackend {
         Self::on(PostgresConfig { pooler: true, ..config }).await
     }
 
+    /// As [`Self::fresh`], in the mode for tables that are spread over machines by event.
+    pub(super) async fn spread() -> Self {
+        let Self { config, store } = Self::fresh().await;
+        Store::close(&store).await;
+        Self::on(PostgresConfig { one_event_a_batch: true, ..config }).await
+    }
+
     async fn on(config: PostgresConfig) -> Self {
         migrate(&config.url).await.unwrap();
         let mut connection = PgConnection::connect(&config.url).await.unwrap();

@@ -23,16 +23,29 @@ fn parameterized() -> impl Iterator<Item = Statement> {
     queries::ALL.iter().copied().filter(move |statement| !no_plan.contains(&statement.name))
 }
 
-/// How many parameters it has.
-fn parameters(statement: Statement) -> usize {
-    (1..).take_while(|n| statement.body().contains(&format!("${n}"))).count()
+/// A value of this type for a parameter of a statement, many where it is an array.
+fn value(statement: Statement, parameter: usize, of: &str) -> String {
+    match (of, statement.name, parameter) {
+        ("text", "reservation" | "reservations", 2) => "gen_random_uuid()::text".to_owned(),
+        ("text", "reservations_named", 2) => "array_fill(gen_random_uuid(), ARRAY[200])::text".to_owned(),
+        ("text", ..) => "'e1'".to_owned(),
+        ("uuid", ..) => "gen_random_uuid()".to_owned(),
+        ("json", ..) => "'{}'".to_owned(),
+        ("bigint", ..) => "100".to_owned(),
+        (array, ..) => {
+            let element = array.strip_suffix("[]").unwrap();
+            format!("array_fill({}::{element}, ARRAY[200])", value(statement, 0, element))
+        }
+    }
 }
 
-/// The plan that the connection uses, with what `EXPLAIN` prints of it. (All parameters are NULL: a plan that is kept does
-/// not look at them.)
+/// The plan that the connection uses, with what `EXPLAIN` prints of it. (A plan that is kept does not look at the values.)
 pub(super) async fn plan(connection: &mut PgConnection, statement: Statement) -> String {
-    let nulls = vec!["NULL"; parameters(statement)].join(",");
-    let args = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
+    let types = "SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = $1";
+    let types = sqlx::query_scalar::<_, Vec<String>>(types).bind(statement.name).fetch_one(&mut *connection).await;
+    let values = types.unwrap().into_iter().zip(1..).map(|(of, parameter)| value(statement, parameter, &of));
+    let values = values.collect::<Vec<_>>().join(",");
+    let args = if values.is_empty() { String::new() } else { format!("({values})") };
     let sql = format!("EXPLAIN (COSTS OFF) EXECUTE {}{args}", statement.name);
     let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
     rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
@@ -92,18 +105,26 @@ const PLANNED_EACH_TIME: &[&str] = &["reservations_update"];
 
 #[tokio::test]
 async fn every_statement_goes_by_key_however_its_table_grows() {
-    let backend = PostgresBackend::fresh().await;
-    let mut from_the_beginning = prepared(&backend).await;
+    go_by_key(&PostgresBackend::fresh().await).await;
+}
+
+#[tokio::test]
+async fn every_statement_goes_by_key_where_it_is_planned_with_its_values() {
+    go_by_key(&PostgresBackend::spread().await).await;
+}
+
+async fn go_by_key(backend: &PostgresBackend) {
+    let mut from_the_beginning = prepared(backend).await;
     assert_by_key(&mut from_the_beginning, "on an empty database", PLANNED_EACH_TIME).await;
-    fill(&backend, 300).await;
+    fill(backend, 300).await;
     assert_by_key(&mut from_the_beginning, "on a young one", PLANNED_EACH_TIME).await;
-    assert_by_key(&mut prepared(&backend).await, "planned on a young one", PLANNED_EACH_TIME).await;
+    assert_by_key(&mut prepared(backend).await, "planned on a young one", PLANNED_EACH_TIME).await;
     backend.connect().await.execute("VACUUM ANALYZE").await.unwrap();
-    fill(&backend, 100_000).await;
+    fill(backend, 100_000).await;
     assert_by_key(&mut from_the_beginning, "on a grown one, planned when it was empty", PLANNED_EACH_TIME).await;
-    assert_by_key(&mut prepared(&backend).await, "on a grown one, with a young one's statistics", &[]).await;
+    assert_by_key(&mut prepared(backend).await, "on a grown one, with a young one's statistics", &[]).await;
     backend.connect().await.execute("ANALYZE").await.unwrap();
-    assert_by_key(&mut prepared(&backend).await, "on a grown one, with statistics", &[]).await;
+    assert_by_key(&mut prepared(backend).await, "on a grown one, with statistics", &[]).await;
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::super::queries::{self, Statement};
+use super::super::{PostgresConfig, PostgresStore};
 use super::backend::PostgresBackend;
 use super::plans::{plan, prepared};
+use crate::storage::Store as _;
 
 /// Tables of the coordinator alone, and of the tests.
 const NOT_SPREAD: [&str; 3] = ["boxoffice_schema", "_sqlx_migrations", "test_clock"];
@@ -92,4 +94,24 @@ async fn a_hot_statement_names_its_event_wherever_it_reads_or_writes() {
         let plan = plan(&mut connection, statement).await;
         assert_eq!(unpinned(&plan), [""; 0], "{}:\n{plan}", statement.name);
     }
+}
+
+/// Citus plans an `INSERT … SELECT` with parameters only where it knows their values, and what reads from several machines likewise.
+#[tokio::test]
+async fn statements_are_planned_with_their_values_where_the_tables_are_spread() {
+    let default = PostgresBackend::fresh().await;
+    let spread = PostgresConfig { one_event_a_batch: true, ..default.config.clone() };
+    let pooled = PostgresConfig { pooler: true, ..spread.clone() };
+    for (config, mode) in [(default.config.clone(), "force_generic_plan"), (spread, "force_custom_plan")] {
+        let store = PostgresStore::open(config).await.unwrap();
+        let pool = store.readers.read().await.pool.clone();
+        let of_reader: String = sqlx::query_scalar("SHOW plan_cache_mode").fetch_one(&pool).await.unwrap();
+        let mut lane = store.shared.connect_lane().await.unwrap();
+        let of_lane: String = sqlx::query_scalar("SHOW plan_cache_mode").fetch_one(&mut lane).await.unwrap();
+        assert_eq!((of_reader.as_str(), of_lane.as_str()), (mode, mode));
+        store.close().await;
+    }
+    let store = PostgresStore::open(pooled).await.unwrap();
+    assert!(store.shared.settings.as_ref().unwrap().contains("('plan_cache_mode', 'force_custom_plan', true)"));
+    store.close().await;
 }

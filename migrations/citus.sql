@@ -9,6 +9,7 @@ SELECT create_distributed_table('journal_chunks', 'event_id', colocate_with => '
 SELECT create_distributed_table('owner_index', 'event_id', colocate_with => 'events');
 SELECT create_distributed_table('owner_runs', 'event_id', colocate_with => 'events');
 
--- What statements that are sent to one machine as a whole call there.
+-- What statements that are sent to one machine as a whole call there. (Not `boxoffice_journal_row`: the coordinator calls it, for
+-- programs that write to the view `journal`.)
 SELECT create_distributed_function('boxoffice_guard(bigint, bigint)');
 SELECT create_distributed_function('boxoffice_now()');

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::try_join_all;
 use sqlx::PgConnection;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};
@@ -182,6 +183,11 @@ impl PostgresStore {
         Self { shared, readers, audits: Arc::new(Semaphore::new(AUDITS_MAX)), indexer }
     }
 
+    /// Whether the tables are spread over machines by event.
+    fn is_spread(&self) -> bool {
+        self.shared.config.one_event_a_batch
+    }
+
     /// Reads; a second time, and on a new pool, where the first try leaves it open whether its server is the primary still.
     async fn rows(&self, statement: Statement, args: &[Arg<'_>]) -> Result<Vec<PgRow>> {
         let Readers { pool, looked, .. } = self.readers.read().await.clone();
@@ -280,10 +286,9 @@ impl Store for PostgresStore {
     }
 
     fn lane_plan(&self) -> LanePlan {
-        let one = self.shared.config.one_event_a_batch;
         LanePlan {
             lanes: self.shared.config.lanes.max(1),
-            events_per_batch_max: if one { 1 } else { EVENTS_PER_BATCH_MAX },
+            events_per_batch_max: if self.is_spread() { 1 } else { EVENTS_PER_BATCH_MAX },
             blocks: false,
         }
     }
@@ -304,6 +309,14 @@ impl Store for PostgresStore {
 
     async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Page<EventView, EventId>> {
         let args = [Arg::Text(after.map_or("", EventId::as_str)), Arg::Int(limit_and_one(limit))];
+        if self.is_spread() {
+            let rows = self.rows(queries::EVENT_IDS, &args).await?;
+            let ids: Vec<_> = rows.iter().map(|row| Columns::of(row).event_id()).collect::<Result<_>>()?;
+            let Page { items: ids, next } = page(ids, limit, EventId::clone);
+            // As many at a time as there are connections for reads.
+            let views = try_join_all(ids.iter().map(|id| self.event(id))).await?;
+            return Ok(Page { items: views.into_iter().flatten().collect(), next });
+        }
         let views = views(&self.rows(queries::EVENTS, &args).await?)?;
         Ok(page(views, limit, |view| view.event.id.clone()))
     }
@@ -377,7 +390,11 @@ impl Store for PostgresStore {
     async fn events_with_expired_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<EventId>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let args = [Arg::Int(now.as_micros()), Arg::Int(limit)];
-        let rows = self.rows(queries::EVENTS_WITH_EXPIRED_HOLDS, &args).await?;
+        let statement = match self.is_spread() {
+            true => queries::EVENTS_WITH_EXPIRED_HOLDS_SPREAD,
+            false => queries::EVENTS_WITH_EXPIRED_HOLDS,
+        };
+        let rows = self.rows(statement, &args).await?;
         rows.iter().map(|row| Columns::of(row).event_id()).collect()
     }
 

@@ -70,6 +70,7 @@ statements! {
     JOURNAL_INSERT = "journal_insert";
     EVENT = "event";
     EVENTS = "events";
+    EVENT_IDS = "event_ids";
     WAITING_ROOMS = "waiting_rooms";
     LAST_SEQ = "last_seq";
     RESERVATION = "reservation";
@@ -79,6 +80,7 @@ statements! {
     JOURNAL = "journal";
     TOTALS = "totals";
     EVENTS_WITH_EXPIRED_HOLDS = "events_with_expired_holds";
+    EVENTS_WITH_EXPIRED_HOLDS_SPREAD = "events_with_expired_holds_spread";
     AUDIT_EVENT = "audit_event";
     AUDIT_RESERVATION_COUNT = "audit_reservation_count";
     AUDIT_NEXT_EVENT = "audit_next_event";

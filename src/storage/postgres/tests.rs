@@ -17,3 +17,13 @@ mod conformance {
 mod conformance_pooled {
     crate::storage::conformance::conformance_tests!(super::super::backend::PostgresBackend::pooled);
 }
+
+/// What is not the same, or planned in another way, where the tables are spread over machines.
+mod conformance_spread {
+    crate::storage::conformance::conformance_tests! { super::super::backend::PostgresBackend::spread;
+        writes: every_field_survives, every_kind_of_change_survives, many_lines_and_large_batches_fit;
+        reads: a_view_leaves_out_expired_holds, events_come_in_pages, single_things_are_found, totals_are_of_all_events,
+            events_with_expired_holds_are_found, events_with_a_waiting_room_are_found;
+        owners: an_owners_reservations_are_listed_at_every_moment;
+    }
+}

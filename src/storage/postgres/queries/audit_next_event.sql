@@ -1,7 +1,9 @@
 -- Rows: one: the least event after $1 that a table names, or NULL. $1: event
 -- Lock: none.
--- Safe: reads one entry of each primary key.
-SELECT least((SELECT id FROM events WHERE id > $1 ORDER BY id LIMIT 1),
-             (SELECT event_id FROM allocations WHERE event_id > $1 ORDER BY event_id LIMIT 1),
-             (SELECT event_id FROM reservations WHERE event_id > $1 ORDER BY event_id LIMIT 1),
-             (SELECT event_id FROM journal_chunks WHERE event_id > $1 ORDER BY event_id LIMIT 1));
+-- Safe: reads one entry of each primary key. (Where the tables are spread, each machine tells its own: it can do so for what stands
+-- after FROM.)
+SELECT least(e.id, a.id, r.id, j.id)
+  FROM (SELECT min(id) AS id FROM events WHERE id > $1) AS e
+ CROSS JOIN (SELECT min(event_id) AS id FROM allocations WHERE event_id > $1) AS a
+ CROSS JOIN (SELECT min(event_id) AS id FROM reservations WHERE event_id > $1) AS r
+ CROSS JOIN (SELECT min(event_id) AS id FROM journal_chunks WHERE event_id > $1) AS j;

@@ -6,7 +6,9 @@ use super::super::queries::{self, Statement};
 use super::super::{PostgresConfig, PostgresStore};
 use super::backend::PostgresBackend;
 use super::plans::{plan, prepared};
-use crate::storage::Store as _;
+use crate::domain::{EventId, Timestamp};
+use crate::storage::conformance::{Backend as _, create};
+use crate::storage::{Store as _, WholeStore as _};
 
 /// Tables of the coordinator alone, and of the tests.
 const NOT_SPREAD: [&str; 3] = ["boxoffice_schema", "_sqlx_migrations", "test_clock"];
@@ -114,4 +116,34 @@ async fn statements_are_planned_with_their_values_where_the_tables_are_spread() 
     let store = PostgresStore::open(pooled).await.unwrap();
     assert!(store.shared.settings.as_ref().unwrap().contains("('plan_cache_mode', 'force_custom_plan', true)"));
     store.close().await;
+}
+
+/// By Citus' planner a statement that asks several machines may neither be recursive, nor look up rows for each row of what it has
+/// gathered, nor have a sub-select beside its `FROM`.
+#[tokio::test]
+async fn what_asks_all_machines_has_a_form_that_each_can_answer_by_itself() {
+    let mut backend = PostgresBackend::spread().await;
+    backend.config.readers = 1;
+    backend.reopen().await;
+    create(&mut *backend.store.open_lane().await.unwrap(), "e1", &[("ga", 10)]).await;
+    let (store, after) = (&backend.store, Timestamp::from_micros(i64::MAX));
+    assert_eq!(store.events(None, 10).await.unwrap().items.len(), 1);
+    store.events_with_expired_holds(after, 10).await.unwrap();
+    store.waiting_rooms(10).await.unwrap();
+    store.totals().await.unwrap();
+    store.next_event("").await.unwrap();
+    store.event(&EventId::new("e1").unwrap()).await.unwrap();
+    // What was read is prepared on the connection.
+    let pool = store.readers.read().await.pool.clone();
+    let read =
+        "SELECT statement FROM pg_prepared_statements WHERE statement ~ '(events|allocations|reservations|journal)'";
+    let read: Vec<String> = sqlx::query_scalar(read).fetch_all(&pool).await.unwrap();
+    let of_all = |sql: &&String| !sql.contains("id = $1") && !sql.contains("pg_prepared_statements");
+    let asked: Vec<_> = read.iter().filter(of_all).collect();
+    assert_eq!(asked.len(), 5, "{asked:#?}");
+    for sql in asked {
+        let (columns, _) = sql.split_once("FROM").unwrap();
+        assert!(!sql.contains("RECURSIVE") && !sql.contains("LATERAL"), "{sql}");
+        assert!(columns.starts_with("SELECT") && columns.matches("SELECT").count() == 1, "{sql}");
+    }
 }

@@ -40,6 +40,11 @@ async fn servers_sell_through_a_pooler_once_the_tables_are_there() {
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     let sessions: usize = shared().psql(database, sessions).expect("a row").parse().expect("a number");
     assert!((1..=CONNECTIONS).contains(&sessions), "{sessions} sessions for 10 connections");
+    // Whoever updates looks for servers by this name.
+    let named =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'boxoffice'";
+    let named: usize = shared().psql(database, named).expect("a row").parse().expect("a number");
+    assert!((1..=CONNECTIONS).contains(&named), "{named} of {sessions} sessions carry the servers' name");
     // The pooler opens other connections, which know nothing of those before.
     shared().terminate_backends(database).expect("terminated");
     rush.granted(200).await;

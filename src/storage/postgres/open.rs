@@ -12,6 +12,9 @@ use crate::storage::{BoxError, StoreError, unwrapped};
 
 static MIGRATIONS: Migrator = Migrator { ignore_missing: true, ..sqlx::migrate!("migrations/postgres") };
 
+/// By which an operator finds the connections of servers.
+const APPLICATION_NAME: &str = "boxoffice";
+
 /// How to use a database.
 #[derive(Debug, Clone)]
 pub struct PostgresConfig {
@@ -83,14 +86,13 @@ pub enum OpenError {
 /// The servers that the URL names, with the options that every connection has.
 pub(super) fn hosts(config: &PostgresConfig) -> Result<Hosts, OpenError> {
     let hosts = Hosts::parse(&config.url).map_err(OpenError::Url)?.within(config.timeout);
+    let hosts = hosts.with(|options: PgConnectOptions| options.application_name(APPLICATION_NAME));
     if config.pooler {
-        // A pooler knows neither the settings nor the statements of a session.
+        // A pooler knows neither the settings nor the statements of a session; the name it passes on.
         return Ok(hosts.with(|options| options.extra_float_digits(None).statement_cache_capacity(0)));
     }
     let settings = settings(config);
-    Ok(hosts.with(|options: PgConnectOptions| {
-        options.application_name("boxoffice").options(settings.iter().map(|(key, value)| (*key, value.as_str())))
-    }))
+    Ok(hosts.with(|options| options.options(settings.iter().map(|(key, value)| (*key, value.as_str())))))
 }
 
 /// Settings of a session. Boxoffice only ever looks up by key. PostgreSQL plans from statistics, which a young table does

@@ -2,6 +2,7 @@
 //!
 //! Of several servers one writes a run; the others find it done.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,12 +55,14 @@ impl OwnerIndexer {
 
 async fn work(shared: Arc<Shared>, mut queue: mpsc::Receiver<EventId>, mut stopped: watch::Receiver<bool>) {
     let mut connection = None;
-    let mut waiting = due(&shared, &mut connection).await.unwrap_or_else(|error| {
+    let due = due(&shared, &mut connection).await.unwrap_or_else(|error| {
         tracing::warn!(error = &error as &dyn std::error::Error, "the owner index is not looked at now");
         Vec::new()
     });
+    let mut waiting = VecDeque::from(due);
     while !*stopped.borrow() {
-        let event = match waiting.pop() {
+        // What is new goes first, and what has failed last: no event keeps the others waiting, however often it fails.
+        let event = match queue.try_recv().ok().or_else(|| waiting.pop_front()) {
             Some(event) => event,
             None => tokio::select! {
                 event = queue.recv() => match event {
@@ -70,7 +73,7 @@ async fn work(shared: Arc<Shared>, mut queue: mpsc::Receiver<EventId>, mut stopp
             },
         };
         match one_run(&shared, &mut connection, &event).await {
-            Ok(true) => waiting.push(event),
+            Ok(true) => waiting.push_front(event),
             Ok(false) => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, %event, "the owner index falls behind");
@@ -79,7 +82,9 @@ async fn work(shared: Arc<Shared>, mut queue: mpsc::Receiver<EventId>, mut stopp
                     () = tokio::time::sleep(REST_AFTER_ERROR) => {}
                     _ = stopped.changed() => return,
                 }
-                waiting.push(event);
+                if !waiting.contains(&event) {
+                    waiting.push_back(event);
+                }
             }
         }
     }

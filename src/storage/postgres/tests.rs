@@ -3,6 +3,7 @@
 mod backend;
 mod opening;
 mod others;
+mod owner_index;
 mod plans;
 mod pooled;
 mod readers;

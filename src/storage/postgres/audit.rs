@@ -19,6 +19,10 @@ use crate::storage::{AuditReader, Result, StoreError};
 /// What makes every read of the transaction see the same state.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;";
 
+/// Reservations that are counted in one statement. It must not take longer than any other, however large the event is, and none goes on
+/// for long in the database whose caller is gone.
+const COUNT_BITE: i64 = 20_000;
+
 /// See [`AuditReader`]. Its connection is in a read transaction until it is dropped.
 pub(super) struct PostgresAuditReader {
     shared: Arc<Shared>,
@@ -65,9 +69,18 @@ impl AuditReader for PostgresAuditReader {
     }
 
     async fn reservation_count(&mut self) -> Result<u64> {
-        let found = self.rows(queries::AUDIT_RESERVATION_COUNT, &[]).await?;
-        let count = found.rows.first().map(|row| Columns::of(row).int()).transpose()?.unwrap_or(0);
-        u64::try_from(count).map_err(|_| StoreError::Corrupt(format!("{count} reservations")))
+        let (mut count, mut after) = (0, String::new());
+        loop {
+            let found = self.rows(queries::AUDIT_RESERVATION_COUNT, &[Arg::Text(&after), Arg::Int(COUNT_BITE)]).await?;
+            let row = found.rows.first().ok_or_else(|| StoreError::Corrupt("a count tells nothing".to_owned()))?;
+            let mut columns = Columns::of(row);
+            let (bite, last) = (columns.int()?, columns.opt_text()?);
+            count += u64::try_from(bite).map_err(|_| StoreError::Corrupt(format!("{bite} reservations")))?;
+            match last {
+                Some(last) if bite == COUNT_BITE => last.clone_into(&mut after),
+                _ => return Ok(count),
+            }
+        }
     }
 
     async fn next_journal(&mut self, limit: usize) -> Result<Vec<JournalEntry>> {

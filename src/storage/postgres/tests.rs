@@ -1,5 +1,6 @@
 //! Tests of this store: the conformance suite, and what is PostgreSQL's alone.
 
+mod audits;
 mod backend;
 mod opening;
 mod others;

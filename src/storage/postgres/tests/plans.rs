@@ -26,7 +26,7 @@ fn parameterized() -> impl Iterator<Item = Statement> {
 /// A value of this type for a parameter of a statement, many where it is an array.
 fn value(statement: Statement, parameter: usize, of: &str) -> String {
     match (of, statement.name, parameter) {
-        ("text", "reservation" | "reservations", 2) => "gen_random_uuid()::text".to_owned(),
+        ("text", "reservation" | "reservations" | "audit_reservation_count", 2) => "gen_random_uuid()::text".to_owned(),
         ("text", "reservations_named", 2) => "array_fill(gen_random_uuid(), ARRAY[200])::text".to_owned(),
         ("text", ..) => "'e1'".to_owned(),
         ("uuid", ..) => "gen_random_uuid()".to_owned(),

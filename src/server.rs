@@ -44,12 +44,19 @@ pub const REQUESTS_IN_FLIGHT_MAX: usize = 20_000;
 pub const WATCHERS_MAX: usize = 10_000;
 /// Most open streams of one owner.
 pub const WATCHERS_PER_OWNER_MAX: usize = 32;
+/// Most open streams of reflection, which is for everybody. Each may hold an answer of some 50 KiB that nobody reads.
+pub const REFLECTIONS_MAX: usize = 256;
+/// Most open streams of `grpc.health.v1.Health/Watch`, which is for everybody. Clients that look after their connections by it
+/// have one a connection.
+pub const HEALTH_WATCHES_MAX: usize = 2_048;
 /// Most connections; further ones wait until one closes.
 pub const CONNECTIONS_MAX: usize = 10_000;
 /// Most requests in flight on one connection; a client's library holds back more.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 2_048;
 /// Most bytes of one request.
 pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most bytes of one request of health and reflection, which are for everybody. Reflection repeats a request in its answer, twice.
+pub const ANYBODYS_REQUEST_BYTES_MAX: usize = 4 * 1024;
 /// Most bytes of one request's headers, each counted with 32 bytes more than its name and value.
 pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
 /// Most bytes of answers that their callers do not read, over the whole server; more answers of that kind are refused with
@@ -241,6 +248,7 @@ impl Server {
             let operations = Operations { health: Arc::clone(&health), metrics: Arc::clone(&metrics) };
             background.spawn(operations.serve(listener));
         }
+        let gates = gates(&self.config, requests.clone());
         let keys = Arc::clone(&self.pass_keys);
         let door = DoorConfig { keys, shared: self.config.shared_rooms, clock: system_clock() };
         let door = Arc::new(Door::new(door, Arc::clone(&metrics)));
@@ -250,13 +258,6 @@ impl Server {
         let api = Api::new(self.engine, stopped, watchers, Arc::clone(&self.config.rates), door);
         let (inventory, routes) = services(api, health_service)?;
         let patience = self.config.patience;
-        let gates = Gates {
-            requests: requests.clone(),
-            authentication: self.config.authentication.clone(),
-            rates: self.config.rates,
-            arrival_max: patience.request,
-            unread: Unread::new(self.config.unread_bytes_max),
-        };
         let front = Front::new(inventory, routes, gates, metrics, self.config.traces);
 
         let draining = Notify::new();
@@ -322,6 +323,19 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
 }
 
+/// What requests must pass.
+fn gates(config: &ServerConfig, requests: Admission) -> Gates {
+    Gates {
+        requests,
+        reflections: Admission::new(REFLECTIONS_MAX, Arc::default()),
+        health_watches: Admission::new(HEALTH_WATCHES_MAX, Arc::default()),
+        authentication: config.authentication.clone(),
+        rates: Arc::clone(&config.rates),
+        arrival_max: config.patience.request,
+        unread: Unread::new(config.unread_bytes_max),
+    }
+}
+
 /// Our services: the hot one, and the router of all others.
 fn services<H: HealthService>(
     api: Api,
@@ -330,6 +344,7 @@ fn services<H: HealthService>(
     let inventory = InventoryServiceServer::new(Inventory(api.clone())).max_decoding_message_size(REQUEST_BYTES_MAX);
     let admin = AdminServiceServer::new(Admin(api.clone())).max_decoding_message_size(REQUEST_BYTES_MAX);
     let rooms = WaitingRoomServiceServer::new(WaitingRooms(api)).max_decoding_message_size(REQUEST_BYTES_MAX);
+    let health = health.max_decoding_message_size(ANYBODYS_REQUEST_BYTES_MAX);
     let routes = Routes::new(health).add_service(admin).add_service(rooms);
     Ok((inventory, with_reflection(routes)?.prepare()))
 }
@@ -343,5 +358,7 @@ fn with_reflection(routes: Routes) -> Result<Routes, ServeError> {
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let wrong = |error: tonic_reflection::server::Error| ServeError::Stopped(error.into());
-    Ok(routes.add_service(builder().build_v1().map_err(wrong)?).add_service(builder().build_v1alpha().map_err(wrong)?))
+    let v1 = builder().build_v1().map_err(wrong)?.max_decoding_message_size(ANYBODYS_REQUEST_BYTES_MAX);
+    let v1alpha = builder().build_v1alpha().map_err(wrong)?.max_decoding_message_size(ANYBODYS_REQUEST_BYTES_MAX);
+    Ok(routes.add_service(v1).add_service(v1alpha))
 }

@@ -1,4 +1,4 @@
-//! Large answers to callers who read slowly, or not at all.
+//! Answers to callers who read slowly, or not at all.
 //!
 //! HTTP/2 takes a piece of an answer once the caller has room for a single byte, and then keeps the whole piece. So large answers
 //! are handed on in small pieces; the rest waits here, where it is counted against a bound for the whole server.
@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use hyper::body::{Body as HttpBody, Bytes, Frame};
+use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderMap, Response};
 
+use crate::grpc::admission::Place;
 use crate::grpc::errors;
 use crate::request_id::{self, RequestId};
 
@@ -142,6 +143,33 @@ impl HttpBody for Paced {
             Ok(message) => Poll::Ready(Some(Ok(Frame::data(message)))),
             Err(trailers) => Poll::Ready(Some(Ok(trailers))),
         }
+    }
+}
+
+/// An answer that keeps a place until it has been read to its end, or its reader has gone.
+pub(super) fn keeping(response: Response<Body>, place: Place) -> Response<Body> {
+    response.map(|body| Body::new(Keeping { body, _place: place }))
+}
+
+struct Keeping {
+    body: Body,
+    _place: Place,
+}
+
+impl HttpBody for Keeping {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -28,12 +28,16 @@ use crate::request_id::{self, RequestId};
 use crate::traces::{self, Sampling};
 
 /// Our own services, which admission counts and which are for known callers alone. Health and reflection answer anybody,
-/// even when too much goes on.
+/// even when too much goes on; their streams have bounds of their own.
 const OWN: &str = "/boxoffice.v1.";
 /// The hot service. It is called directly: the router would cost each of its requests two allocations more.
 const HOT: &str = "/boxoffice.v1.InventoryService/";
 /// What operators do, which is not limited.
 const OPERATORS: &str = "/boxoffice.v1.AdminService/";
+
+/// A single question, which is always answered: whoever holds many streams open must not make the server look ill.
+const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
+const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
 
 /// All services, behind admission and deadlines. Cloned for each request.
 #[derive(Clone)]
@@ -50,6 +54,8 @@ struct Services {
 /// What a request must pass.
 pub(super) struct Gates {
     pub(super) requests: Admission,
+    pub(super) reflections: Admission,
+    pub(super) health_watches: Admission,
     pub(super) authentication: Authentication,
     pub(super) rates: Arc<RateLimits>,
     /// How long a request may take to arrive.
@@ -87,30 +93,33 @@ impl Service<Request<Body>> for Front {
         let id = taken.unwrap_or_else(RequestId::next);
         let own = || request.uri().path().starts_with(OWN);
         let traced = self.0.traces.filter(|_| own()).and_then(|traces| traces.begin(method, request.headers()));
-        let (work, deadline, place) = match self.0.admit(&mut request) {
-            Ok(place) => {
+        let (work, deadline, taken) = match self.0.admit(&mut request) {
+            Ok(taken) => {
                 let (work, deadline) = Services::begin(&self.0, request);
-                (work, deadline, place)
+                (work, deadline, taken)
             }
             // A place is given back at once: a refusal is as good as answered.
             Err(status) => (Work::Refused(Some(status)), None, None),
         };
-        Answering { work, deadline, call, id, sent, traced, _place: place }
+        Answering { work, deadline, call, id, sent, traced, taken }
     }
 }
 
 impl Services {
     /// Takes a place for a call of our own services, and puts into it who makes it. Before the body is read: whoever may not
     /// call costs little, and a call that is added later is not forgotten.
-    fn admit(&self, request: &mut Request<Body>) -> Result<Option<Place>, Status> {
+    fn admit(&self, request: &mut Request<Body>) -> Result<Option<Taken>, Status> {
         if !request.uri().path().starts_with(OWN) {
             request.headers_mut().remove(AUTHORIZATION);
-            return Ok(None);
+            let among = match request.uri().path() {
+                HEALTH_CHECK => return Ok(None),
+                HEALTH_WATCH => &self.gates.health_watches,
+                _ => &self.gates.reflections,
+            };
+            let place = among.enter().ok_or_else(|| self.overloaded())?;
+            return Ok(Some(Taken { place, until_read: true }));
         }
-        let Some(place) = self.gates.requests.enter() else {
-            self.metrics.refused(metrics::OVERLOADED);
-            return Err(errors::overloaded());
-        };
+        let place = self.gates.requests.enter().ok_or_else(|| self.overloaded())?;
         let caller = self.gates.authentication.identify(request.headers_mut())?;
         if !request.uri().path().starts_with(OPERATORS) {
             for key in caller.limited() {
@@ -118,7 +127,12 @@ impl Services {
             }
         }
         request.extensions_mut().insert(caller);
-        Ok(Some(place))
+        Ok(Some(Taken { place, until_read: false }))
+    }
+
+    fn overloaded(&self) -> Status {
+        self.metrics.refused(metrics::OVERLOADED);
+        errors::overloaded()
     }
 
     fn rate_limited(&self, exceeded: &Exceeded) -> Status {
@@ -164,6 +178,14 @@ impl Services {
     }
 }
 
+/// The place that a request has.
+struct Taken {
+    place: Place,
+    /// Whether it is given back only when the answer has been read to its end, or its reader has gone. (Our own streams are
+    /// counted by `Watchers`.)
+    until_read: bool,
+}
+
 /// A request that is being answered.
 pub(super) struct Answering {
     work: Work,
@@ -175,7 +197,7 @@ pub(super) struct Answering {
     /// What the caller sent as the request's id; he gets it back.
     sent: Option<HeaderValue>,
     traced: Option<traces::Request>,
-    _place: Option<Place>,
+    taken: Option<Taken>,
 }
 
 enum Work {
@@ -220,6 +242,9 @@ impl Answering {
                     status.into_http()
                 }
             };
+        }
+        if let Some(Taken { place, .. }) = self.taken.take_if(|taken| taken.until_read) {
+            response = answer::keeping(response, place);
         }
         let code = code_of(&response);
         self.call.count(code);

@@ -2,5 +2,6 @@
 
 mod frames;
 mod slow;
+mod tokenless;
 mod victim;
 mod wire;

@@ -5,7 +5,6 @@ use boxoffice_proto::v1::admin_service_server::AdminService;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::caller::Caller;
-use super::page::Token as _;
 use super::validate::{self, ListOf};
 use super::watch::Messages;
 use super::{Api, convert, deadline, errors, watch};
@@ -31,8 +30,8 @@ impl Admin {
         if items.is_empty() {
             self.0.check_event_exists(event).await?;
         }
-        let shown = items.iter().map(|each| convert::reservation::in_state(event, each, each.state_at(now)));
-        Ok((shown.collect(), next.map(|key| key.token()).unwrap_or_default()))
+        let items = items.into_iter().map(|each| (each.id, each)).collect();
+        Ok(super::shown(event, now, Page { items, next }))
     }
 }
 

@@ -33,9 +33,8 @@ pub use self::waiting_room::PASS_KEY;
 pub(crate) use self::waiting_room::WaitingRooms;
 
 use self::caller::Caller;
-use self::page::Token as _;
 pub(crate) use self::watchers::Watchers;
-use crate::domain::{Action, Actor, Answer, Command, EventId, OwnerId, Reservation, Seq};
+use crate::domain::{Action, Actor, Answer, Command, EventId, OwnerId, Reservation, Seq, Timestamp};
 use crate::engine::{Consistency, Engine};
 use crate::metrics;
 use crate::rate::{Exceeded, Key, RateLimits, Wait};
@@ -197,10 +196,30 @@ async fn owners_reservations(
     // Before the reading, for the reason that GetReservation gives.
     let now = store.now().await.map_err(|error| errors::read_failed(&error))?;
     let read = store.reservations_of(event, owner, after, size).await;
-    let Page { items, next } = read.map_err(|error| errors::read_failed(&error))?;
-    if items.is_empty() {
+    let page = read.map_err(|error| errors::read_failed(&error))?;
+    if page.items.is_empty() {
         api.check_event_exists(event).await?;
     }
-    let shown = |each: &Reservation| convert::reservation::in_state(event, each, each.state_at(now));
-    Ok((items.iter().map(shown).collect(), next.map(|key| key.token()).unwrap_or_default()))
+    Ok(shown(event, now, page))
+}
+
+/// Reservations with their keys as one message shows them, as many as fit it, and the token of the next page.
+fn shown<K: page::Token>(
+    event: &EventId,
+    now: Timestamp,
+    page: Page<(K, Reservation), K>,
+) -> (Vec<v1::Reservation>, String) {
+    let (mut shown, mut bytes, mut last) = (Vec::with_capacity(page.items.len()), 0, None);
+    for (key, each) in page.items {
+        let reservation = convert::reservation::in_state(event, &each, each.state_at(now));
+        bytes += prost::Message::encoded_len(&reservation);
+        if bytes > page::PAGE_BYTES_MAX
+            && let Some(last) = &last
+        {
+            return (shown, K::token(last));
+        }
+        shown.push(reservation);
+        last = Some(key);
+    }
+    (shown, page.next.map(|key| key.token()).unwrap_or_default())
 }

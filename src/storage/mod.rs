@@ -139,14 +139,15 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<Reservation, ReservationId>>;
 
-    /// Reservations of one owner in one event whose first journal entry is after `after`, in that order, at most `limit`.
+    /// Reservations of one owner in one event whose first journal entry is after `after`, in that order, at most `limit`,
+    /// each with the number of that entry.
     async fn reservations_of(
         &self,
         event: &EventId,
         owner: &OwnerId,
         after: Seq,
         limit: usize,
-    ) -> Result<Page<Reservation, Seq>>;
+    ) -> Result<Page<(Seq, Reservation), Seq>>;
 
     /// Journal entries of one event from `from` on, in order, at most `limit`.
     async fn journal(&self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>>;

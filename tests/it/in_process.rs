@@ -123,21 +123,28 @@ impl Store for StuckStore {
     async fn reservations(
         &self,
         _event: &EventId,
-        _after: Option<&ReservationId>,
-        _limit: usize,
+        after: Option<&ReservationId>,
+        limit: usize,
     ) -> Result<Page<Reservation, ReservationId>> {
-        Ok(Page { items: self.reservations.clone(), next: None })
+        let rest = self.reservations.iter().filter(|reservation| after.is_none_or(|after| reservation.id > *after));
+        let items: Vec<_> = rest.clone().take(limit).cloned().collect();
+        let next = items.last().filter(|_| rest.count() > limit).map(|reservation| reservation.id);
+        Ok(Page { items, next })
     }
 
     async fn reservations_of(
         &self,
         _event: &EventId,
         owner: &OwnerId,
-        _after: Seq,
-        _limit: usize,
-    ) -> Result<Page<Reservation, Seq>> {
-        let items = self.reservations.iter().filter(|reservation| reservation.owner == *owner).cloned().collect();
-        Ok(Page { items, next: None })
+        after: Seq,
+        limit: usize,
+    ) -> Result<Page<(Seq, Reservation), Seq>> {
+        // Only every other change of it is a reservation's first.
+        let numbered = (1..).step_by(2).zip(&self.reservations);
+        let rest = numbered.filter(|(seq, reservation)| *seq > after && reservation.owner == *owner);
+        let items: Vec<_> = rest.clone().take(limit).map(|(seq, reservation)| (seq, reservation.clone())).collect();
+        let next = items.last().filter(|_| rest.count() > limit).map(|(seq, _)| *seq);
+        Ok(Page { items, next })
     }
 
     async fn journal(&self, _event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {

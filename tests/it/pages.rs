@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use boxoffice::domain::{
-    Actor, Allocation, AllocationId, Delta, EventId, EventView, JournalEntry, JournalKind, Seq, Timestamp,
+    Actor, Allocation, AllocationId, Delta, EventId, EventView, JournalEntry, JournalKind, Line, OwnerId, Reservation,
+    ReservationId, Seq, State, Timestamp,
 };
 use boxoffice_proto::v1;
 use prost::Message as _;
 
 use crate::in_process::{StuckStore, config, event, start};
+use crate::support::by;
 
 /// The size that gRPC clients take unless they are told otherwise.
 const CLIENT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -49,6 +51,22 @@ fn large_change(seq: Seq) -> JournalEntry {
         reason: None,
         event: None,
         allocation: None,
+    }
+}
+
+/// A reservation of some 10 kB.
+fn large_reservation(number: u128) -> Reservation {
+    let line = |number| Line { allocation: allocation_id(number), quantity: 1, requested: 1, cancelled: 0 };
+    Reservation {
+        id: ReservationId::from(uuid::Uuid::from_u128(number)),
+        owner: OwnerId::new("ann").expect("an owner"),
+        state: State::Held,
+        lines: (0..100).map(line).collect(),
+        expires_at: Timestamp::from_micros(2_000_000),
+        created_at: Timestamp::from_micros(1),
+        updated_at: Timestamp::from_micros(1),
+        fingerprint: 0,
+        order_ref: None,
     }
 }
 
@@ -105,4 +123,40 @@ async fn changes_are_listed_and_watched_without_gaps_in_answers_that_fit() {
         watched.extend(answer.changes.into_iter().map(|change| change.seq));
     }
     assert_eq!(watched, (5..=700).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn reservations_are_listed_whole_in_pages_that_fit() {
+    let reservations: Vec<_> = (0..600).map(large_reservation).collect();
+    let names: Vec<_> = reservations.iter().map(|each| format!("events/gala/reservations/{}", each.id)).collect();
+    let server = start(Arc::new(StuckStore { reservations, ..Default::default() }), config()).await;
+    let parent = || "events/gala".to_owned();
+    let mut inventory = server.inventory().max_decoding_message_size(usize::MAX);
+    let mut admin = server.admin().max_decoding_message_size(usize::MAX);
+    for (page_size, of) in [(1_000, None), (1_000, Some("")), (1_000, Some("ann")), (7, None), (7, Some(""))] {
+        let (mut listed, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let (reservations, next_page_token, bytes) = if let Some(owner) = of {
+                let owner = owner.to_owned();
+                let request =
+                    v1::AdminServiceListReservationsRequest { parent: parent(), owner, page_size, page_token };
+                let page = admin.list_reservations(request).await.expect("a page").into_inner();
+                let bytes = page.encoded_len();
+                (page.reservations, page.next_page_token, bytes)
+            } else {
+                let request = v1::ListReservationsRequest { parent: parent(), page_size, page_token };
+                let page = inventory.list_reservations(by("ann", request)).await.expect("a page").into_inner();
+                let bytes = page.encoded_len();
+                (page.reservations, page.next_page_token, bytes)
+            };
+            assert!(bytes < CLIENT_BYTES_MAX, "{bytes} bytes");
+            assert!(!reservations.is_empty() && reservations.len() <= usize::try_from(page_size).expect("small"));
+            listed.extend(reservations.into_iter().map(|each| each.name));
+            page_token = next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(listed, names, "pages of {page_size}, of {of:?}");
+    }
 }

@@ -264,7 +264,7 @@ impl<S: Store> Store for FaultyStore<S> {
         owner: &OwnerId,
         after: Seq,
         limit: usize,
-    ) -> Result<Page<Reservation, Seq>> {
+    ) -> Result<Page<(Seq, Reservation), Seq>> {
         self.real.reservations_of(event, owner, after, limit).await
     }
 

@@ -28,9 +28,13 @@ async fn assert_listed(backend: &dyn Backend, reserved: u64) {
         loop {
             let page = backend.store().reservations_of(&event_id("e1"), &owner("rita"), after, limit).await.unwrap();
             assert!(page.items.len() <= limit);
-            found.extend(page.items.iter().map(|reservation| reservation.id));
+            found.extend(page.items.iter().map(|(_, reservation)| reservation.id));
+            let last = page.items.last().map(|(seq, _)| *seq);
             match page.next {
-                Some(next) => after = next,
+                Some(next) => {
+                    assert_eq!(last, Some(next), "a page goes on after its last item");
+                    after = next;
+                }
                 None => break,
             }
         }
@@ -154,7 +158,7 @@ pub(in crate::storage) async fn what_lies_where_a_run_of_the_index_ends_is_there
         assert_eq!(units.into_values().collect::<Vec<_>>(), [200]);
         let listed = backend.store().reservations_of(&event_id("e1"), &owner("zoe"), 0, 1_000).await.unwrap();
         assert_eq!(
-            listed.items.iter().map(|found| found.id).collect::<Vec<_>>(),
+            listed.items.iter().map(|(_, found)| found.id).collect::<Vec<_>>(),
             zoes.clone().map(v7).collect::<Vec<_>>()
         );
     }
@@ -167,6 +171,6 @@ pub(in crate::storage) async fn owners_of_several_events_are_kept_apart(backend:
         reserve(&mut *lane, event, |now| vec![plain_hold(v7(id), "rita", now)]).await;
     }
     let page = backend.store().reservations_of(&event_id("e2"), &owner("rita"), 0, 10).await.unwrap();
-    let ids: Vec<_> = page.items.iter().map(|reservation| reservation.id).collect();
+    let ids: Vec<_> = page.items.iter().map(|(_, reservation)| reservation.id).collect();
     assert_eq!((ids, page.next), (vec![v7(2)], None));
 }

@@ -369,7 +369,7 @@ impl Store for PostgresStore {
         owner: &OwnerId,
         after: Seq,
         limit: usize,
-    ) -> Result<Page<Reservation, Seq>> {
+    ) -> Result<Page<(Seq, Reservation), Seq>> {
         let (event, owner) = (Arg::Text(event.as_str()), Arg::Text(owner.as_str()));
         let args = [event, owner, Arg::Int(after), Arg::Int(limit_and_one(limit))];
         let rows = self.rows(queries::RESERVATIONS_OF, &args).await?;
@@ -377,8 +377,7 @@ impl Store for PostgresStore {
             let mut columns = Columns::of(row);
             Ok((columns.int()?, columns.reservation()?))
         };
-        let Page { items, next } = page(rows.iter().map(item).collect::<Result<_>>()?, limit, |(seq, _)| *seq);
-        Ok(Page { items: items.into_iter().map(|(_, reservation)| reservation).collect(), next })
+        Ok(page(rows.iter().map(item).collect::<Result<_>>()?, limit, |(seq, _)| *seq))
     }
 
     async fn journal(&self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {

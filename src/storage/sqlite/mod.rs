@@ -235,7 +235,7 @@ impl Store for SqliteStore {
         owner: &OwnerId,
         after: Seq,
         limit: usize,
-    ) -> Result<Page<Reservation, Seq>> {
+    ) -> Result<Page<(Seq, Reservation), Seq>> {
         let query = sqlx::query(queries::RESERVATIONS_OF)
             .bind(event.as_str().to_owned())
             .bind(owner.as_str().to_owned())
@@ -247,8 +247,7 @@ impl Store for SqliteStore {
             let mut columns = Columns::of(row);
             Ok((columns.int()?, columns.reservation()?))
         };
-        let Page { items, next } = page(rows.iter().map(item).collect::<Result<_>>()?, limit, |(seq, _)| *seq);
-        Ok(Page { items: items.into_iter().map(|(_, reservation)| reservation).collect(), next })
+        Ok(page(rows.iter().map(item).collect::<Result<_>>()?, limit, |(seq, _)| *seq))
     }
 
     async fn journal(&self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>> {

@@ -63,7 +63,10 @@ async fn an_owners_name_is_no_sql_even_where_a_backslash_quotes() {
         assert!(backend.store.reservations_of(&event, &owner, 0, 10).await.unwrap().items.is_empty(), "{name}");
         reserve(&mut *lane, "e1", |now| vec![plain_hold(v7(number), name, now)]).await;
         let found = backend.store.reservations_of(&event, &owner, 0, 10).await.unwrap().items;
-        assert_eq!(found.iter().map(|hold| (hold.id, hold.owner.as_str())).collect::<Vec<_>>(), [(v7(number), name)]);
+        assert_eq!(
+            found.iter().map(|(_, hold)| (hold.id, hold.owner.as_str())).collect::<Vec<_>>(),
+            [(v7(number), name)]
+        );
     }
     backend.execute("SELECT 'injected'::regclass").await.unwrap_err();
 }

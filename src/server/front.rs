@@ -243,6 +243,9 @@ impl Answering {
                 }
             };
         }
+        if let Some(status) = unreadable(&response) {
+            response = status.into_http();
+        }
         if let Some(Taken { place, .. }) = self.taken.take_if(|taken| taken.until_read) {
             response = answer::keeping(response, place);
         }
@@ -284,6 +287,16 @@ impl Drop for Call {
     fn drop(&mut self) {
         self.count(Code::Cancelled);
     }
+}
+
+/// What a request is refused with that tonic could not read. It says INTERNAL, which would wake somebody; our own INTERNAL has
+/// details.
+fn unreadable(response: &Response<Body>) -> Option<Status> {
+    let headers = response.headers();
+    if code_of(response) != Code::Internal || headers.contains_key(Status::GRPC_STATUS_DETAILS) {
+        return None;
+    }
+    Status::from_header_map(headers).map(|status| errors::unreadable(status.message()))
 }
 
 /// An answer without a message has its status in the header; with one, in what follows the message, and that is an answer

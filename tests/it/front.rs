@@ -45,33 +45,36 @@ async fn health(server: &Running, service: &str) -> ServingStatus {
     HealthClient::new(server.channel.clone()).check(request).await.expect("health answers").into_inner().status()
 }
 
-/// Speaks HTTP/2 by hand: tonic's client has a timer of its own, which would answer for the server.
-async fn call_by_hand(address: SocketAddr, timeout: &str) -> Status {
+/// Speaks HTTP/2 by hand: tonic's client has a timer of its own, which would answer for the server, and sends only what is right.
+async fn call_by_hand(address: SocketAddr, rpc: &str, timeout: &str, body: Vec<u8>) -> Status {
     let tcp = TcpStream::connect(address).await.expect("a connection");
     let (send, connection) = h2::client::handshake(tcp).await.expect("HTTP/2");
     tokio::spawn(connection);
-    let request = http::Request::post(format!("http://{address}/boxoffice.v1.InventoryService/CreateReservation"))
+    let request = http::Request::post(format!("http://{address}/{rpc}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .header("boxoffice-owner", "ann")
         .header("grpc-timeout", timeout)
         .body(())
         .expect("a request");
-    let message = reservation().encode_to_vec();
-    // A byte for "not compressed", and the length in four.
-    let mut body = vec![0, 0, 0, 0, u8::try_from(message.len()).expect("short")];
-    body.extend(message);
     let (response, mut stream) = send.ready().await.expect("ready").send_request(request, false).expect("sent");
     stream.send_data(body.into(), true).expect("sent");
     let response = response.await.expect("an answer");
     Status::from_header_map(response.headers()).expect("a status")
 }
 
+/// A message as it is sent: a byte for "not compressed", its length in four, and itself.
+fn framed(message: &[u8]) -> Vec<u8> {
+    [&[0, 0, 0, 0, u8::try_from(message.len()).expect("short")], message].concat()
+}
+
 #[tokio::test]
 async fn a_passed_deadline_is_answered_as_such() {
     let server = start(Arc::new(StuckStore::default()), config()).await;
     for timeout in ["1n", "1m", "50m", "120000u"] {
-        let status = call_by_hand(server.address, timeout).await;
+        let message = framed(&reservation().encode_to_vec());
+        let rpc = "boxoffice.v1.InventoryService/CreateReservation";
+        let status = call_by_hand(server.address, rpc, timeout, message).await;
         let told = (status.code(), reason(&status));
         assert_eq!(told, (Code::DeadlineExceeded, "DEADLINE_EXCEEDED".to_owned()), "{timeout}: {status:?}");
     }
@@ -177,6 +180,34 @@ async fn a_request_that_does_not_end_is_cut_at_shutdown() {
     server.begin_to_stop();
     server.stopped().await;
     stuck.abort();
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_the_callers_fault() {
+    let server = start(Arc::new(StuckStore::default()), config()).await;
+    let bodies = [
+        ("no message", Vec::new(), "Missing request message"),
+        ("no protobuf", framed(&[0xff, 0xff]), "failed to decode"),
+        ("a name that is not UTF-8", framed(&[0x0a, 1, 0xff]), "UTF-8"),
+        ("a part of a message", framed(&[0x0a, 4, b'g', b'a', b'l', b'a'])[..8].to_vec(), "EOF"),
+        ("another framing", vec![9, 0, 0, 0, 0], "compression flag"),
+    ];
+    for rpc in [
+        "boxoffice.v1.InventoryService/GetEvent",
+        "boxoffice.v1.AdminService/CreateEvent",
+        "grpc.health.v1.Health/Check",
+    ] {
+        for (what, body, message) in &bodies {
+            let status = call_by_hand(server.address, rpc, "10S", body.clone()).await;
+            let told = (status.code(), reason(&status));
+            assert_eq!(told, (Code::InvalidArgument, "INVALID_REQUEST".to_owned()), "{rpc}, {what}: {status:?}");
+            assert!(status.message().contains(message), "{rpc}, {what}: {status:?}");
+        }
+    }
+    // It says that it has a byte more than may be sent.
+    let status =
+        call_by_hand(server.address, "boxoffice.v1.InventoryService/GetEvent", "10S", vec![0, 0, 0x40, 0, 1]).await;
+    assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
 }
 
 #[tokio::test]

@@ -70,6 +70,11 @@ pub(super) fn invalid(violations: &Violations) -> Status {
         .into_status()
 }
 
+/// A request that is no message of its kind. No field can be named: `why` is all that is known.
+pub(crate) fn unreadable(why: &str) -> Status {
+    Details::new(Code::InvalidArgument, "INVALID_REQUEST", why, &[]).into_status()
+}
+
 /// Too much waits or runs already.
 pub(crate) fn overloaded() -> Status {
     Details::new(Code::Unavailable, "OVERLOADED", "too many requests at once; try again", &[])

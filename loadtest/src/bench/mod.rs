@@ -8,6 +8,7 @@ pub mod h2load;
 pub mod plan;
 pub mod stage;
 pub mod table;
+pub mod tally;
 pub mod work;
 
 use anyhow::Result;

@@ -20,6 +20,7 @@ use tokio::time::sleep;
 
 use crate::bench::driver;
 use crate::bench::stage::TERMS;
+use crate::bench::tally::{Acknowledged, Shown};
 use crate::bench::work::{Names, Reserve};
 use crate::cli::OverloadArgs;
 use crate::client::Connections;
@@ -166,16 +167,12 @@ async fn audit(
 ) -> Result<(AuditCounts, Vec<String>)> {
     let mut faults = fetch::differences(&fetch::server_audit(&mut connections.admin(0), event).await?);
     let mismatched = faults.len() as u64;
+    let mut shown = Shown::default();
     let counters = fetch::counters(&mut connections.inventory(0), event).await?;
-    let hot = counters.allocations.first().context("the event has lost its allocation")?;
-    let (held, acknowledged) = (i64::from(hot.held), i64::try_from(reserved)?);
-    let lost = (acknowledged - held).max(0).unsigned_abs();
-    let duplicated = (held - acknowledged - i64::try_from(unknown)?).max(0).unsigned_abs();
-    if lost + duplicated > 0 {
-        faults.push(format!("{acknowledged} acknowledged and {unknown} unknown, but {held} held"));
-    }
-    let capacity = i64::from(hot.capacity);
-    Ok((AuditCounts { capacity, lost, duplicated, unknown, mismatched, ..AuditCounts::default() }, faults))
+    counters.allocations.iter().for_each(|counter| shown.add(counter));
+    let (counts, wrong) = shown.judge("the event", Acknowledged { reserved, confirmed: 0, unknown });
+    faults.extend(wrong);
+    Ok((AuditCounts { mismatched, ..counts }, faults))
 }
 
 #[allow(clippy::too_many_arguments, reason = "all that a report is made of, once")]

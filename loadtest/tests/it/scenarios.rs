@@ -96,6 +96,13 @@ async fn the_benchmark_catches_a_server_that_forgets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_benchmark_catches_a_server_that_hides_units() {
+    let server = start(Some(Bug::HidesUnits)).await;
+    let report = run(&server, "bench --turns 1 --seconds 0.2 --only reserve@64").await;
+    assert!(!report.passed && report.audit.stranded == 1, "{}", report.summary);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn growth_makes_its_reservations_and_its_events() {
     let line = "growth --reservations 5000 --events 70 --turns 1 --seconds 0.2";
     let report = run(&start(None).await, line).await;

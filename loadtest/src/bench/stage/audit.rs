@@ -1,8 +1,9 @@
 //! The audit after the measurements.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::Stage;
+use crate::bench::tally::{Acknowledged, Shown};
 use crate::fetch;
 use crate::report::AuditCounts;
 
@@ -22,25 +23,12 @@ impl Stage {
             false => Vec::new(),
         };
         let mismatched = faults.len() as u64;
-        let counters = fetch::counters(&mut inventory, &self.hot).await?;
-        let hot = counters.allocations.first().context("the hot event has lost its allocation")?;
-        let (taken, sold) = (i64::from(hot.held) + i64::from(hot.sold), i64::from(hot.sold));
-        let (reserved, confirmed) = (i64::try_from(self.reserved)?, i64::try_from(self.confirmed)?);
-        let counts = AuditCounts {
-            capacity: hot.capacity.into(),
-            sold,
-            oversold: (taken - i64::from(hot.capacity)).max(0).unsigned_abs(),
-            lost: (reserved - taken).max(0).unsigned_abs() + (confirmed - sold).max(0).unsigned_abs(),
-            duplicated: (taken - reserved).max(0).unsigned_abs() + (sold - confirmed).max(0).unsigned_abs(),
-            stranded: (i64::from(hot.capacity) - taken - i64::from(hot.available)).unsigned_abs(),
-            mismatched,
-            ..AuditCounts::default()
-        };
-        if (reserved, confirmed) != (taken, sold) {
-            let text = format!("{reserved} acknowledged and {confirmed} confirmed, but {taken} taken and {sold} sold");
-            faults.push(text);
-        }
-        Ok((counts, faults))
+        let mut shown = Shown::default();
+        fetch::counters(&mut inventory, &self.hot).await?.allocations.iter().for_each(|counter| shown.add(counter));
+        let acknowledged = Acknowledged { reserved: self.reserved, confirmed: self.confirmed, unknown: 0 };
+        let (counts, wrong) = shown.judge("the hot event", acknowledged);
+        faults.extend(wrong);
+        Ok((AuditCounts { mismatched, ..counts }, faults))
     }
 
     /// Whether the audit has the server replay the hot event's journal. Beyond a million reservations that takes minutes; the

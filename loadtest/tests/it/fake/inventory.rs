@@ -15,7 +15,8 @@ use super::{Bug, Fake};
 impl InventoryService for Fake {
     async fn get_event(&self, request: Request<GetEventRequest>) -> Result<Response<Event>, Status> {
         let answer = self.on(&request.get_ref().name, |event| {
-            let allocation = Allocation { available: event.available(), ..event.allocation.clone() };
+            let hidden = i32::from(self.bug == Some(Bug::HidesUnits));
+            let allocation = Allocation { available: event.available() - hidden, ..event.allocation.clone() };
             Event { allocations: vec![allocation], read_time: timestamp(event.at), ..event.event.clone() }
         });
         Ok(Response::new(answer))

@@ -33,6 +33,8 @@ pub(crate) enum Bug {
     ShowsEverybody,
     /// Takes each retry for a new request; not always.
     GrantsRetriesAnew,
+    /// One unit of each event is neither taken nor for sale.
+    HidesUnits,
     /// No bug of the server's: the network loses some requests, and delivers them when the rush is long over.
     DeliversLate,
 }

@@ -49,7 +49,6 @@ pub async fn run(args: &GrowthArgs) -> Result<Report> {
     let (audit, faults) = stage.audit().await.map_err(|error| stage.servers.explain(error))?;
     let mut report = report("growth", &args.pace, &stage, measurements, audit, &faults);
     report.facts.extend([
-        ("journal_replayed", json!(stage.is_replayed())),
         ("reservations_between", json!(args.reservations)),
         ("events", json!(args.events)),
         ("rate_after_to_before", rounded(after_to_before)),

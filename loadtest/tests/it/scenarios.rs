@@ -77,6 +77,7 @@ async fn a_server_that_takes_retries_for_new_requests_is_caught() {
 async fn the_benchmark_measures_every_call_and_counts_what_it_made() {
     let report = run(&start(None).await, "bench --turns 1 --seconds 0.2").await;
     assert!(report.passed, "{}", report.summary);
+    assert!(report.facts.contains(&("journal_replayed", true.into())), "{:?}", report.facts);
     let names: Vec<_> = report.measurements.iter().map(|m| format!("{}@{}", m.name, m.in_flight)).collect();
     assert_eq!(
         names.join(" "),

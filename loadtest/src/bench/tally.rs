@@ -1,6 +1,6 @@
 //! What was acknowledged, held against what the counters show.
 
-use crate::audit::evidence::Counter;
+use crate::audit::evidence::{Counter, Counters};
 use crate::report::AuditCounts;
 
 /// What the load generator knows of one or more events.
@@ -25,8 +25,13 @@ pub struct Shown {
 }
 
 impl Shown {
+    /// Adds what an event shows.
+    pub fn add_all(&mut self, counters: &Counters) {
+        counters.allocations.iter().for_each(|counter| self.add(counter));
+    }
+
     /// Adds what one allocation shows. Each is judged by itself, so that what one has too much does not hide what another lacks.
-    pub fn add(&mut self, counter: &Counter) {
+    fn add(&mut self, counter: &Counter) {
         let (capacity, available) = (i64::from(counter.capacity), i64::from(counter.available));
         let (held, sold) = (i64::from(counter.held), i64::from(counter.sold));
         self.capacity += capacity;

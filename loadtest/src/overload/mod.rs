@@ -168,8 +168,7 @@ async fn audit(
     let mut faults = fetch::differences(&fetch::server_audit(&mut connections.admin(0), event).await?);
     let mismatched = faults.len() as u64;
     let mut shown = Shown::default();
-    let counters = fetch::counters(&mut connections.inventory(0), event).await?;
-    counters.allocations.iter().for_each(|counter| shown.add(counter));
+    shown.add_all(&fetch::counters(&mut connections.inventory(0), event).await?);
     let (counts, wrong) = shown.judge("the event", Acknowledged { reserved, confirmed: 0, unknown });
     faults.extend(wrong);
     Ok((AuditCounts { mismatched, ..counts }, faults))

@@ -104,6 +104,13 @@ async fn the_benchmark_catches_a_server_that_hides_units() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn growth_catches_a_server_that_forgets_where_many_events_sell() {
+    let server = start(Some(Bug::ForgetsElsewhere)).await;
+    let report = run(&server, "growth --reservations 5000 --events 70 --turns 1 --seconds 0.2").await;
+    assert!(!report.passed && report.audit.lost > 0, "{}", report.summary);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn growth_makes_its_reservations_and_its_events() {
     let line = "growth --reservations 5000 --events 70 --turns 1 --seconds 0.2";
     let report = run(&start(None).await, line).await;

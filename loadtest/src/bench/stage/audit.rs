@@ -11,7 +11,8 @@ use crate::report::AuditCounts;
 const REPLAYED_RESERVATIONS_MAX: u64 = 1_000_000;
 
 impl Stage {
-    /// Audits the hot event: by the server's own audit, and by our own count of what was acknowledged.
+    /// Audits the hot event: by the server's own audit, and by our own count of what was acknowledged. Of the many events, where
+    /// there are any, by our own count in all.
     ///
     /// # Errors
     /// Where the server does not answer.
@@ -24,9 +25,17 @@ impl Stage {
         };
         let mismatched = faults.len() as u64;
         let mut shown = Shown::default();
-        fetch::counters(&mut inventory, &self.hot).await?.allocations.iter().for_each(|counter| shown.add(counter));
+        shown.add_all(&fetch::counters(&mut inventory, &self.hot).await?);
         let acknowledged = Acknowledged { reserved: self.reserved, confirmed: self.confirmed, unknown: 0 };
-        let (counts, wrong) = shown.judge("the hot event", acknowledged);
+        let (mut counts, wrong) = shown.judge("the hot event", acknowledged);
+        faults.extend(wrong);
+        let mut shown = Shown::default();
+        for event in self.spread.iter() {
+            shown.add_all(&fetch::counters(&mut inventory, event).await?);
+        }
+        let acknowledged = Acknowledged { reserved: self.reserved_spread, ..Acknowledged::default() };
+        let (of_many, wrong) = shown.judge("the many events", acknowledged);
+        counts.add(&of_many);
         faults.extend(wrong);
         Ok((AuditCounts { mismatched, ..counts }, faults))
     }

@@ -109,6 +109,8 @@ pub struct Stage {
     /// Reservations made in the hot event, and how many of these were confirmed.
     reserved: u64,
     confirmed: u64,
+    /// Reservations made in the many events.
+    reserved_spread: u64,
     /// The rate of the last turn of [`What::Confirm`], by which the next stock is made.
     confirm_rate: f64,
     seed: u64,
@@ -148,6 +150,7 @@ impl Stage {
             spread: Arc::new(Vec::new()),
             reserved: 0,
             confirmed: 0,
+            reserved_spread: 0,
             confirm_rate: CONFIRM_RATE_GUESS,
             seed: common.seed,
             next_task: 0,
@@ -181,7 +184,9 @@ impl Stage {
             }
             What::ReserveSpread => {
                 let (connections, events) = (self.connections.clone(), Arc::clone(&self.spread));
-                self.reserve_turn(in_flight, &connections, events).await
+                let measured = self.reserve_turn(in_flight, &connections, events).await?;
+                self.reserved_spread += measured.turn.units_in_all;
+                Ok(measured)
             }
             What::BatchReserve => {
                 let works = (0..in_flight).map(|task| self.batch_work(task)).collect();

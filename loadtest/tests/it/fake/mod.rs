@@ -35,6 +35,8 @@ pub(crate) enum Bug {
     GrantsRetriesAnew,
     /// One unit of each event is neither taken nor for sale.
     HidesUnits,
+    /// Says of an event that is not the hot one that it has reserved, and does nothing; not always.
+    ForgetsElsewhere,
     /// No bug of the server's: the network loses some requests, and delivers them when the rush is long over.
     DeliversLate,
 }
@@ -118,6 +120,13 @@ impl Fake {
             }
             match event.grant(owner, &request) {
                 Ok(granted) if self.bug == Some(Bug::ChecksBeforeItActs) => Ok(granted),
+                Ok(_)
+                    if self.bug == Some(Bug::ForgetsElsewhere)
+                        && !parent.contains("/hot-")
+                        && event.chances % 5 == 0 =>
+                {
+                    Err(Ok(Reservation::default()))
+                }
                 Ok(granted) => Err(Ok(event.create(owner, request.clone(), granted))),
                 Err(status) => {
                     event.sold_out_at = if event.available() == 0 { event.at } else { event.sold_out_at };

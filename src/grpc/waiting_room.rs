@@ -174,13 +174,14 @@ pub(super) struct Entry<'a> {
 }
 
 impl Api {
-    /// Whether each may reserve with his pass: the settings of the event decide, and no database is asked. But for one case: a
-    /// request that was granted may be repeated to hear its answer, also when the pass has expired since. Of all such requests
-    /// the database is asked once.
+    /// Whether each may reserve with his pass: the settings of the event decide. But a request that was granted may be repeated to
+    /// hear its answer, whatever has become of the pass or the room since. So of those who are barred the database is asked, once
+    /// for all of a call and by key; that costs what GetReservation costs, which needs no pass either. Another owner's id is
+    /// answered like one that is not there.
     pub(super) async fn check_passes(&self, event: &EventId, entries: &[Entry<'_>]) -> Vec<Result<(), Status>> {
         let checks = entries.iter().map(|entry| self.door.check(event, entry.owner, entry.pass));
         let checks: Vec<_> = checks.collect();
-        let late = entries.iter().zip(&checks).filter(|(_, check)| **check == Err(Barred::Expired));
+        let late = entries.iter().zip(&checks).filter(|(_, check)| check.is_err_and(Barred::may_repeat));
         let late: Vec<_> = late.map(|(entry, _)| entry.reserve.id).collect();
         let granted = match late.is_empty() {
             true => Ok(Vec::new()),
@@ -191,8 +192,12 @@ impl Api {
             granted.map(|found| found.into_iter().map(|each| (each.id, each.owner)).collect::<HashMap<_, _>>());
         let checked = entries.iter().zip(checks).map(|(entry, check)| match (check, &granted) {
             (Ok(()), _) => Ok(()),
-            (Err(Barred::Expired), Err(status)) => Err(status.clone()),
-            (Err(Barred::Expired), Ok(granted)) if granted.get(&entry.reserve.id) == Some(entry.owner) => Ok(()),
+            (Err(barred), Err(status)) if barred.may_repeat() => Err(status.clone()),
+            (Err(barred), Ok(granted))
+                if barred.may_repeat() && granted.get(&entry.reserve.id) == Some(entry.owner) =>
+            {
+                Ok(())
+            }
             (Err(barred), _) => {
                 self.engine.metrics().refused(errors::barred_reason(barred));
                 Err(errors::barred(event, barred))

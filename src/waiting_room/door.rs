@@ -87,6 +87,16 @@ pub(crate) enum Barred {
     Unknown,
 }
 
+impl Barred {
+    /// Whether what he asks for may have been granted already: before the event had a room, or with a pass that was good then.
+    pub(crate) const fn may_repeat(self) -> bool {
+        match self {
+            Self::NoPass | Self::Invalid | Self::Expired => true,
+            Self::Unknown => false,
+        }
+    }
+}
+
 impl Door {
     pub(crate) fn new(config: DoorConfig, metrics: Arc<Metrics>) -> Self {
         Self {

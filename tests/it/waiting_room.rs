@@ -194,6 +194,7 @@ async fn all(sale: &Sale) {
         places_of_those_who_vanish_are_passed_on(sale),
         a_pass_is_good_for_its_owner_its_event_and_its_time(sale),
         each_of_a_batch_shows_his_own_pass(sale),
+        what_was_granted_is_answered_whatever_pass_is_shown(sale),
         rate_and_cap_change_live_and_the_room_can_be_turned_off(sale),
     );
 }
@@ -323,6 +324,25 @@ async fn each_of_a_batch_shows_his_own_pass(sale: &Sale) {
     request.metadata_mut().insert("boxoffice-pass", ann.parse().expect("ASCII"));
     let answer = sale.servers[0].inventory().batch_create_reservations(request).await;
     assert_eq!(told(&answer.expect("outcomes")), ["ann", "ann"]);
+}
+
+async fn what_was_granted_is_answered_whatever_pass_is_shown(sale: &Sale) {
+    sale.event("before", room(0)).await;
+    sale.change("before", None).await;
+    let hold = new_id();
+    let name = sale.reserve(0, "before", "ann", "", &hold).await.expect("no pass is needed");
+    sale.change("before", Some(room(0))).await;
+    // No pass, none of this key, and none at all.
+    for (pass, why) in [("", "WAITING_ROOM_REQUIRED"), ("1.A", "PASS_INVALID"), ("?", "PASS_INVALID")] {
+        for server in 0..2 {
+            let again = sale.reserve(server, "before", "ann", pass, &hold).await;
+            assert_eq!(again.expect("the first answer"), name, "{pass}");
+            for (owner, id) in [("ann", new_id()), ("bob", new_id()), ("bob", hold.clone())] {
+                let status = sale.reserve(server, "before", owner, pass, &id).await.expect_err(why);
+                assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, why), "{owner}");
+            }
+        }
+    }
 }
 
 /// The owner of each reservation, and the reason of each refusal.

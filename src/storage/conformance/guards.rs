@@ -133,6 +133,37 @@ pub(in crate::storage) async fn an_edit_that_oversells_is_refused(backend: &mut 
     .await;
 }
 
+pub(in crate::storage) async fn no_check_is_needed_to_refuse_overselling(backend: &mut impl Backend) {
+    drop(sale(backend).await);
+    backend.uncheck_allocations().await;
+    backend.execute("UPDATE allocations SET held = 11").await.expect("the table itself refuses nothing any more");
+    backend.execute("UPDATE allocations SET held = 4").await.unwrap();
+    let mut lane = lane(backend).await;
+    let before = dump(backend, "e1").await;
+    let spoils: [fn(&mut Draft); 6] = [
+        |draft| draft.allocation("ga").held += 6,
+        |draft| draft.allocation("ga").sold -= 1,
+        |draft| draft.allocation("ga").held -= 6,
+        |draft| draft.allocation("ga").capacity = 4,
+        |draft| {
+            rename_allocation(draft);
+            draft.allocation("ga").capacity = 4;
+        },
+        |draft| {
+            rename_allocation(draft);
+            draft.allocation("ga").sold -= 1;
+        },
+    ];
+    for (index, spoil) in spoils.into_iter().enumerate() {
+        let mut draft = begin(&mut *lane, "e1", &[v7(1)], &["ga"]).await;
+        draft.insert(plain_hold(v7(2), "ben", draft.now));
+        spoil(&mut draft);
+        let refused = lane.commit(&[draft.finish()]).await;
+        assert!(matches!(refused, Err(StoreError::Guard { expected: 1, actual: 0, .. })), "{index}: {refused:?}");
+        assert_eq!(dump(backend, "e1").await, before, "{index}");
+    }
+}
+
 pub(in crate::storage) async fn negative_counts_are_refused(backend: &mut impl Backend) {
     assert_refused(backend, "the counting of allocations", |draft| {
         // held + sold stays within capacity.

@@ -164,13 +164,29 @@ pub(in crate::storage) async fn what_lies_where_a_run_of_the_index_ends_is_there
     }
 }
 
+/// The same owner has others of the reservations in each event, which lie in the index and behind it.
 pub(in crate::storage) async fn owners_of_several_events_are_kept_apart(backend: &mut impl Backend) {
+    const EACH: u64 = 20_000;
     let mut lane = lane(backend).await;
-    for (event, id) in [("e1", 1), ("e2", 2)] {
-        create(&mut *lane, event, &[("ga", 1_000)]).await;
-        reserve(&mut *lane, event, |now| vec![plain_hold(v7(id), "rita", now)]).await;
+    let ritas = |event: u64| (0..EACH).map(move |n| event * EACH + n).filter(move |n| n % RARE == 100 * event);
+    for event in [1, 2] {
+        let id = format!("e{event}");
+        create(&mut *lane, &id, &[("ga", 1_000_000)]).await;
+        for from in (event * EACH..(event + 1) * EACH).step_by(4_000) {
+            let owner = |n| if n % RARE == 100 * event { "rita" } else { "ann" };
+            reserve(&mut *lane, &id, |now| (from..from + 4_000).map(|n| plain_hold(v7(n), owner(n), now)).collect())
+                .await;
+        }
     }
-    let page = backend.store().reservations_of(&event_id("e2"), &owner("rita"), 0, 10).await.unwrap();
-    let ids: Vec<_> = page.items.iter().map(|(_, reservation)| reservation.id).collect();
-    assert_eq!((ids, page.next), (vec![v7(2)], None));
+    finish_upkeep(backend, &mut *lane).await;
+    for event in [1, 2] {
+        let id = format!("e{event}");
+        let page = backend.store().reservations_of(&event_id(&id), &owner("rita"), 0, 1_000).await.unwrap();
+        let ids: Vec<_> = page.items.iter().map(|(_, reservation)| reservation.id).collect();
+        assert_eq!((ids, page.next), (ritas(event).map(v7).collect(), None), "{id}");
+        begin(&mut *lane, &id, &[], &[]).await;
+        let units = lane.load_usage(&event_id(&id), &owner("rita")).await.unwrap();
+        lane.rollback().await.unwrap();
+        assert_eq!(units.into_values().collect::<Vec<_>>(), [20], "{id}");
+    }
 }

@@ -1,7 +1,7 @@
 -- Rows: up to $4 reservations of one owner, in order of their first journal entries. $1: event, $2: owner, $3: after seq
 -- Lock: none: one statement sees one state.
 -- Safe: each reservation begins with one journal entry, RESERVED or SOLD, which is either in the owner index or behind it. A chunk
--- is taken apart only where the owner's name stands in it.
+-- is taken apart only where the owner's name stands in it. Whatever index and journal say, nobody is shown what is another's.
 -- (OFFSET 0: look-ups, one by one, and no join whose order the planner chooses.)
 SELECT found.seq, r.id::text, r.owner, r.state, r.lines::text, r.requested::text, r.cancelled::text, r.expires_at,
        r.created_at, r.updated_at, r.fingerprint, r.order_ref
@@ -31,4 +31,5 @@ SELECT found.seq, r.id::text, r.owner, r.state, r.lines::text, r.requested::text
                  ORDER BY 1 LIMIT $4) AS behind
          ORDER BY seq LIMIT $4) AS found
  CROSS JOIN LATERAL (SELECT * FROM reservations AS f WHERE f.event_id = $1 AND f.id = found.id OFFSET 0) AS r
+ WHERE r.owner = $2
  ORDER BY found.seq;

@@ -2,7 +2,7 @@
 -- $1: event, $2: owner, $3: after seq, $4: number, $5: the owner as JSON
 -- Lock: none: one statement sees one state.
 -- Safe: each reservation begins with one journal entry, RESERVED or SOLD, which is either in the owner index or behind it. A chunk
--- is taken apart only where the owner's name stands in it.
+-- is taken apart only where the owner's name stands in it. Whatever index and journal say, nobody is shown what is another's.
 SELECT found.seq, r.id, r.owner, r.state, r.lines, r.requested, r.cancelled, r.expires_at, r.created_at, r.updated_at,
        r.fingerprint, r.order_ref
   FROM (SELECT indexed.seq, g.value ->> ('$[0]."' || indexed.seq || '"[0]') AS id
@@ -24,5 +24,5 @@ SELECT found.seq, r.id, r.owner, r.state, r.lines, r.requested, r.cancelled, r.e
            AND c.last_seq > max($3, (SELECT e.owner_indexed_seq FROM events AS e WHERE e.id = $1))
            AND CAST(own.key AS INTEGER) > max($3, (SELECT e.owner_indexed_seq FROM events AS e WHERE e.id = $1))
          ORDER BY 1 LIMIT $4) AS found
- CROSS JOIN reservations AS r ON r.event_id = $1 AND r.id = found.id
+ CROSS JOIN reservations AS r ON r.event_id = $1 AND r.id = found.id AND r.owner = $2
  ORDER BY found.seq;

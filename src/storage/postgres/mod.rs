@@ -1,7 +1,8 @@
 //! PostgreSQL: several servers, one truth.
 //!
 //! The row of an event is the lock under which a batch runs. The clock is the database's, read after the lock was taken.
-//! Nothing is remembered from one batch to the next, since other servers write too.
+//! A lane remembers how its last batch left each event: its last seq, and its greatest reservation. By that it knows what to ask for
+//! first, and whether others write. It decides nothing: other servers write too, so all that is decided on is read under the lock.
 
 mod audit;
 mod decode;

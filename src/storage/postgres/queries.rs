@@ -1,4 +1,5 @@
-//! The SQL of this store: one file in `queries/` for each statement. All of them are about one event, `$1`.
+//! The SQL of this store: one file in `queries/` for each statement. Whatever a sale runs is about one event, `$1`. What is about several
+//! (lists, totals, searches for work, the walk of `verify`) says so.
 
 /// A statement with parameters.
 #[derive(Debug, Clone, Copy)]

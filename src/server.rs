@@ -44,7 +44,8 @@ pub const REQUESTS_IN_FLIGHT_MAX: usize = 20_000;
 pub const WATCHERS_MAX: usize = 10_000;
 /// Most open streams of one owner.
 pub const WATCHERS_PER_OWNER_MAX: usize = 32;
-/// Most open streams of reflection, which is for everybody. Each may hold an answer of some 50 KiB that nobody reads.
+/// Most open streams of reflection, which is for everybody. Each may hold an answer of up to 50 KiB, more than all our
+/// protos take, that nobody reads.
 pub const REFLECTIONS_MAX: usize = 256;
 /// Most open streams of `grpc.health.v1.Health/Watch`, which is for everybody. Clients that look after their connections by it
 /// have one a connection.

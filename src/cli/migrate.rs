@@ -3,6 +3,7 @@
 use boxoffice::causes::in_one_line;
 
 use super::failure::Failure;
+use super::output::print_line;
 
 /// Options of `migrate`.
 #[derive(clap::Args)]
@@ -16,6 +17,5 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let migrated = boxoffice::storage::postgres::migrate(&args.database_url).await;
     migrated.map_err(|error| Failure::Failed(in_one_line(&error)))?;
-    println!("the tables are up to date");
-    Ok(())
+    print_line("the tables are up to date")
 }

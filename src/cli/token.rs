@@ -9,6 +9,7 @@ use boxoffice::identity::{Minted, Minter, Role};
 use clap::Subcommand;
 
 use super::failure::Failure;
+use super::output::print_line;
 
 /// Options of `token`.
 #[derive(clap::Args)]
@@ -71,8 +72,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         iss: mint.issuer,
     };
     let token = minter.mint(&claims, mint.kid.as_deref());
-    println!("{}", token.map_err(|error| Failure::Failed(in_one_line(&error)))?);
-    Ok(())
+    print_line(&token.map_err(|error| Failure::Failed(in_one_line(&error)))?)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a token begins when somebody types the command")]

@@ -4,6 +4,7 @@
 use std::process::{Command, Output, Stdio};
 
 use crate::recorded;
+use crate::tokens::test_key;
 
 /// Nothing listens there: the port is reserved for a service that nobody runs, and not one that is given out.
 const NO_SERVER: &str = "http://127.0.0.1:1";
@@ -111,6 +112,22 @@ fn with_json_the_error_is_one_json_object_on_stderr() {
     assert_eq!(output.status.code(), Some(3));
     let error: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
     assert_eq!(error["error"]["code"], "UNREACHABLE");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_told() {
+    let database = private_cluster::fresh_database(private_cluster::shared()).unwrap();
+    let key = test_key("ed25519.private.pem");
+    let cases: &[&[&str]] = &[
+        &["token", "mint", "--key", key.to_str().unwrap(), "--role", "admin", "--owner", "olga"],
+        &["migrate", "--database-url", &database],
+    ];
+    for arguments in cases {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = recorded::output(recorded::boxoffice().args(*arguments).stdin(Stdio::null()).stdout(full));
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).starts_with("error: cannot write the answer"), "{arguments:?}: {}", stderr(&output));
+    }
 }
 
 #[test]

@@ -60,7 +60,8 @@ fn owner(text: &str) -> Result<OwnerId, String> {
 /// Makes the token.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let Command::Mint(mint) = args.command;
-    let minter = Minter::load(&mint.key).map_err(|error| Failure::Failed(in_one_line(&error)))?;
+    let minter = Minter::load(&mint.key);
+    let minter = minter.map_err(|error| Failure::Usage(format!("cannot read {}", in_one_line(&error))))?;
     let now = now();
     let claims = Minted {
         sub: Some(mint.owner.as_str().to_owned()),

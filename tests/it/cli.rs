@@ -55,6 +55,8 @@ fn wrong_usage_exits_with_2_and_names_the_argument() {
         (&["admin", "--actor", "", "list"], "--actor"),
         (&["admin", "list", "--server", "ftp://127.0.0.1:1"], "--server"),
         (&["admin", "create-event", "gala", "--allocation", "floor"], "--allocation"),
+        (&["token", "mint", "--key", "/nowhere/auth.pem", "--role", "admin", "--owner", "olga"], "/nowhere/auth.pem"),
+        (&["token", "mint", "--key", "Cargo.toml", "--role", "admin", "--owner", "olga"], "Cargo.toml"),
         (&["admin", "create-event", "gala", "--on-sale-at", "2027-03-01T20:00:00"], "--on-sale-at"),
         (&["admin", "set-capacity", "demo", "floor", "-1"], "'-1'"),
         (&["admin", "force-release", "demo", "events/gala/reservations/x", "--reason", "typo"], "events/gala"),
@@ -68,7 +70,7 @@ fn wrong_usage_exits_with_2_and_names_the_argument() {
     for (arguments, named) in cases {
         let mut arguments = arguments.to_vec();
         // What is found out before connecting must be found out without a server.
-        let asks_a_server = !["serve", "sell", "completions", "verify"].contains(&arguments[0]);
+        let asks_a_server = !["serve", "sell", "completions", "verify", "token"].contains(&arguments[0]);
         if asks_a_server && !arguments.contains(&"--server") {
             arguments.extend(["--server", NO_SERVER]);
         }

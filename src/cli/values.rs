@@ -1,5 +1,6 @@
 //! Values on the command line, and how they are read.
 
+use clap::builder::RangedU64ValueParser;
 use prost_types::{Duration, Timestamp};
 
 /// `demo`, or `events/demo`, as a resource name.
@@ -51,6 +52,11 @@ pub(crate) struct OptionalTime(pub(crate) Option<Timestamp>);
 /// As [`time`], or `none`.
 pub(crate) fn optional_time(text: &str) -> Result<OptionalTime, String> {
     if text == "none" { Ok(OptionalTime(None)) } else { time(text).map(|time| OptionalTime(Some(time))) }
+}
+
+/// How many of something to show: of none, "There are none." would be untrue.
+pub(crate) fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
 }
 
 /// `ID=CAPACITY`.

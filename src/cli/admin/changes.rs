@@ -20,7 +20,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SEQ", default_value_t = 1, value_parser = clap::value_parser!(i64).range(0..))]
     from: i64,
     /// Show at most this many
-    #[arg(long, value_name = "N", default_value_t = 100, conflicts_with = "follow")]
+    #[arg(long, value_name = "N", default_value_t = 100, conflicts_with = "follow", value_parser = values::at_least_one())]
     limit: usize,
     /// Go on with each change as it happens; with --json, one object a line
     #[arg(long)]

@@ -55,6 +55,10 @@ fn wrong_usage_exits_with_2_and_names_the_argument() {
         (&["admin", "--actor", "", "list"], "--actor"),
         (&["admin", "list", "--server", "ftp://127.0.0.1:1"], "--server"),
         (&["admin", "create-event", "gala", "--allocation", "floor"], "--allocation"),
+        (
+            &["admin", "create-event", "gala", "--allocation", "a=1", "--allocation", "b=1", "--allocation", "a=2"],
+            "--allocation",
+        ),
         (&["admin", "changes", "demo", "--limit", "0"], "--limit"),
         (&["admin", "reservations", "demo", "--limit", "0"], "--limit"),
         (&["token", "mint", "--key", "/nowhere/auth.pem", "--role", "admin", "--owner", "olga"], "/nowhere/auth.pem"),

@@ -1,5 +1,7 @@
 //! `admin create-event`.
 
+use std::collections::HashSet;
+
 use boxoffice_proto::v1::{Allocation, CreateAllocationRequest, CreateEventRequest, Event, SalesState};
 use prost_types::{Duration, Timestamp};
 
@@ -38,6 +40,17 @@ pub(crate) struct Args {
     /// An allocation and its capacity, like floor=100; repeat it for more
     #[arg(long = "allocation", value_name = "ID=CAPACITY", value_parser = values::sized_allocation)]
     allocations: Vec<(String, i32)>,
+}
+
+impl Args {
+    /// No allocation is named twice: the second would be refused after the event and the first were created.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let mut ids = HashSet::new();
+        match self.allocations.iter().find(|(id, _)| !ids.insert(id)) {
+            Some((id, _)) => Err(Failure::Usage(format!("--allocation {id} is there twice"))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Runs it. Each of its calls can be repeated without harm, and so can the whole command if it fails on the way.

@@ -99,6 +99,7 @@ enum Command {
 pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
     // What can be found out or asked without a server is, before anything is done.
     match &mut args.command {
+        Command::CreateEvent(create) => create.check()?,
         Command::Cancel(cancel) => cancel.make_sure()?,
         Command::ForceRelease(release) => release.make_sure()?,
         Command::Import(input) | Command::Apply(apply::Args { input, .. }) => input.read()?,

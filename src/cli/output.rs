@@ -1,5 +1,6 @@
 //! Answers: tables for people, JSON for programs.
 
+use std::fmt::Display;
 use std::io::{ErrorKind, Write as _};
 
 use serde::Serialize;
@@ -130,6 +131,12 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// So many of something: `1 change`, `2 changes`.
+pub(crate) fn counted<N: Copy + Display + PartialEq + From<u8>>(count: N, one: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {one}{plural}")
+}
+
 /// What a bar is drawn with.
 const SOLD: char = '█';
 const HELD: char = '▒';
@@ -216,6 +223,11 @@ mod tests {
                 assert_eq!((s > 0, h > 0, f > 0), (sold > 0, held > 0, sold + held < 37), "{sold} {held}");
             }
         }
+    }
+
+    #[test]
+    fn one_is_told_as_one() {
+        assert_eq!([0, 1, 2].map(|units| counted(units, "unit")), ["0 units", "1 unit", "2 units"]);
     }
 
     #[test]

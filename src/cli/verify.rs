@@ -13,7 +13,7 @@ use boxoffice::storage::sqlite::{OpenError, SqliteStore};
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::output::Output;
+use super::output::{Output, counted};
 use super::view::{DifferenceView, difference_table};
 
 /// How long PostgreSQL may take for one statement: counting the reservations of a large event takes long.
@@ -105,8 +105,9 @@ impl Progress {
         self.told = Instant::now();
         let (number, event) = (self.events, super::output::printable(event));
         let line = format!(
-            "event {number}, {event}: {} changes replayed, {} reservations compared",
-            done.changes, done.reservations
+            "event {number}, {event}: {} replayed, {} compared",
+            counted(done.changes, "change"),
+            counted(done.reservations, "reservation")
         );
         // If nobody reads it, the audit goes on all the same.
         let mut stderr = std::io::stderr();
@@ -167,8 +168,11 @@ impl From<&DatabaseReport> for ReportView {
 impl ReportView {
     fn as_text(&self) -> String {
         let extent = format!(
-            "{} events, {} changes replayed, {} reservations compared (schema {})",
-            self.events, self.changes, self.reservations, self.schema_version
+            "{}, {} replayed, {} compared (schema {})",
+            counted(self.events, "event"),
+            counted(self.changes, "change"),
+            counted(self.reservations, "reservation"),
+            self.schema_version
         );
         if self.agrees {
             return format!("Everything agrees: {extent}.");

@@ -162,9 +162,7 @@ impl Results {
             *micros += to - from;
         }
         for (fault, (count, micros)) in faults {
-            let text =
-                format!("{count} times, {:.1} s in all", Duration::from_micros(micros.unsigned_abs()).as_secs_f64());
-            facts.push((fault, json!(text)));
+            facts.push((fault, json!(times(count, micros))));
         }
         if self.views.looks + self.views.updates > 0 {
             facts.push(("looks", json!(self.views.looks)));
@@ -213,6 +211,23 @@ impl Results {
     }
 }
 
+/// How often something happened, and for how long in all.
+fn times(count: u64, micros: i64) -> String {
+    let times = if count == 1 { "time" } else { "times" };
+    format!("{count} {times}, {:.1} s in all", Duration::from_micros(micros.unsigned_abs()).as_secs_f64())
+}
+
 fn rounded(seconds: f64) -> f64 {
     (seconds * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn once_is_told_as_one_time() {
+        assert_eq!(times(1, 1_500_000), "1 time, 1.5 s in all");
+        assert_eq!(times(2, 3_000_000), "2 times, 3.0 s in all");
+    }
 }

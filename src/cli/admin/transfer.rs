@@ -8,6 +8,7 @@ use super::read_event;
 use crate::cli::client::Session;
 use crate::cli::conflict::refused_edit;
 use crate::cli::failure::Failure;
+use crate::cli::output::counted;
 use crate::cli::values;
 use crate::cli::view::{AllocationView, allocation_table};
 
@@ -54,7 +55,7 @@ pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let view = Transferred { from: from.into(), to: to.into() };
     session.output.show(&view, || {
         let Transferred { from, to } = &view;
-        format!("{} units moved.\n{}", args.quantity, allocation_table([from, to]))
+        format!("{} moved.\n{}", counted(args.quantity, "unit"), allocation_table([from, to]))
     })
 }
 

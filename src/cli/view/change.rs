@@ -4,7 +4,7 @@ use boxoffice_proto::v1;
 use serde::Serialize;
 
 use super::{AllocationView, EventView, enum_name, moment, time};
-use crate::cli::output::{printable, table};
+use crate::cli::output::{counted, printable, table};
 use crate::cli::values::last_segment;
 
 /// A change.
@@ -169,14 +169,16 @@ impl AuditView {
     /// For people.
     pub(crate) fn as_text(&self) -> String {
         let extent = format!(
-            "{} changes replayed up to seq {}, {} reservations compared",
-            self.changes, self.seq, self.reservations
+            "{} replayed up to seq {}, {} compared",
+            counted(self.changes, "change"),
+            self.seq,
+            counted(self.reservations, "reservation")
         );
         if self.agrees {
             return format!("Everything agrees: {extent}.");
         }
         let differences = difference_table(&self.differences);
-        format!("{extent}: {} differences\n{differences}", self.difference_count)
+        format!("{extent}: {}\n{differences}", counted(self.difference_count, "difference"))
     }
 }
 
@@ -212,5 +214,17 @@ mod tests {
         assert!(AuditView::from(audit.clone()).agrees);
         audit.difference_count = 1;
         assert!(!AuditView::from(audit).agrees);
+    }
+
+    #[test]
+    fn an_audit_says_how_many_of_each() {
+        let told = |changes, reservations, difference_count| {
+            let audit =
+                v1::AuditEventResponse { changes, reservations, difference_count, seq: 7, ..Default::default() };
+            AuditView::from(audit).as_text().lines().next().unwrap().to_owned()
+        };
+        assert_eq!(told(1, 2, 0), "Everything agrees: 1 change replayed up to seq 7, 2 reservations compared.");
+        assert_eq!(told(2, 1, 1), "2 changes replayed up to seq 7, 1 reservation compared: 1 difference");
+        assert_eq!(told(0, 0, 2), "0 changes replayed up to seq 7, 0 reservations compared: 2 differences");
     }
 }

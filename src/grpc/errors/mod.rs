@@ -104,7 +104,8 @@ fn rounded_up(wait: Duration) -> Duration {
 /// An owner has too many streams open.
 pub(super) fn too_many_watchers(max: usize) -> Status {
     let limit = max.to_string();
-    let message = ["an owner may have at most ", &limit, " streams open"].concat();
+    let streams = if max == 1 { " stream open" } else { " streams open" };
+    let message = ["an owner may have at most ", &limit, streams].concat();
     Details::new(Code::ResourceExhausted, "TOO_MANY_WATCHERS", message.as_str(), &[("limit", &limit)])
         .quota("owner", &message)
         .into_status()

@@ -198,3 +198,9 @@ fn many_lacks_do_not_burst_the_headers() {
     let status = refused(&EventId::new(&"e".repeat(63)).unwrap(), &Refusal::InsufficientAvailability(lacks));
     assert!(status.details().len() < 5_500, "{} bytes, a third more as base64", status.details().len());
 }
+
+#[test]
+fn a_limit_of_streams_is_told_in_words() {
+    assert_eq!(too_many_watchers(1).message(), "an owner may have at most 1 stream open");
+    assert_eq!(too_many_watchers(32).message(), "an owner may have at most 32 streams open");
+}

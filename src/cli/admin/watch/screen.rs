@@ -6,7 +6,7 @@ use console::Term;
 use serde::Serialize;
 
 use crate::cli::failure::Failure;
-use crate::cli::output::{bar, painted, print_line, printable, terminal_width};
+use crate::cli::output::{bar, counted, painted, print_line, printable, terminal_width};
 use crate::cli::view::{ChangeView, EventView, allocation_table, to_the_second};
 
 /// Lines of a frame besides those of its allocations and changes.
@@ -150,7 +150,7 @@ fn as_lines(frame: &Frame<'_>, height: usize, width: usize) -> Vec<String> {
         lines.extend(allocation_table(&event.allocations[..shown]).lines().map(str::to_owned));
     }
     if shown < event.allocations.len() {
-        lines.push(format!("and {} allocations more", event.allocations.len() - shown));
+        lines.push(format!("and {} more", counted(event.allocations.len() - shown, "allocation")));
     }
     if !changes.is_empty() {
         lines.push("last changes:".to_owned());
@@ -214,7 +214,7 @@ mod tests {
             }
         }
         let lines = as_lines(&frame(&event, &changes), 24, 80);
-        assert!(lines.iter().any(|line| line.contains("allocations more")), "{lines:#?}");
+        assert!(lines.iter().any(|line| line.starts_with("and ") && line.ends_with("allocations more")), "{lines:#?}");
         assert!(lines[1].contains("█") && lines[1].contains("sold 400"), "{lines:#?}");
     }
 }

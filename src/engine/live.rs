@@ -14,8 +14,9 @@ use super::views::Views;
 use crate::domain::{EventId, EventView, Seq};
 use crate::storage::StoreError;
 
-/// How often there is a look though nothing was heard: messages get lost, holds lapse, and a server that shares no board tells
-/// nobody what it sells. Together with the age of a cached view a watcher sees everything within 250 ms.
+/// How often there is a look though nothing was heard: messages get lost, and a server that shares no board tells nobody what it
+/// sells. Together with the age of a cached view a watcher sees every change within 250 ms. (That a hold has lapsed is a change only
+/// once the sweeper, or whoever needs its units, has written it down.)
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The shortest time between two looks.

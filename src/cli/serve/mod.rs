@@ -59,7 +59,7 @@ pub(crate) struct Args {
     log_format: LogFormat,
     #[command(flatten)]
     traces: traces::Args,
-    /// How often to tidy up holds that have lapsed; 0s: only when their units are needed
+    /// How often to tidy up holds that have lapsed, and tell watchers; 0s: only when their units are needed
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     sweep_interval: Duration,
 }

@@ -16,8 +16,8 @@ use super::failure::Failure;
 use super::output::{Output, counted};
 use super::view::{DifferenceView, difference_table};
 
-/// How long PostgreSQL may take for one statement: counting the reservations of a large event takes long.
-const DATABASE_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long PostgreSQL may take for one statement, which reads a bite of an event: whoever verifies has more patience than a buyer.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often progress is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 

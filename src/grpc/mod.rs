@@ -37,7 +37,7 @@ pub(crate) use self::watchers::Watchers;
 use crate::domain::{Action, Actor, Answer, Command, EventId, OwnerId, Reservation, Seq, Timestamp};
 use crate::engine::{Consistency, Engine};
 use crate::metrics;
-use crate::rate::{Exceeded, Key, RateLimits, Wait};
+use crate::rate::{Cost, Exceeded, Key, RateLimits, Wait};
 use crate::storage::Page;
 use crate::waiting_room::Door;
 
@@ -79,8 +79,9 @@ impl Api {
         if more == 0 {
             return Ok(());
         }
+        let cost = Cost { calls: more, paid: 1 };
         for key in caller.limited() {
-            self.rates.admit(key, more, until).await.map_err(|exceeded| self.rate_limited(&exceeded))?;
+            self.rates.admit(key, cost, until).await.map_err(|exceeded| self.rate_limited(&exceeded))?;
         }
         Ok(())
     }
@@ -92,12 +93,12 @@ impl Api {
 
     /// Charges somebody for one thing, as far as this server sees.
     fn charge_here(&self, key: Key<'_>) -> Result<(), Status> {
-        self.rates.admit_here(key, 1).map_err(|exceeded| self.rate_limited(&exceeded))
+        self.rates.admit_here(key, Cost::of(1)).map_err(|exceeded| self.rate_limited(&exceeded))
     }
 
     /// The same for all servers together, after that.
     async fn charge_elsewhere(&self, key: Key<'_>, until: Instant) -> Result<(), Status> {
-        self.rates.admit_elsewhere(key, 1, until).await.map_err(|exceeded| self.rate_limited(&exceeded))
+        self.rates.admit_elsewhere(key, Cost::of(1), until).await.map_err(|exceeded| self.rate_limited(&exceeded))
     }
 
     fn rate_limited(&self, exceeded: &Exceeded) -> Status {

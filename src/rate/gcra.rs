@@ -14,6 +14,22 @@ pub struct Quota {
     burst: u32,
 }
 
+/// What a request costs, in calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// What is to be charged now.
+    pub calls: u32,
+    /// What the same request was charged already. Whoever repeats it pays that again.
+    pub paid: u32,
+}
+
+impl Cost {
+    /// As much as so many calls, of which nothing was charged before.
+    pub const fn of(calls: u32) -> Self {
+        Self { calls, paid: 0 }
+    }
+}
+
 /// The least and the most calls a second that a quota can allow.
 pub const CALLS_PER_SECOND_MIN: f64 = 0.001;
 /// See [`CALLS_PER_SECOND_MIN`].
@@ -47,23 +63,24 @@ impl Quota {
         self.burst
     }
 
-    /// Decides on something that costs as much as `cost` calls, `now`, for somebody whose TAT is `tat`: his new TAT, or how
-    /// long to wait until the same would be admitted.
+    /// Decides on a request `now`, for somebody whose TAT is `tat`: his new TAT, or how long to wait until the same request would
+    /// be admitted, with what is charged for it before.
     ///
-    /// What costs more than a burst needs a full budget, and its whole cost is paid off before anything else is admitted: so no
-    /// call is too large for ever, and the rate holds in the long run all the same.
+    /// What costs more than a burst, all in all, needs a full budget, and its whole cost is paid off before anything else is
+    /// admitted: so no call is too large for ever, and the rate holds in the long run all the same.
     ///
     /// # Errors
     /// The nanoseconds to wait, at least 1.
-    pub const fn decide(self, tat: u64, now: u64, cost: u32) -> Result<u64, u64> {
+    pub const fn decide(self, tat: u64, now: u64, cost: Cost) -> Result<u64, u64> {
         let from = if tat > now { tat } else { now };
-        let needed = if cost < self.burst { cost } else { self.burst };
+        let whole = cost.calls.saturating_add(cost.paid);
+        let needed = if whole < self.burst { whole } else { self.burst }.saturating_sub(cost.paid);
         let full_at = from.saturating_add(self.interval_nanos.saturating_mul(needed as u64));
         let latest = now.saturating_add(self.interval_nanos.saturating_mul(self.burst as u64));
         if full_at > latest {
-            return Err(full_at - latest);
+            return Err((full_at - latest).saturating_add(self.interval_nanos.saturating_mul(cost.paid as u64)));
         }
-        Ok(from.saturating_add(self.interval_nanos.saturating_mul(cost as u64)))
+        Ok(from.saturating_add(self.interval_nanos.saturating_mul(cost.calls as u64)))
     }
 }
 
@@ -80,22 +97,22 @@ mod tests {
         let quota = Quota::new(10.0, 3).unwrap();
         let mut tat = 0;
         for _ in 0..3 {
-            tat = quota.decide(tat, SECOND, 1).unwrap();
+            tat = quota.decide(tat, SECOND, Cost::of(1)).unwrap();
         }
-        assert_eq!(quota.decide(tat, SECOND, 1), Err(SECOND / 10));
-        assert_eq!(quota.decide(tat, SECOND + SECOND / 10 - 1, 1), Err(1));
-        tat = quota.decide(tat, SECOND + SECOND / 10, 1).unwrap();
-        assert!(quota.decide(tat, SECOND + SECOND / 10, 1).is_err());
+        assert_eq!(quota.decide(tat, SECOND, Cost::of(1)), Err(SECOND / 10));
+        assert_eq!(quota.decide(tat, SECOND + SECOND / 10 - 1, Cost::of(1)), Err(1));
+        tat = quota.decide(tat, SECOND + SECOND / 10, Cost::of(1)).unwrap();
+        assert!(quota.decide(tat, SECOND + SECOND / 10, Cost::of(1)).is_err());
     }
 
     #[test]
     fn what_is_larger_than_a_burst_needs_a_full_budget_and_is_paid_off() {
         let quota = Quota::new(10.0, 3).unwrap();
-        let tat = quota.decide(0, SECOND, 100).unwrap();
+        let tat = quota.decide(0, SECOND, Cost::of(100)).unwrap();
         assert_eq!(tat, 11 * SECOND);
-        assert_eq!(quota.decide(tat, SECOND, 1), Err(10 * SECOND + SECOND / 10 - 3 * SECOND / 10));
-        let touched = quota.decide(0, SECOND, 1).unwrap();
-        assert!(quota.decide(touched, SECOND, 100).is_err());
+        assert_eq!(quota.decide(tat, SECOND, Cost::of(1)), Err(10 * SECOND + SECOND / 10 - 3 * SECOND / 10));
+        let touched = quota.decide(0, SECOND, Cost::of(1)).unwrap();
+        assert!(quota.decide(touched, SECOND, Cost::of(100)).is_err());
     }
 
     #[test]
@@ -122,7 +139,7 @@ mod tests {
             let mut admitted: Vec<(u64, u64, u64)> = Vec::new();
             for (pause, cost) in calls {
                 now += pause;
-                if let Ok(next) = quota.decide(tat, now, cost) {
+                if let Ok(next) = quota.decide(tat, now, Cost::of(cost)) {
                     prop_assert!(next > tat);
                     tat = next;
                     admitted.push((now, u64::from(cost), u64::from(cost.saturating_sub(burst))));
@@ -148,10 +165,31 @@ mod tests {
         ) {
             let quota = Quota::new(rate, burst).unwrap();
             let (now, tat) = (SECOND, SECOND + ahead);
-            if let Err(wait) = quota.decide(tat, now, cost) {
+            if let Err(wait) = quota.decide(tat, now, Cost::of(cost)) {
                 prop_assert!(wait >= 1);
-                prop_assert!(quota.decide(tat, now + wait, cost).is_ok());
-                prop_assert!(quota.decide(tat, now + wait - 1, cost).is_err());
+                prop_assert!(quota.decide(tat, now + wait, Cost::of(cost)).is_ok());
+                prop_assert!(quota.decide(tat, now + wait - 1, Cost::of(cost)).is_err());
+            }
+        }
+
+        /// A request that is charged twice, once for itself and once for its items, is admitted wholly after the wait that either
+        /// refusal tells, if nobody else calls meanwhile: also one that is larger than a burst.
+        #[test]
+        fn whoever_repeats_a_request_of_two_charges_after_the_wait_is_admitted(
+            rate in 0.1_f64..1_000.0,
+            burst in 1_u32..50,
+            ahead in 0_u64..100 * SECOND,
+            more in 1_u32..80,
+        ) {
+            let quota = Quota::new(rate, burst).unwrap();
+            let request = |tat, now| {
+                let tat = quota.decide(tat, now, Cost::of(1)).map_err(|wait| (tat, wait))?;
+                quota.decide(tat, now, Cost { calls: more, paid: 1 }).map_err(|wait| (tat, wait))
+            };
+            let (mut tat, mut now, mut refusals) = (SECOND + ahead, SECOND, 0);
+            while let Err((charged, wait)) = request(tat, now) {
+                (tat, now, refusals) = (charged, now + wait, refusals + 1);
+                prop_assert!(refusals <= 2, "{wait} after {refusals}");
             }
         }
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-pub use self::gcra::{BURST_MAX, CALLS_PER_SECOND_MAX, CALLS_PER_SECOND_MIN, Quota};
+pub use self::gcra::{BURST_MAX, CALLS_PER_SECOND_MAX, CALLS_PER_SECOND_MIN, Cost, Quota};
 use self::table::Table;
 
 /// How long one call waits, all in all, to hear what the other servers saw. Then it passes: what this server saw was within the
@@ -94,7 +94,7 @@ pub trait SharedRates: Send + Sync {
     ///
     /// # Errors
     /// The time to wait.
-    async fn admit(&self, key: Key<'_>, quota: Quota, cost: u32, until: Instant) -> Result<(), Duration>;
+    async fn admit(&self, key: Key<'_>, quota: Quota, cost: Cost, until: Instant) -> Result<(), Duration>;
 }
 
 /// The limits of one server. Without any, everybody is admitted.
@@ -146,11 +146,11 @@ impl RateLimits {
         self.shared.is_some() && (self.owners.is_some() || self.gateways.is_some())
     }
 
-    /// Decides by what this server saw, on something that costs as much as `cost` calls. What is admitted has been charged.
+    /// Decides by what this server saw, on something that costs so much. What is admitted has been charged.
     ///
     /// # Errors
     /// Where it is too much.
-    pub fn admit_here(&self, key: Key<'_>, cost: u32) -> Result<(), Exceeded> {
+    pub fn admit_here(&self, key: Key<'_>, cost: Cost) -> Result<(), Exceeded> {
         let Some(limit) = self.of(key.scope) else { return Ok(()) };
         let now = u64::try_from(limit.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         limit.table.decide(key.name, limit.quota, now, cost).map_err(|nanos| Exceeded {
@@ -164,7 +164,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// Where it is too much.
-    pub async fn admit_elsewhere(&self, key: Key<'_>, cost: u32, until: Instant) -> Result<(), Exceeded> {
+    pub async fn admit_elsewhere(&self, key: Key<'_>, cost: Cost, until: Instant) -> Result<(), Exceeded> {
         let (Some(limit), Some(shared)) = (self.of(key.scope), &self.shared) else { return Ok(()) };
         let quota = limit.quota;
         shared.admit(key, quota, cost, until).await.map_err(|retry_after| Exceeded {
@@ -178,7 +178,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// Where it is too much.
-    pub async fn admit(&self, key: Key<'_>, cost: u32, until: Instant) -> Result<(), Exceeded> {
+    pub async fn admit(&self, key: Key<'_>, cost: Cost, until: Instant) -> Result<(), Exceeded> {
         self.admit_here(key, cost)?;
         self.admit_elsewhere(key, cost, until).await
     }
@@ -214,8 +214,8 @@ mod tests {
 
     #[async_trait]
     impl SharedRates for Full {
-        async fn admit(&self, _key: Key<'_>, _quota: Quota, cost: u32, _until: Instant) -> Result<(), Duration> {
-            self.0.fetch_add(cost, Ordering::Relaxed);
+        async fn admit(&self, _key: Key<'_>, _quota: Quota, cost: Cost, _until: Instant) -> Result<(), Duration> {
+            self.0.fetch_add(cost.calls, Ordering::Relaxed);
             Err(Duration::from_secs(7))
         }
     }
@@ -227,12 +227,12 @@ mod tests {
         let others = Arc::new(Full::default());
         let limits = RateLimits::new(Quota::new(0.001, 1), None).with_shared(others.clone());
         let until = limits.wait().until();
-        let refused = limits.admit(ANN, 1, until).await.unwrap_err();
+        let refused = limits.admit(ANN, Cost::of(1), until).await.unwrap_err();
         assert_eq!((refused.scope, refused.retry_after), (Scope::Owner, Duration::from_secs(7)));
-        assert!(limits.admit(ANN, 1, until).await.is_err());
+        assert!(limits.admit(ANN, Cost::of(1), until).await.is_err());
         assert_eq!(others.0.load(Ordering::Relaxed), 1);
         let gateway = Key { scope: Scope::Gateway, name: "ann" };
-        assert!(limits.admit(gateway, 1, until).await.is_ok(), "there is no limit for gateways");
+        assert!(limits.admit(gateway, Cost::of(1), until).await.is_ok(), "there is no limit for gateways");
         assert!(limits.is_shared());
         assert!(!RateLimits::default().with_shared(others).is_shared(), "without limits nobody is asked");
     }
@@ -241,9 +241,9 @@ mod tests {
     fn owners_and_gateways_of_one_name_are_two() {
         let one = Quota::new(0.001, 1);
         let limits = RateLimits::new(one, one);
-        assert!(limits.admit_here(ANN, 1).is_ok());
-        assert!(limits.admit_here(Key { scope: Scope::Gateway, ..ANN }, 1).is_ok());
-        assert!(limits.admit_here(ANN, 1).is_err());
-        assert!(RateLimits::default().admit_here(ANN, 1_000).is_ok());
+        assert!(limits.admit_here(ANN, Cost::of(1)).is_ok());
+        assert!(limits.admit_here(Key { scope: Scope::Gateway, ..ANN }, Cost::of(1)).is_ok());
+        assert!(limits.admit_here(ANN, Cost::of(1)).is_err());
+        assert!(RateLimits::default().admit_here(ANN, Cost::of(1_000)).is_ok());
     }
 }

@@ -14,7 +14,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::Quota;
+use super::{Cost, Quota};
 
 /// Rows; each is chosen by as many bits of a hash of 64.
 const ROWS: usize = 4;
@@ -42,7 +42,7 @@ impl Table {
     }
 
     /// See [`Quota::decide`].
-    pub(super) fn decide(&self, name: &str, quota: Quota, now: u64, cost: u32) -> Result<(), u64> {
+    pub(super) fn decide(&self, name: &str, quota: Quota, now: u64, cost: Cost) -> Result<(), u64> {
         let hash = self.hasher.hash_one(name);
         let lock = self.locks.get(low(hash) % LOCKS);
         let _guard = lock.map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner));
@@ -79,11 +79,11 @@ mod tests {
         let table = Table::new();
         let quota = Quota::new(1.0, 2).unwrap();
         for name in ["ann", "bob"] {
-            assert!(table.decide(name, quota, NOW, 1).is_ok());
-            assert!(table.decide(name, quota, NOW, 1).is_ok());
-            assert_eq!(table.decide(name, quota, NOW, 1), Err(NOW), "{name}");
+            assert!(table.decide(name, quota, NOW, Cost::of(1)).is_ok());
+            assert!(table.decide(name, quota, NOW, Cost::of(1)).is_ok());
+            assert_eq!(table.decide(name, quota, NOW, Cost::of(1)), Err(NOW), "{name}");
         }
-        assert!(table.decide("ann", quota, 2 * NOW, 1).is_ok());
+        assert!(table.decide("ann", quota, 2 * NOW, Cost::of(1)).is_ok());
     }
 
     #[test]
@@ -95,7 +95,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..400 {
-                        if table.decide("ann", quota, NOW, 1).is_ok() {
+                        if table.decide("ann", quota, NOW, Cost::of(1)).is_ok() {
                             admitted.fetch_add(1, Ordering::Relaxed);
                         }
                     }
@@ -110,11 +110,12 @@ mod tests {
     fn a_crowd_of_names_makes_nobody_unlimited_and_stops_almost_nobody() {
         let table = Table::new();
         let quota = Quota::new(0.001, 3).unwrap();
-        let exhaust = |name: &str| while table.decide(name, quota, NOW, 1).is_ok() {};
+        let exhaust = |name: &str| while table.decide(name, quota, NOW, Cost::of(1)).is_ok() {};
         exhaust("scalper");
         (0..20_000).for_each(|name| exhaust(&format!("sock-{name}")));
-        assert!(table.decide("scalper", quota, NOW, 1).is_err());
-        let stopped = (0..2_000).filter(|name| table.decide(&format!("honest-{name}"), quota, NOW, 1).is_err()).count();
+        assert!(table.decide("scalper", quota, NOW, Cost::of(1)).is_err());
+        let stopped =
+            (0..2_000).filter(|name| table.decide(&format!("honest-{name}"), quota, NOW, Cost::of(1)).is_err()).count();
         assert!(stopped < 60, "{stopped} of 2,000: about 5 are expected");
     }
 }

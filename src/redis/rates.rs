@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::breaker::Breakers;
 use super::{Redis, RedisFailure, Script};
 use crate::metrics::RedisOutcome;
-use crate::rate::{Key, Quota, SharedRates};
+use crate::rate::{Cost, Key, Quota, SharedRates};
 
 /// What one call costs in time, at a rate of one a second.
 const MICROS_PER_SECOND: f64 = 1_000_000.0;
@@ -36,7 +36,7 @@ impl RedisRates {
 
 #[async_trait]
 impl SharedRates for RedisRates {
-    async fn admit(&self, key: Key<'_>, quota: Quota, cost: u32, until: Instant) -> Result<(), Duration> {
+    async fn admit(&self, key: Key<'_>, quota: Quota, cost: Cost, until: Instant) -> Result<(), Duration> {
         let begun = Instant::now();
         if until <= begun {
             return Ok(());
@@ -47,7 +47,7 @@ impl SharedRates for RedisRates {
             self.redis.shared.metrics.count(RedisOutcome::Away);
             return Ok(());
         }
-        let arguments = (MICROS_PER_SECOND / quota.calls_per_second(), quota.burst(), cost);
+        let arguments = (MICROS_PER_SECOND / quota.calls_per_second(), quota.burst(), cost.calls, cost.paid);
         let asked = timeout_at(until, self.redis.run::<u64>(&self.script, &[&name], arguments)).await;
         if asked.is_err() {
             self.redis.shared.metrics.count(RedisOutcome::Silent);

@@ -23,7 +23,7 @@ use crate::grpc::caller::Caller;
 use crate::grpc::deadline::{self, Deadline};
 use crate::grpc::{Authentication, Inventory, errors};
 use crate::metrics::{self, Method, Metrics};
-use crate::rate::{Exceeded, RateLimits, Wait};
+use crate::rate::{Cost, Exceeded, RateLimits, Wait};
 use crate::request_id::{self, RequestId};
 use crate::traces::{self, Sampling};
 
@@ -123,7 +123,7 @@ impl Services {
         let caller = self.gates.authentication.identify(request.headers_mut())?;
         if !request.uri().path().starts_with(OPERATORS) {
             for key in caller.limited() {
-                self.gates.rates.admit_here(key, 1).map_err(|exceeded| self.rate_limited(&exceeded))?;
+                self.gates.rates.admit_here(key, Cost::of(1)).map_err(|exceeded| self.rate_limited(&exceeded))?;
             }
         }
         request.extensions_mut().insert(caller);
@@ -146,7 +146,7 @@ impl Services {
         let caller = request.extensions().get::<Caller>().cloned();
         let until = self.gates.rates.wait().until();
         for key in caller.iter().flat_map(Caller::limited) {
-            if let Err(exceeded) = self.gates.rates.admit_elsewhere(key, 1, until).await {
+            if let Err(exceeded) = self.gates.rates.admit_elsewhere(key, Cost::of(1), until).await {
                 return Ok(self.rate_limited(&exceeded).into_http());
             }
         }

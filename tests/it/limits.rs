@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use boxoffice::domain::EventId;
-use boxoffice::rate::{Key, Quota, RateLimits, SharedRates};
+use boxoffice::rate::{Cost, Key, Quota, RateLimits, SharedRates};
 use boxoffice::server::{HEADER_BYTES_MAX, Patience, REQUEST_BYTES_MAX, STREAMS_PER_CONNECTION_MAX, ServerConfig};
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::batch_create_reservations_response::outcome::Outcome;
@@ -124,6 +124,31 @@ async fn a_gateways_limit_and_those_of_its_buyers_both_hold_and_batches_cost_the
     let buyer = token("buyer", "eve");
     let event = inventory.get_event(sent_by(&buyer, sold())).await.expect("eve's own limit").into_inner();
     assert_eq!(event.allocations[0].held, 4, "what was refused had no effect");
+}
+
+/// A batch that is larger than the burst, after which its caller is at his limit for as long as it costs.
+async fn assert_admitted_and_paid_off(server: &Server, owner: &str) {
+    let mut inventory = server.inventory();
+    let items = [owner; 7];
+    let request = v1::BatchCreateReservationsRequest { owners: Vec::new(), ..batch(&items) };
+    let answer = inventory.batch_create_reservations(by(owner, request)).await.expect("no batch is too large for ever");
+    assert_eq!(answer.into_inner().outcomes.len(), items.len());
+    assert_rate_limited(&inventory.get_event(by(owner, gala())).await.expect_err("it is paid off first"), "owner");
+}
+
+#[tokio::test]
+async fn a_batch_that_is_larger_than_the_burst_is_admitted_with_a_full_budget_and_paid_off() {
+    let redis = Redis::start(&RedisOptions::default()).expect("a Redis");
+    let url = redis.url();
+    for burst in ["5", "1"] {
+        let options = ["--owner-rate", "0.001", "--owner-burst", burst];
+        for shared in [&[][..], &["--redis-url", &url]] {
+            let data = tempfile::tempdir().expect("a directory");
+            let server = Server::start_with(data.path(), &[&options, shared].concat());
+            create_event(&server, v1::Event::default(), &[("floor", 100)]).await;
+            assert_admitted_and_paid_off(&server, &format!("ann-{burst}")).await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -282,7 +307,7 @@ struct NoAnswer {
 
 #[async_trait]
 impl SharedRates for NoAnswer {
-    async fn admit(&self, _: Key<'_>, _: Quota, _: u32, until: tokio::time::Instant) -> Result<(), Duration> {
+    async fn admit(&self, _: Key<'_>, _: Quota, _: Cost, until: tokio::time::Instant) -> Result<(), Duration> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         if until > tokio::time::Instant::now() {
             self.waited.fetch_add(1, Ordering::Relaxed);

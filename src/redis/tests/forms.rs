@@ -4,7 +4,7 @@ use private_cluster::RedisCluster;
 
 use super::*;
 use crate::engine::{Board as _, Keeper};
-use crate::rate::{Key, Quota, Scope, SharedRates as _};
+use crate::rate::{Cost, Key, Quota, Scope, SharedRates as _};
 use crate::redis::view::tests::view;
 
 fn certificate() -> (String, String, String) {
@@ -51,8 +51,8 @@ async fn a_user_with_few_rights_comes_in_with_the_password_of_a_file_and_over_tl
     let shared = RedisRates::new(Arc::clone(&redis));
     let (key, quota) = (Key { scope: Scope::Owner, name: "ann" }, Quota::new(0.001, 1).unwrap());
     let until = Instant::now() + PATIENCE;
-    shared.admit(key, quota, 1, until).await.unwrap();
-    shared.admit(key, quota, 1, until).await.unwrap_err();
+    shared.admit(key, quota, Cost::of(1), until).await.unwrap();
+    shared.admit(key, quota, Cost::of(1), until).await.unwrap_err();
     let board = RedisBoard::new(redis, "one".to_owned());
     assert!(board.post(&view(7, 1, 7), Instant::now(), true).await.unwrap().keeps);
     let look = board.look(&event(), true).await.unwrap();

@@ -3,7 +3,7 @@
 use private_cluster::RedisCluster;
 
 use super::*;
-use crate::rate::{Exceeded, Key, Quota, RateLimits, Scope};
+use crate::rate::{Cost, Exceeded, Key, Quota, RateLimits, Scope};
 use crate::redis::breaker::REST;
 
 const ANN: Key<'static> = Key { scope: Scope::Owner, name: "ann" };
@@ -25,7 +25,7 @@ fn limits(redis: Arc<Redis>, quota: Quota) -> RateLimits {
 }
 
 async fn admit(server: &RateLimits, key: Key<'_>, cost: u32) -> Result<(), Exceeded> {
-    server.admit(key, cost, server.wait().until()).await
+    server.admit(key, Cost::of(cost), server.wait().until()).await
 }
 
 async fn admitted(servers: &[RateLimits], key: Key<'_>, tries: usize) -> usize {
@@ -63,7 +63,7 @@ impl Impatient {
     async fn call(&self) {
         let until = self.limits.wait().until();
         for key in [ANN, Key { scope: Scope::Gateway, name: "shop" }] {
-            self.limits.admit(key, 1, until).await.unwrap();
+            self.limits.admit(key, Cost::of(1), until).await.unwrap();
         }
     }
 
@@ -120,6 +120,12 @@ async fn a_large_call_costs_as_much_as_it_is() {
     admit(&servers[0], bob, 7).await.unwrap();
     let refused = admit(&servers[1], bob, 1).await.unwrap_err();
     assert!(refused.retry_after.as_secs().abs_diff(3_000) < 60, "{refused:?}");
+    // So are the items of a request that was charged for itself before; whoever repeats it pays for both again.
+    let (cat, items) = (Key { name: "cat", ..ANN }, Cost { calls: 6, paid: 1 });
+    admit(&servers[0], cat, 1).await.unwrap();
+    servers[0].admit(cat, items, servers[0].wait().until()).await.unwrap();
+    let refused = servers[1].admit(cat, items, servers[1].wait().until()).await.unwrap_err();
+    assert!(refused.retry_after.as_secs().abs_diff(7_000) < 60, "{refused:?}");
 }
 
 #[tokio::test]

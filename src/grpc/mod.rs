@@ -32,6 +32,7 @@ pub(crate) use self::inventory::Inventory;
 pub use self::waiting_room::PASS_KEY;
 pub(crate) use self::waiting_room::WaitingRooms;
 
+use self::admission::Admission;
 use self::caller::Caller;
 pub(crate) use self::watchers::Watchers;
 use crate::domain::{Action, Actor, Answer, Command, EventId, OwnerId, Reservation, Seq, Timestamp};
@@ -51,7 +52,13 @@ pub(crate) struct Api {
     watchers: Watchers,
     rates: Arc<RateLimits>,
     door: Arc<Door>,
+    /// Looks into the database for those who show no pass that is good now.
+    barred_looks: Admission,
 }
+
+/// Most looks into the database at once for callers who show no pass that is good now. A store has a few connections for
+/// reads (four, or eight), for which everybody queues; a crowd without passes must leave some to health checks and to others.
+const BARRED_LOOKS_MAX: usize = 2;
 
 impl Api {
     /// Over `engine`.
@@ -62,7 +69,8 @@ impl Api {
         rates: Arc<RateLimits>,
         door: Arc<Door>,
     ) -> Self {
-        Self { engine, shutdown, watchers, rates, door }
+        let barred_looks = Admission::new(BARRED_LOOKS_MAX, Arc::default());
+        Self { engine, shutdown, watchers, rates, door, barred_looks }
     }
 
     /// Takes a place for a stream.

@@ -14,8 +14,11 @@ use super::convert::time;
 use super::watch::{Messages, Until};
 use super::watchers::WatcherPlace;
 use super::{Api, errors, validate};
-use crate::domain::{Duration, EventId, OwnerId, Reserve, Timestamp, WaitingRoom as Settings};
+use crate::domain::{
+    Duration, EventId, OwnerId, Reservation, ReservationId, Reserve, Timestamp, WaitingRoom as Settings,
+};
 use crate::engine::Consistency;
+use crate::metrics;
 use crate::waiting_room::{Barred, Placed};
 
 /// The metadata key of an admission pass.
@@ -178,6 +181,9 @@ impl Api {
     /// hear its answer, whatever has become of the pass or the room since. So of those who are barred the database is asked, once
     /// for all of a call and by key; that costs what GetReservation costs, which needs no pass either. Another owner's id is
     /// answered like one that is not there.
+    ///
+    /// Where too many are looked for already, nobody knows whether a request was granted. So it is told to come again, and not
+    /// refused: its owner would take a refusal for the end of what he has.
     pub(super) async fn check_passes(&self, event: &EventId, entries: &[Entry<'_>]) -> Vec<Result<(), Status>> {
         let checks = entries.iter().map(|entry| self.door.check(event, entry.owner, entry.pass));
         let checks: Vec<_> = checks.collect();
@@ -185,9 +191,8 @@ impl Api {
         let late: Vec<_> = late.map(|(entry, _)| entry.reserve.id).collect();
         let granted = match late.is_empty() {
             true => Ok(Vec::new()),
-            false => self.engine.store().reservations_named(event, &late).await,
+            false => self.granted_among(event, &late).await,
         };
-        let granted = granted.map_err(|error| errors::read_failed(&error));
         let granted =
             granted.map(|found| found.into_iter().map(|each| (each.id, each.owner)).collect::<HashMap<_, _>>());
         let checked = entries.iter().zip(checks).map(|(entry, check)| match (check, &granted) {
@@ -204,5 +209,15 @@ impl Api {
             }
         });
         checked.collect()
+    }
+
+    /// Those of these reservations that exist, for callers who show no good pass.
+    async fn granted_among(&self, event: &EventId, ids: &[ReservationId]) -> Result<Vec<Reservation>, Status> {
+        let Some(_place) = self.barred_looks.enter() else {
+            self.engine.metrics().refused(metrics::OVERLOADED);
+            return Err(errors::overloaded());
+        };
+        let found = self.engine.store().reservations_named(event, ids).await;
+        found.map_err(|error| errors::read_failed(&error))
     }
 }

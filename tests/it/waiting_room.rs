@@ -1,5 +1,6 @@
 //! The waiting room over the wire: in one process alone, and shared by two servers through Redis. The same must hold in both.
 
+mod barred;
 mod command_line;
 mod shared;
 

@@ -253,8 +253,12 @@ impl Server {
         let keys = Arc::clone(&self.pass_keys);
         let door = DoorConfig { keys, shared: self.config.shared_rooms, clock: system_clock() };
         let door = Arc::new(Door::new(door, Arc::clone(&metrics)));
+        let mut shutdown = std::pin::pin!(shutdown);
         // Before the first request, so that nobody slips in. If the database does not answer now, nobody reserves until it does.
-        let _ = door.look(self.engine.store()).await;
+        tokio::select! {
+            _ = door.look(self.engine.store()) => {}
+            () = &mut shutdown => return Ok(()),
+        }
         background.spawn(Arc::clone(&door).keep_looking(Arc::clone(&self.engine)));
         let api = Api::new(self.engine, stopped, watchers, Arc::clone(&self.config.rates), door);
         let (inventory, routes) = services(api, health_service)?;

@@ -1,10 +1,13 @@
 //! The database fails, in every way that we know of: nothing acknowledged is lost, callers hear in bounded time that they
 //! should try again, and service resumes by itself.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use boxoffice_proto::v1;
 use private_cluster::{Cluster, Options, fresh_database, shared};
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::migrate::Migrate as _;
 use sqlx::{Connection as _, PgConnection};
 use tonic::Code;
 
@@ -312,4 +315,43 @@ async fn another_program_keeps_the_event_locked() {
     let away = async || run(&mut *other.lock().await, lock).await;
     let back = async || run(&mut *other.lock().await, "ROLLBACK").await;
     outage(&server, "event's row locked by another program", Reads::GoOn, away, back).await;
+}
+
+/// Another server's migration may take long, and one that waits for it must not have to be killed.
+#[tokio::test]
+async fn a_server_that_waits_for_anothers_migration_ends_when_it_is_told_to() {
+    let (_cluster, url) = own_cluster(&Options::default());
+    let mut other = session(&url).await;
+    other.lock().await.expect("the lock of migrations");
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut command = Server::command();
+        let mut child =
+            command.args(["--dev", "--database-url", &url]).stdout(Stdio::null()).spawn().expect("it starts");
+        let begun = Instant::now();
+        let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.expect("a count") == 0 {
+            assert!(begun.elapsed() < PATIENCE, "it does not ask for the lock");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        kill_process(Pid::from_child(&child), signal).expect("it runs");
+        let ended = tokio::time::timeout(ANSWER_MAX, async {
+            loop {
+                match child.try_wait().expect("it can be waited for") {
+                    Some(ended) => return ended,
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        });
+        let Ok(ended) = ended.await else {
+            child.kill().expect("it runs");
+            panic!("{signal:?} does not end it");
+        };
+        assert!(ended.success(), "{ended}");
+        // The database notices by and by that nobody waits any more.
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.expect("a count") > 0 {
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+            sqlx::query(end).execute(&mut other).await.expect("it is ended");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }

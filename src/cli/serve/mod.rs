@@ -119,7 +119,22 @@ async fn logged(args: Args) -> Result<(), Failure> {
 }
 
 async fn serve(args: Args) -> Result<(), Failure> {
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
+    // Whoever waits for a database may be told to stop. Nobody is served yet, so there is nothing to end first.
+    let (config, engine) = tokio::select! {
+        begun = begin(&args) => begun?,
+        () = signals.heard() => {
+            tracing::info!("stopped before it served");
+            return Ok(());
+        }
+    };
+    let result = serve_until_told(config, &engine, signals).await;
+    engine.shutdown().await;
+    result
+}
+
+/// What a server is made of: how to serve, and an engine that runs.
+async fn begin(args: &Args) -> Result<(ServerConfig, Arc<Engine>), Failure> {
     // Before the database is touched: what is wrong with a key shows at once.
     let redis = args.redis.config()?.map(|config| Arc::new(Redis::start(config)));
     let server = args.server_config(redis.as_ref())?;
@@ -134,18 +149,20 @@ async fn serve(args: Args) -> Result<(), Failure> {
     if let Some(redis) = &redis {
         engine.metrics().watch_redis(Arc::clone(redis.metrics()));
     }
-    let result = serve_until_told(server, &engine, signals).await;
-    engine.shutdown().await;
-    result
+    Ok((server, engine))
 }
 
-async fn serve_until_told(config: ServerConfig, engine: &Arc<Engine>, signals: Signals) -> Result<(), Failure> {
+async fn serve_until_told(config: ServerConfig, engine: &Arc<Engine>, mut signals: Signals) -> Result<(), Failure> {
     let failed = |error| Failure::Failed(in_one_line(&error));
     let (dev, scheme) = (matches!(config.authentication, Authentication::Dev), scheme(&config));
     let server = Server::bind(config, Arc::clone(engine)).await.map_err(failed)?;
     let address = server.local_addr();
+    let has_demo = tokio::select! {
+        made = async { if dev { demo::make_if_empty(engine).await } else { Ok(false) } } => made?,
+        () = signals.heard() => return Ok(()),
+    };
     let hint = match dev {
-        true if demo::make_if_empty(engine).await? => demo::lines_to_copy(address),
+        true if has_demo => demo::lines_to_copy(address),
         true => demo::short_hint(address),
         false => security::hint(scheme, address),
     };

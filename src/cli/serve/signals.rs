@@ -20,13 +20,18 @@ impl Signals {
         Ok(Self { interrupt: open(SignalKind::interrupt())?, terminate: open(SignalKind::terminate())? })
     }
 
-    /// Waits for one of them. After that, whoever presses Ctrl-C again does not want to wait: the program exits at once.
-    /// Nothing acknowledged is lost: it is in the database.
-    pub(super) async fn stop(mut self) {
+    /// Waits for one of them.
+    pub(super) async fn heard(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+
+    /// Waits for one of them. After that, whoever presses Ctrl-C again does not want to wait: the program exits at once.
+    /// Nothing acknowledged is lost: it is in the database.
+    pub(super) async fn stop(mut self) {
+        self.heard().await;
         tokio::spawn(async move {
             self.interrupt.recv().await;
             std::process::exit(EXIT_INTERRUPTED);

@@ -71,11 +71,12 @@ impl Link {
         }
     }
 
-    /// Whether both still work. A cluster's look after themselves.
+    /// Whether both still work. A cluster's look after themselves. They are asked at the same time: Redis has as long to answer
+    /// both as it has to answer one command.
     pub(super) async fn check(&mut self) -> RedisResult<()> {
         if let (Handle::Single(asking), Handle::Single(hearing)) = (&mut self.asking, &mut self.hearing) {
-            redis::cmd("PING").exec_async(asking).await?;
-            redis::cmd("PING").exec_async(hearing).await?;
+            let ping = redis::cmd("PING");
+            tokio::try_join!(ping.exec_async(asking), ping.exec_async(hearing))?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod board;
 mod forms;
+mod link;
 mod rates;
 
 use private_cluster::{Redis as PrivateRedis, RedisOptions};

@@ -178,8 +178,12 @@ impl Connector {
                 None => seed,
             };
             let manager = Manager::new_with_config(seed, config.clone())?;
-            let pool =
-                Pool::builder(manager).max_size(CONNECTIONS).create_timeout(Some(CONNECT_MAX)).runtime(Runtime::Tokio1);
+            let pool = Pool::builder(manager)
+                .max_size(CONNECTIONS)
+                .create_timeout(Some(CONNECT_MAX))
+                // What is put back all the same is asked how it is before it is handed out again.
+                .recycle_timeout(Some(CONNECT_MAX))
+                .runtime(Runtime::Tokio1);
             Ok(pool.build()?)
         };
         self.address.seeds(secrets).into_iter().map(pool).collect()
@@ -188,7 +192,14 @@ impl Connector {
 
 /// Connections, where the server is a primary.
 async fn primary(pool: &Pool) -> Result<[deadpool_redis::Connection; CONNECTIONS], BoxError> {
-    let mut connections = [pool.get().await?, pool.get().await?];
+    let asking = pool.get().await?;
+    let mut connections = match pool.get().await {
+        Ok(hearing) => [asking, hearing],
+        Err(error) => {
+            forget(asking);
+            return Err(error.into());
+        }
+    };
     if let Err(error) = refuse_replica(&mut connections[0]).await {
         connections.into_iter().for_each(forget);
         return Err(error);

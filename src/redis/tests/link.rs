@@ -76,3 +76,16 @@ async fn both_connections_are_looked_at_within_the_time_of_one() {
     link.check().await.unwrap();
     assert!((delay..2 * delay).contains(&begun.elapsed()), "{:?}", begun.elapsed());
 }
+
+/// A first connection that was made before Redis fell silent is not asked how it is for ever.
+#[tokio::test]
+async fn redis_is_connected_to_again_after_it_fell_silent_between_two_connections() {
+    let private = private();
+    let wire = Wire::to(&private).await;
+    let connector = wire.connector();
+    wire.tell(Duration::ZERO, 0..1);
+    assert!(timeout(PATIENCE, connector.connect()).await.unwrap().is_err(), "the second is not answered");
+    wire.tell(Duration::ZERO, 2..usize::MAX);
+    let mut link = timeout(PATIENCE, connector.connect()).await.expect("within a bounded time").unwrap();
+    link.check().await.unwrap();
+}

@@ -58,15 +58,17 @@ impl RedisAddress {
         let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(user, hosts)| (user, hosts));
         let at = if user.is_empty() { "" } else { "@" };
         let secure = if tls { "rediss" } else { "redis" };
-        let seeds = hosts.split(',').map(|host| {
+        let seeds = hosts.split(',').zip(1..).map(|(host, number)| {
             if host.is_empty() {
                 return Err("it names no host".to_owned());
             }
             let named = host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
             let host = if named { host.to_owned() } else { format!("{host}:{PORT}") };
-            // The library's own message may quote the password.
-            let wrong =
-                |_| format!("{host} is no host and port, or user and password hold what must be percent-encoded");
+            // The library's own message may quote the password. What stands in the host's place may be one as well, where the
+            // host was forgotten.
+            let wrong = |_| {
+                format!("host {number} is no host and port, or user and password hold what must be percent-encoded")
+            };
             let info = format!("{secure}://{user}{at}{host}/{database}").into_connection_info().map_err(wrong)?;
             let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
             Ok(info.set_redis_settings(settings))
@@ -178,9 +180,11 @@ mod tests {
             "redis://ann:secret@a,,b",
             "redis+cluster://ann:secret@cache/1",
             "redis://ann:sec/ret@cache",
+            "redis://ann:secret",
+            "redis://a,ann:secret",
         ] {
             let told = RedisAddress::parse(url).expect_err(url);
-            assert!(!told.contains("secret") && !told.contains("sec/ret"), "{told}");
+            assert!(!told.contains("sec"), "{told}");
         }
     }
 

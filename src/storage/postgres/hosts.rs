@@ -42,9 +42,10 @@ impl Hosts {
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(user, hosts)| (user, hosts));
         let at = if user.is_empty() { "" } else { "@" };
-        let options = hosts.split(',').map(|host| {
+        // What stands in the host's place is not repeated: it may be the password, where the host was forgotten.
+        let options = hosts.split(',').zip(1..).map(|(host, number)| {
             let options = PgConnectOptions::from_str(&format!("{scheme}://{user}{at}{host}{path}"));
-            options.map(PgConnectOptions::disable_statement_logging).map_err(|error| format!("{host}: {error}"))
+            options.map(PgConnectOptions::disable_statement_logging).map_err(|error| format!("host {number}: {error}"))
         });
         let options = options.collect::<Result<_, _>>()?;
         Ok(Self {
@@ -168,7 +169,14 @@ mod tests {
 
     #[test]
     fn what_is_no_url_is_refused_without_telling_the_password() {
-        for url in ["tickets", "mysql://ann:secret@db/x", "postgres://ann:secret@db:nan/x"] {
+        let urls = [
+            "tickets",
+            "mysql://ann:secret@db/x",
+            "postgres://ann:secret@db:nan/x",
+            "postgres://ann:secret",
+            "postgres://db,ann:secret/x",
+        ];
+        for url in urls {
             let told = Hosts::parse(url).unwrap_err();
             assert!(!told.contains("secret"), "{told}");
         }

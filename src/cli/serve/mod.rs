@@ -67,11 +67,20 @@ pub(crate) struct Args {
 /// Runs it until it is told to stop.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     args.check()?;
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Failed(format!("cannot start the runtime: {error}")))?
-        .block_on(logged(args))
+    to_the_end(logged(args))
+}
+
+/// How long threads may take after all has ended that is waited for. One may be in a call that nothing can end, such as a look-up
+/// of a name for which no name server answers.
+const REST_MAX: Duration = Duration::from_secs(1);
+
+/// Does this work, and leaves behind what still goes on then.
+fn to_the_end(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start the runtime: {error}")))?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(REST_MAX);
+    result
 }
 
 impl Args {
@@ -211,6 +220,20 @@ mod tests {
         for address in ["0.0.0.0:50051", "192.168.0.1:1", "[::]:50051"] {
             assert!(matches!(check(&["--dev", "--listen", address]), Err(Failure::Usage(_))), "{address}");
         }
+    }
+
+    #[test]
+    fn a_thread_that_hangs_does_not_keep_the_program() {
+        let (hangs, hung) = std::sync::mpsc::sync_channel::<()>(1);
+        let begun = std::time::Instant::now();
+        // It would go on for half a minute; at the end of the test it may go.
+        let work = async {
+            tokio::task::spawn_blocking(move || hung.recv_timeout(Duration::from_secs(30)));
+            Ok(())
+        };
+        assert!(to_the_end(work).is_ok());
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        drop(hangs);
     }
 
     #[test]

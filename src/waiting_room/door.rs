@@ -51,6 +51,8 @@ pub(crate) struct Door {
     metrics: Arc<Metrics>,
     /// Of events with a room. Nothing: not read yet.
     settings: RwLock<Option<Arc<HashMap<EventId, WaitingRoom>>>>,
+    /// Held from before a reading until it has been taken over: readings are taken over in the order in which they began.
+    looking: tokio::sync::Mutex<()>,
     /// Whether any event has a room, or that is not known: else there is nothing to look up.
     guarded: AtomicBool,
     /// When the rooms came to be that were met.
@@ -106,6 +108,7 @@ impl Door {
             clock: config.clock,
             metrics,
             settings: RwLock::default(),
+            looking: tokio::sync::Mutex::default(),
             guarded: AtomicBool::new(true),
             born: Mutex::default(),
             warned: AtomicBool::new(false),
@@ -114,7 +117,16 @@ impl Door {
 
     /// Reads which events have a room.
     pub(crate) async fn look(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let rooms: HashMap<_, _> = store.waiting_rooms(ROOMS_MAX).await?.into_iter().collect();
+        self.look_by(store.waiting_rooms(ROOMS_MAX)).await
+    }
+
+    /// The same by this reading, which has not begun yet.
+    async fn look_by(
+        &self,
+        reading: impl Future<Output = Result<Vec<(EventId, WaitingRoom)>, StoreError>>,
+    ) -> Result<(), StoreError> {
+        let _turn = self.looking.lock().await;
+        let rooms: HashMap<_, _> = reading.await?.into_iter().collect();
         if self.shared.is_some()
             && !rooms.is_empty()
             && !self.keys.are_shared()
@@ -253,7 +265,46 @@ fn poll_after(position: u64, wait: Option<Millis>, rules: &Rules) -> Millis {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::Notify;
+    use tokio::task::yield_now;
+
     use super::*;
+
+    /// An edit looks by itself, so that what it changed holds for the next call: also while the look of before hangs.
+    #[tokio::test]
+    async fn an_older_reading_does_not_undo_a_newer_one() {
+        let keys = Arc::new(PassKeys::random().unwrap());
+        let clock: Clock = Arc::new(|| crate::domain::Timestamp::from_micros(0));
+        let door = Door::new(DoorConfig { keys, shared: None, clock }, Arc::default());
+        let gala = EventId::new("gala").unwrap();
+        let hour = crate::domain::Duration::from_micros(3_600_000_000);
+        let room = WaitingRoom {
+            admissions_per_second: 0,
+            inside_max: None,
+            on_loss: OnLoss::Closed,
+            pass_lifetime: hour,
+            grace: hour,
+        };
+        let answers = Notify::new();
+        let older = door.look_by(async {
+            answers.notified().await;
+            Ok(Vec::new())
+        });
+        let newer = async {
+            yield_now().await;
+            door.look_by(async { Ok(vec![(gala.clone(), room)]) }).await
+        };
+        let answering = async {
+            for _ in 0..10 {
+                yield_now().await;
+            }
+            answers.notify_one();
+        };
+        let (older, newer, ()) = tokio::join!(older, newer, answering);
+        assert!(older.is_ok() && newer.is_ok());
+        assert_eq!(door.room_of(&gala), Some(Some(room)));
+        assert!(door.is_guarded());
+    }
 
     #[test]
     fn a_crowd_asks_rarely_and_always_within_the_grace_time() {

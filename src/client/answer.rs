@@ -26,12 +26,25 @@ impl Failed {
     }
 }
 
-/// An answer that is not the one asked for: worth another attempt (`Ok`), or a refusal.
+/// What an answer means that is not the one asked for.
+pub(super) enum Verdict {
+    /// It is worth another attempt.
+    Again(Failed),
+    /// The server, or something on the way, failed at it: whether it had an effect is unknown, and another attempt would most likely
+    /// fail in the same way.
+    Unknown(Status),
+    /// The server said no.
+    Refused(Box<Refused>),
+}
+
+/// Judges an answer.
 ///
 /// A server says UNAVAILABLE or `DEADLINE_EXCEEDED` where another attempt is right; so do load balancers. Without a reason of
 /// the server's, CANCELLED and whatever has a cause on this side come from the connection: it could not be made, it broke, or
 /// the time was over. Whether the call had an effect is then unknown, and the next attempt finds out.
-pub(super) fn judge(status: Status) -> Result<Failed, Refused> {
+///
+/// INTERNAL is a fault of the server's, or an answer that could not be read. UNKNOWN is what becomes of a proxy's answer of 500.
+pub(super) fn judge(status: Status) -> Verdict {
     let info = status.get_details_error_info().filter(|info| info.domain == DOMAIN);
     let again = match (&info, status.code()) {
         (_, Code::Unavailable | Code::DeadlineExceeded) | (None, Code::Cancelled) => true,
@@ -40,8 +53,10 @@ pub(super) fn judge(status: Status) -> Result<Failed, Refused> {
     };
     if again {
         let asked_for = status.get_details_retry_info().and_then(|info| info.retry_delay);
-        Ok(Failed { status, asked_for })
+        Verdict::Again(Failed { status, asked_for })
+    } else if matches!(status.code(), Code::Internal | Code::Unknown | Code::DataLoss) {
+        Verdict::Unknown(status)
     } else {
-        Err(Refused::new(status, info))
+        Verdict::Refused(Box::new(Refused::new(status, info)))
     }
 }

@@ -49,7 +49,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
-use self::answer::{Failed, judge};
+use self::answer::{Failed, Verdict, judge};
 pub use self::caller::Caller;
 pub use self::config::Config;
 pub use self::refusal::{Refusal, Refused};
@@ -64,8 +64,9 @@ pub enum Error {
     /// The server said no. It had no effect, and asking again is answered the same until something else changes.
     #[error(transparent)]
     Refused(Box<Refused>),
-    /// No attempt was answered in time. Whether the call had an effect is unknown: send the same request again later.
-    #[error("no answer for {name} in {attempts} attempts")]
+    /// No attempt was answered in time, or the server failed at it (INTERNAL). Whether the call had an effect is unknown: send
+    /// the same request again later.
+    #[error("what became of {name} is not known after {attempts} attempts")]
     Unanswered {
         /// What the call was about: the reservation's name, its id included where this client chose it, or the event's.
         name: String,
@@ -232,7 +233,13 @@ impl Client {
             attempts += 1;
             let failed = match timeout(limit, send(server, request)).await {
                 Ok(Ok(answer)) => return Ok(answer.into_inner()),
-                Ok(Err(status)) => judge(status).map_err(|refused| Error::Refused(Box::new(refused)))?,
+                Ok(Err(status)) => match judge(status) {
+                    Verdict::Again(failed) => failed,
+                    Verdict::Unknown(status) => {
+                        return Err(Error::Unanswered { name, attempts, last: Box::new(status) });
+                    }
+                    Verdict::Refused(refused) => return Err(Error::Refused(refused)),
+                },
                 Err(_) => Failed::in_time(),
             };
             self.shared.move_on_from(turn);

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use super::answer::judge;
+use super::answer::{Verdict, judge};
 use super::*;
 
 fn told(code: Code, reason: &str, after: Option<Duration>) -> Status {
@@ -13,6 +13,22 @@ fn told(code: Code, reason: &str, after: Option<Duration>) -> Status {
         details.set_retry_info(after);
     }
     Status::with_error_details(code, "no", details)
+}
+
+fn again(status: Status) -> Failed {
+    match judge(status) {
+        Verdict::Again(failed) => failed,
+        Verdict::Unknown(status) => panic!("unknown: {status:?}"),
+        Verdict::Refused(refused) => panic!("refused: {refused:?}"),
+    }
+}
+
+fn refused(status: Status) -> Refused {
+    match judge(status) {
+        Verdict::Refused(refused) => *refused,
+        Verdict::Again(failed) => panic!("again: {:?}", failed.status),
+        Verdict::Unknown(status) => panic!("unknown: {status:?}"),
+    }
 }
 
 #[test]
@@ -24,7 +40,7 @@ fn what_may_pass_is_asked_again_and_a_refusal_never() {
         (Code::Unavailable, "SHUTTING_DOWN"),
         (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
     ] {
-        let failed = judge(told(code, reason, after)).unwrap_or_else(|refused| panic!("{refused:?}"));
+        let failed = again(told(code, reason, after));
         assert_eq!(failed.asked_for, after, "{reason}");
     }
     for (code, reason, refusal) in [
@@ -34,22 +50,32 @@ fn what_may_pass_is_asked_again_and_a_refusal_never() {
         (Code::NotFound, "RESERVATION_NOT_FOUND", Refusal::ReservationNotFound),
         (Code::InvalidArgument, "INVALID_LINES", Refusal::Invalid("INVALID_LINES".to_owned())),
         (Code::ResourceExhausted, "RATE_LIMITED", Refusal::Other("RATE_LIMITED".to_owned())),
-        (Code::Internal, "INTERNAL", Refusal::Other("INTERNAL".to_owned())),
     ] {
-        let refused = judge(told(code, reason, after)).err().unwrap_or_else(|| panic!("{reason} is final"));
+        let refused = refused(told(code, reason, after));
         assert_eq!((refused.refusal.clone(), refused.code()), (refusal, code));
     }
 }
 
 #[test]
 fn without_a_reason_only_what_the_connection_or_a_proxy_says_is_asked_again() {
-    assert!(judge(Status::unavailable("bad gateway")).is_ok());
-    assert!(judge(Status::cancelled("operation was canceled")).is_ok());
+    again(Status::unavailable("bad gateway"));
+    again(Status::cancelled("operation was canceled"));
     let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-    assert!(judge(Status::from_error(Box::new(broken))).is_ok());
-    let foreign = judge(Status::unimplemented("no such method")).err().unwrap();
+    again(Status::from_error(Box::new(broken)));
+    let foreign = refused(Status::unimplemented("no such method"));
     assert_eq!(foreign.refusal, Refusal::Other(String::new()));
-    assert!(judge(Status::internal("failed to decode")).is_err());
+}
+
+/// Neither is repeated at once, nor told as a refusal, which says that there was no effect.
+#[test]
+fn where_the_server_or_a_proxy_failed_the_effect_is_unknown() {
+    for status in [
+        told(Code::Internal, "INTERNAL", None),
+        Status::internal("failed to decode"),
+        Status::unknown("grpc-status header missing, mapped from HTTP status code 500"),
+    ] {
+        assert!(matches!(judge(status.clone()), Verdict::Unknown(_)), "{status:?}");
+    }
 }
 
 #[test]

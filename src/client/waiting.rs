@@ -7,6 +7,7 @@ use boxoffice_proto::v1::place::State;
 use boxoffice_proto::v1::waiting_room_service_client::WaitingRoomServiceClient;
 use tokio::time::sleep;
 use tonic::transport::Channel;
+use tonic_types::StatusExt as _;
 
 use super::{Client, Error};
 
@@ -15,6 +16,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// The bounds of when the server may want to be asked again: it must neither be run down nor forget who waits.
 const ASK_AGAIN_MIN: Duration = Duration::from_millis(50);
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(120);
+/// The reason of a refusal that only says "later".
+const RATE_LIMITED: &str = "RATE_LIMITED";
 
 impl Client {
     /// Takes a place in the waiting room of `event` (`events/{event}`), or tells of the one that the caller has: one call. It says
@@ -74,7 +77,7 @@ pub struct Waiting {
 impl Waiting {
     /// The place: at once at first, then each time that it has changed; `None` after the one that ends the waiting, which is
     /// `STATE_ADMITTED` (with the pass) or `STATE_NOT_NEEDED`. Servers that come and go cost nothing, as long as one answers within
-    /// [`Config::deadline`](super::Config::deadline); after an error it may be called again, and the place is the same within the
+    /// [`Config::deadline`](super::Config::deadline); so do calls that the server takes for too many (`RATE_LIMITED`). After an error it may be called again, and the place is the same within the
     /// grace time.
     ///
     /// # Errors
@@ -87,11 +90,26 @@ impl Waiting {
                 }
                 sleep(ask_again_after(told)).await;
             }
-            let place = self.client.join_waiting_room(&self.event).await?;
+            let place = self.ask().await?;
             let is_news = self.told.as_ref() != Some(&place);
             self.told = Some(place.clone());
             if is_news {
                 return Ok(Some(place));
+            }
+        }
+    }
+
+    /// Asks for the place, and again after the pause that the server wants where the caller has asked for too much of anything:
+    /// the place is kept meanwhile.
+    async fn ask(&self) -> Result<v1::Place, Error> {
+        loop {
+            match self.client.join_waiting_room(&self.event).await {
+                Err(Error::Refused(refused)) if refused.reason == RATE_LIMITED => {
+                    let wanted = refused.status.get_details_retry_info().and_then(|info| info.retry_delay);
+                    let config = &self.client.shared.config;
+                    sleep(config.pause(1, wanted.or(Some(ASK_AGAIN)), (config.chance)())).await;
+                }
+                answer => return answer,
             }
         }
     }

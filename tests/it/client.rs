@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use boxoffice::client::{Caller, Client, Config, Error, Refusal};
+use boxoffice::rate::{Quota, RateLimits};
 use boxoffice::server::ServerConfig;
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::reservation::State;
@@ -15,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tonic::codegen::http;
 
 use crate::cli::{boxoffice, stderr};
-use crate::in_process::{EVENT, StuckStore, config, start};
+use crate::in_process::{self, EVENT, StuckStore, config, start};
 use crate::support::{
     Server, assert_audit_is_clean, by, confirm, create_event, event, get, name, new_id, server_with_event, wants,
 };
@@ -260,6 +261,40 @@ async fn refusals_are_told_by_their_reason_and_not_repeated() {
     let absent = client.release_reservation("events/sale/reservations/00000000-0000-0000-0000-000000000000").await;
     assert!(matches!(absent, Err(Error::Refused(refused)) if refused.refusal == Refusal::ReservationNotFound));
     assert_eq!(client.retries(), 0);
+}
+
+/// A server that does not answer calls of gRPC at all, as a proxy that fails.
+#[tokio::test]
+async fn what_a_failed_proxy_says_is_no_refusal() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let proxy = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let mut connection = h2::server::handshake(stream).await.expect("HTTP/2");
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            let response = http::Response::builder().status(500).body(()).expect("a response");
+            respond.send_response(response, true).expect("sent");
+        }
+    });
+    let client = client(&url);
+    let error = client.create_reservation(wants("", &[("floor", 1)])).await.expect_err("no answer of the server");
+    assert!(matches!(error, Error::Unanswered { attempts: 1, .. }), "{error:?}");
+    drop(client);
+    proxy.await.expect("no panic");
+}
+
+#[tokio::test]
+async fn whoever_waits_in_a_room_waits_on_where_he_has_called_too_often() {
+    let rates = Arc::new(RateLimits::new(Quota::new(2.0, 1), None));
+    let waiting_room = Some(in_process::room());
+    let store = StuckStore { waiting_room, ..StuckStore::default() };
+    let server = start(Arc::new(store), ServerConfig { rates, ..config() }).await;
+    let client = client(&format!("http://{}", server.address));
+    let event = format!("events/{EVENT}");
+    // It uses up what he may for half a second.
+    client.join_waiting_room(&event).await.expect("a place");
+    let place = client.wait_in_room(&event).next().await.expect("it goes on").expect("his place");
+    assert_eq!(place.position, 1);
 }
 
 /// An address where nobody listens.

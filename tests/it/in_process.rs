@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use boxoffice::domain::{
-    Changes, Event, EventConfig, EventId, EventView, HOLD_TTL_DEFAULT, HOLD_TTL_LIFETIME_DEFAULT, JournalEntry,
+    Changes, Event, EventConfig, EventId, EventView, HOLD_TTL_DEFAULT, HOLD_TTL_LIFETIME_DEFAULT, JournalEntry, OnLoss,
     OwnerId, OwnerUnits, Reservation, ReservationId, SalesState, Seq, Snapshot, Timestamp, WaitingRoom, Wanted,
 };
 use boxoffice::engine::{Engine, EngineConfig};
@@ -69,6 +69,18 @@ pub(crate) fn event(id: &EventId) -> EventView {
         created_at: Timestamp::from_micros(1),
     };
     EventView { event, allocations: Vec::new(), read_at: Timestamp::from_micros(1) }
+}
+
+/// A waiting room that lets nobody in.
+pub(crate) fn room() -> WaitingRoom {
+    let minute = boxoffice::domain::Duration::from_micros(60_000_000);
+    WaitingRoom {
+        admissions_per_second: 0,
+        inside_max: None,
+        on_loss: OnLoss::Closed,
+        pass_lifetime: minute,
+        grace: minute,
+    }
 }
 
 struct StuckLane {

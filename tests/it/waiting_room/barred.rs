@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use boxoffice::domain::{Duration, OnLoss, WaitingRoom};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
@@ -10,7 +9,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::{WAIT_MAX, wants_of};
-use crate::in_process::{EVENT, StuckStore, config, start};
+use crate::in_process::{EVENT, StuckStore, config, room, start};
 use crate::support::{by, new_id, reason};
 
 const CROWD: usize = 20;
@@ -20,15 +19,7 @@ const LOOKS: usize = 2;
 #[tokio::test]
 async fn a_crowd_without_passes_takes_a_few_of_the_databases_connections_and_no_more() {
     let looks = Arc::new(Semaphore::new(0));
-    let waiting_room = WaitingRoom {
-        admissions_per_second: 0,
-        inside_max: None,
-        on_loss: OnLoss::Closed,
-        pass_lifetime: Duration::from_micros(60_000_000),
-        grace: Duration::from_micros(60_000_000),
-    };
-    let store =
-        StuckStore { waiting_room: Some(waiting_room), looks: Some(Arc::clone(&looks)), ..StuckStore::default() };
+    let store = StuckStore { waiting_room: Some(room()), looks: Some(Arc::clone(&looks)), ..StuckStore::default() };
     let server = start(Arc::new(store), config()).await;
     let reserve = || {
         let (mut inventory, request) = (server.inventory(), by("ann", wants_of(EVENT, &new_id())));

@@ -249,7 +249,7 @@ impl Server {
             let operations = Operations { health: Arc::clone(&health), metrics: Arc::clone(&metrics) };
             background.spawn(operations.serve(listener));
         }
-        let gates = gates(&self.config, requests.clone());
+        let gates = gates(&self.config, requests.clone(), stopped.clone());
         let keys = Arc::clone(&self.pass_keys);
         let door = DoorConfig { keys, shared: self.config.shared_rooms, clock: system_clock() };
         let door = Arc::new(Door::new(door, Arc::clone(&metrics)));
@@ -329,7 +329,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
 }
 
 /// What requests must pass.
-fn gates(config: &ServerConfig, requests: Admission) -> Gates {
+fn gates(config: &ServerConfig, requests: Admission, stopping: watch::Receiver<bool>) -> Gates {
     Gates {
         requests,
         reflections: Admission::new(REFLECTIONS_MAX, Arc::default()),
@@ -338,6 +338,7 @@ fn gates(config: &ServerConfig, requests: Admission) -> Gates {
         rates: Arc::clone(&config.rates),
         arrival_max: config.patience.request,
         unread: Unread::new(config.unread_bytes_max),
+        stopping,
     }
 }
 

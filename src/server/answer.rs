@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use tokio::sync::watch;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderMap, Response};
@@ -116,10 +117,15 @@ impl Paced {
     /// Ends a stream whose reader keeps too much waiting.
     fn cut(&mut self, status: &Status) -> Option<Frame<Bytes>> {
         self.body = Body::empty();
-        let mut trailers = HeaderMap::new();
-        status.add_header(&mut trailers).ok()?;
-        Some(Frame::trailers(trailers))
+        ended_with(status)
     }
+}
+
+/// The end of a stream.
+fn ended_with(status: &Status) -> Option<Frame<Bytes>> {
+    let mut trailers = HeaderMap::new();
+    status.add_header(&mut trailers).ok()?;
+    Some(Frame::trailers(trailers))
 }
 
 impl HttpBody for Paced {
@@ -146,13 +152,21 @@ impl HttpBody for Paced {
     }
 }
 
-/// An answer that keeps a place until it has been read to its end, or its reader has gone.
-pub(super) fn keeping(response: Response<Body>, place: Place) -> Response<Body> {
-    response.map(|body| Body::new(Keeping { body, _place: place }))
+/// An answer that keeps a place until it has been read to its end, or its reader has gone. When the server stops (`stopping`
+/// becomes true), it ends as soon as it has nothing more to say: a stream of health would never end by itself, and the server would
+/// wait for it.
+pub(super) fn keeping(response: Response<Body>, place: Place, mut stopping: watch::Receiver<bool>) -> Response<Body> {
+    let stopped = Box::pin(async move {
+        // Where the server is gone, it has stopped as well.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    });
+    response.map(|body| Body::new(Keeping { body, stopped: Some(stopped), _place: place }))
 }
 
 struct Keeping {
     body: Body,
+    /// `None`: the stream was ended.
+    stopped: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     _place: Place,
 }
 
@@ -161,7 +175,13 @@ impl HttpBody for Keeping {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if frame.is_ready() || self.stopped.as_mut().is_none_or(|stopped| stopped.as_mut().poll(cx).is_pending()) {
+            return frame;
+        }
+        self.stopped = None;
+        self.body = Body::empty();
+        Poll::Ready(ended_with(&errors::shutting_down()).map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use boxoffice_proto::v1::inventory_service_server::InventoryServiceServer;
+use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 use tonic::body::Body;
 use tonic::codegen::http::header::AUTHORIZATION;
@@ -61,6 +62,8 @@ pub(super) struct Gates {
     /// How long a request may take to arrive.
     pub(super) arrival_max: Duration,
     pub(super) unread: Unread,
+    /// Becomes true when the server stops.
+    pub(super) stopping: watch::Receiver<bool>,
 }
 
 impl Front {
@@ -247,7 +250,7 @@ impl Answering {
             response = status.into_http();
         }
         if let Some(Taken { place, .. }) = self.taken.take_if(|taken| taken.until_read) {
-            response = answer::keeping(response, place);
+            response = answer::keeping(response, place, self.call.services.gates.stopping.clone());
         }
         let code = code_of(&response);
         self.call.count(code);

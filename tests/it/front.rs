@@ -26,6 +26,9 @@ use tonic_types::StatusExt as _;
 use crate::in_process::{Running, StuckStore, config, start};
 use crate::support::{by, reason};
 
+/// Longest wait for something that must come soon.
+const SOON: Duration = Duration::from_secs(20);
+
 fn reservation() -> v1::CreateReservationRequest {
     let line = v1::reservation::Line {
         allocation: "events/gala/allocations/stalls".to_owned(),
@@ -165,6 +168,26 @@ async fn a_shutdown_ends_streams_and_is_not_held_up_by_them() {
         assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "SHUTTING_DOWN"));
     }
     server.stopped().await;
+}
+
+/// Clients look after their connections by a stream of health, which says the last word and then ends.
+#[tokio::test]
+async fn a_shutdown_is_not_held_up_by_streams_of_health() {
+    let config = ServerConfig { drain_max: SOON * 2, ..config() };
+    let mut server = start(Arc::new(StuckStore::default()), config).await;
+    let mut client = HealthClient::new(server.channel.clone());
+    let mut health = client.watch(HealthCheckRequest::default()).await.expect("a stream").into_inner();
+    let told = health.message().await.expect("no error").expect("a status");
+    assert_eq!(told.status(), ServingStatus::Serving);
+    server.begin_to_stop();
+    let ends = async {
+        let told = health.message().await.expect("no error").expect("a status");
+        assert_eq!(told.status(), ServingStatus::NotServing);
+        let status = health.message().await.expect_err("the end");
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "SHUTTING_DOWN"));
+        server.stopped().await;
+    };
+    tokio::time::timeout(SOON, ends).await.expect("it does not wait for it");
 }
 
 #[tokio::test]

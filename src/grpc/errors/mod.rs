@@ -124,7 +124,7 @@ pub(crate) fn unfinished() -> Status {
 }
 
 /// The server stops.
-pub(super) fn shutting_down() -> Status {
+pub(crate) fn shutting_down() -> Status {
     Details::new(Code::Unavailable, "SHUTTING_DOWN", "the server is shutting down; try again", &[])
         .retry(UNAVAILABLE_RETRY)
         .into_status()

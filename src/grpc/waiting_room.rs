@@ -138,7 +138,10 @@ async fn join(api: &Api, event: &EventId, owner: &OwnerId) -> Result<v1::Place, 
     let Some(settings) = settings(api, event).await? else { return Ok(wire(State::NotNeeded)) };
     let span = |millis: i64| time::duration(Duration::from_micros(millis.saturating_mul(1_000)));
     match api.door.join(event, owner, &settings).await {
-        Placed::Full => Err(errors::overloaded()),
+        Placed::Full => {
+            api.engine.metrics().refused(metrics::OVERLOADED);
+            Err(errors::overloaded())
+        }
         Placed::Waiting { position, estimate, poll_after } => {
             let (position, waiting) = position.unwrap_or_default();
             Ok(v1::Place {

@@ -1,9 +1,19 @@
-//! Callers without a pass, for whom the database must be asked whether they repeat what was granted.
+//! Those who are not let in: callers without a pass, for whom the database must be asked whether they repeat what was granted, and
+//! who finds the line full.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use boxoffice::domain::EventId;
+use boxoffice::server::ServerConfig;
+use boxoffice::waiting_room::{Ask, Facts, RoomError, Rooms, Rules, Stand, Standing, Who};
+use boxoffice_proto::v1;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use private_cluster::HeldPort;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -40,4 +50,32 @@ async fn a_crowd_without_passes_takes_a_few_of_the_databases_connections_and_no_
         assert_eq!(reason(&status), "WAITING_ROOM_REQUIRED");
     }
     assert_eq!(reason(&reserve().await), "WAITING_ROOM_REQUIRED", "their turns come back");
+}
+
+/// A room in which nobody gets a place.
+struct Full;
+
+#[async_trait]
+impl Rooms for Full {
+    async fn ask(&self, _event: &EventId, _who: Who, _ask: Ask, _rules: &Rules) -> Result<Standing, RoomError> {
+        Ok(Standing { stand: Stand::Full, facts: Facts::default(), born: 0 })
+    }
+}
+
+#[tokio::test]
+async fn whoever_finds_the_line_full_is_counted_among_the_refused() {
+    let port = HeldPort::take().expect("a free port");
+    let operations = SocketAddr::from(([127, 0, 0, 1], port.number()));
+    let config = ServerConfig { operations_listen: Some(operations), shared_rooms: Some(Arc::new(Full)), ..config() };
+    let store = StuckStore { waiting_room: Some(room()), ..StuckStore::default() };
+    let server = start(Arc::new(store), config).await;
+    let request = v1::JoinWaitingRoomRequest { parent: format!("events/{EVENT}") };
+    let status = server.rooms().join_waiting_room(by("ann", request)).await.expect_err("no place");
+    assert_eq!(reason(&status), "OVERLOADED");
+    let mut stream = TcpStream::connect(operations).await.expect("it listens");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n").await.expect("it reads");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.expect("it answers");
+    let counted = text.lines().find(|line| line.starts_with("boxoffice_refusals_total{reason=\"OVERLOADED\"}"));
+    assert_eq!(counted, Some("boxoffice_refusals_total{reason=\"OVERLOADED\"} 1"));
 }

@@ -190,6 +190,15 @@ async fn a_shutdown_is_not_held_up_by_streams_of_health() {
     tokio::time::timeout(SOON, ends).await.expect("it does not wait for it");
 }
 
+/// The first look at the waiting rooms comes before all requests, and is a question to the database.
+#[tokio::test]
+async fn a_server_that_does_not_serve_yet_ends_when_it_is_told_to() {
+    let store = StuckStore { waiting_rooms_hang: true, ..StuckStore::default() };
+    let mut server = start(Arc::new(store), config()).await;
+    server.begin_to_stop();
+    tokio::time::timeout(SOON, server.stopped()).await.expect("it does not wait for the database");
+}
+
 #[tokio::test]
 async fn a_request_that_does_not_end_is_cut_at_shutdown() {
     let store = StuckStore::default();

@@ -71,6 +71,7 @@ async fn sold(later: Seq, age: Duration) -> (World, Arc<Scripted>, Seq) {
     let mut view = world.engine.store().event(&event).await.unwrap().unwrap();
     let seq = view.event.last_seq + 1;
     view.event.last_seq = seq + later;
+    world.faults.take_readings();
     let hung = Hung { view: Arc::new(view), life: VIEW_LIFE, age };
     let board = Scripted::new(Look { hung: Some(hung), keeper: Keeper::Other, is_asked: true });
     (world, board, seq)
@@ -90,6 +91,7 @@ async fn what_another_server_has_posted_is_not_read_again() {
     assert_eq!(board.after_looks(1).await, [0_i64; 0]);
     sleep(VIEW_LIFE).await;
     assert_eq!(board.after_looks(1).await, [0_i64; 0]);
+    assert_eq!(world.faults.take_readings(), 0);
     drop(engine);
 }
 
@@ -113,6 +115,7 @@ async fn while_nobody_asks_nothing_is_read() {
     board.0.lock().unwrap().look = Look { hung: None, keeper: Keeper::Nobody, is_asked: false };
     let engine = sell(&world, &board).await;
     assert_eq!(board.after_looks(1).await, [0_i64; 0]);
+    assert_eq!(world.faults.take_readings(), 0);
     board.0.lock().unwrap().look.is_asked = true;
     engine.run(EventId::new("gala").unwrap(), reserve("ann", 2, 1), None).await.unwrap();
     let begun = Instant::now();

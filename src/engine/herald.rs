@@ -15,12 +15,14 @@ use tokio::time::{Instant, timeout_at};
 
 use super::board::{Board, Keeper, Look, Posted};
 use super::feed::Feed;
-use super::views::Views;
+use super::views::{LOOKED, SHOWN_WITHIN, Views};
 use crate::domain::{EventId, EventView, Seq, Timestamp};
 
 /// Shortest time between two readings of an event that sells, on all servers: however many batches there are, they are posted
 /// together.
 const PACE: Duration = Duration::from_millis(40);
+// What was sold is posted after that time at most, and found by whoever looks once what he found before is over.
+const _: () = assert!(PACE.saturating_add(LOOKED.over).as_millis() < SHOWN_WITHIN.as_millis());
 
 /// How often it is read though nothing was sold: holds lapse, and servers die before they post. With the time of the reading it
 /// must stay well below the life of a view.

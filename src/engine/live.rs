@@ -8,9 +8,9 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::board::Board;
+use super::board::{Board, VIEW_LIFE};
 use super::feed::Feed;
-use super::views::Views;
+use super::views::{READ, Views};
 use crate::domain::{EventId, EventView, Seq};
 use crate::storage::StoreError;
 
@@ -18,6 +18,7 @@ use crate::storage::StoreError;
 /// sells. Together with the age of a cached view a watcher sees every change within 250 ms. (That a hold has lapsed is a change only
 /// once the sweeper, or whoever needs its units, has written it down.)
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+const _: () = assert!(LOOK_INTERVAL.saturating_add(READ.over).as_millis() < VIEW_LIFE.as_millis());
 
 /// The shortest time between two looks.
 const PACE: Duration = Duration::from_millis(40);

@@ -18,18 +18,21 @@ use crate::storage::{Store, StoreError};
 
 /// How long what was found is shown, as of the moment when the search began.
 #[derive(Clone, Copy)]
-struct Age {
+pub(super) struct Age {
     /// From then on whoever looks has a newer one looked for, and is shown this.
     stale: Duration,
     /// From then on nobody is shown it.
-    over: Duration,
+    pub(super) over: Duration,
 }
 
 /// Of a reading of the database. It must be over before [`VIEW_LIFE`], with the time of the reading.
-const READ: Age = Age { stale: Duration::from_millis(85), over: Duration::from_millis(100) };
+pub(super) const READ: Age = Age { stale: Duration::from_millis(85), over: Duration::from_millis(100) };
 
-/// Where there is a board. What was sold elsewhere must show within 100 ms, the time until it is posted included.
-const LOOKED: Age = Age { stale: Duration::from_millis(30), over: Duration::from_millis(45) };
+/// Within this time what one server sold shows on others, where there is a board.
+pub(super) const SHOWN_WITHIN: Duration = Duration::from_millis(100);
+
+/// Where there is a board. What was sold elsewhere must show within [`SHOWN_WITHIN`], the time until it is posted included.
+pub(super) const LOOKED: Age = Age { stale: Duration::from_millis(30), over: Duration::from_millis(45) };
 
 /// How long a server waits for the one that reads for all before it reads for itself, and how often it looks meanwhile.
 const KEEPER_PATIENCE: Duration = Duration::from_millis(100);

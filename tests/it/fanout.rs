@@ -31,8 +31,8 @@ async fn next(stream: &mut Streaming<v1::WatchEventResponse>) -> v1::Event {
     message.expect("a message").expect("the state").event.expect("an event")
 }
 
-/// Sells units on one server, and sees them on another, in a cached view and in a stream: how long each took to be seen.
-async fn seen(here: &Server, there: &Server, sales: i32) -> Vec<(Duration, Duration)> {
+/// Sells units on one server, and sees them on another, in a cached view and in a stream. Prints how long each took to be seen.
+async fn seen(here: &Server, there: &Server, sales: i32) {
     let (mut here, mut there) = (here.inventory(), there.inventory());
     let mut stream = watch(&mut here).await;
     let mut watched = next(&mut stream).await;
@@ -63,7 +63,6 @@ async fn seen(here: &Server, there: &Server, sales: i32) -> Vec<(Duration, Durat
     }
     let late = seen.iter().filter(|(view, stream)| *view.max(stream) > SEEN_WITHIN).count();
     println!("seen in a cached view and by a watcher after {seen:?}; later than promised: {late} of {sales}");
-    seen
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,7 +70,7 @@ async fn what_is_sold_shows_within_a_tenth_of_a_second_on_the_same_server_withou
     let data = tempfile::tempdir().expect("a temporary directory");
     let server = Server::start(data.path());
     create_event(&server, v1::Event::default(), &[("floor", 100)]).await;
-    assert_eq!(seen(&server, &server, 5).await.len(), 5);
+    seen(&server, &server, 5).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,8 +80,8 @@ async fn what_is_sold_shows_within_a_tenth_of_a_second_on_other_servers_through_
     let url = fresh_database(shared()).expect("a database");
     let servers = [(); 2].map(|()| Server::start_on(&url, &["--redis-url", &redis]));
     create_event(&servers[0], v1::Event::default(), &[("floor", 100)]).await;
-    assert_eq!(seen(&servers[0], &servers[1], 5).await.len(), 5);
-    assert_eq!(seen(&servers[1], &servers[0], 5).await.len(), 5);
+    seen(&servers[0], &servers[1], 5).await;
+    seen(&servers[1], &servers[0], 5).await;
     let keys: usize = cluster.nodes().iter().map(keys).sum();
     assert!(keys > 0, "the servers use it");
 }
@@ -126,7 +125,7 @@ async fn a_server_that_sells_nothing_needs_no_database_to_show_what_others_sell(
     // Once it is asked for, the one who sells reads for all.
     seen(&shower, &seller, 2).await;
     lockable.lock_out();
-    assert_eq!(seen(&shower, &seller, 5).await.len(), 5);
+    seen(&shower, &seller, 5).await;
     let mut client = shower.inventory();
     let strong = v1::GetEventRequest { name: "events/sale".to_owned(), consistency: v1::Consistency::Strong.into() };
     let refused = client.get_event(strong).await.expect_err("it is locked out");

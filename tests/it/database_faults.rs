@@ -78,7 +78,7 @@ pub(crate) async fn outage(
     let resumed = rush.granted(1).await;
     rush.granted(100).await;
     let account = rush.end().await;
-    account.only_unavailable();
+    account.only_store_unavailable();
     let acknowledged = account.check(server).await;
     println!(
         "{what}: {acknowledged} acknowledged, none lost; longest wait for an answer {:?}, for a read {read_took:?}; \
@@ -193,6 +193,21 @@ async fn all_its_connections_are_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_sessions_are_terminated_while_nobody_calls() {
+    let url = fresh_database(shared()).expect("a database");
+    // Its patience must not end, on a slow machine.
+    let server = Server::start_on_waiting(&url, PATIENCE, &[]);
+    create_event(&server, v1::Event::default(), &[("floor", PLENTY)]).await;
+    let mut client = server.inventory();
+    for _ in 0..10 {
+        client.create_reservation(by("ann", wants(&new_id(), &[("floor", 1)]))).await.expect("nobody notices");
+        assert!(shared().terminate_backends(name_of(&url)).expect("terminated") > 0);
+    }
+    client.create_reservation(by("ann", wants(&new_id(), &[("floor", 1)]))).await.expect("nobody notices");
+    assert_audit_is_clean(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn its_sessions_are_terminated_again_and_again() {
     let url = fresh_database(shared()).expect("a database");
     let server = serve(&url).await;
@@ -200,11 +215,11 @@ async fn its_sessions_are_terminated_again_and_again() {
     let mut slowest = Duration::ZERO;
     for _ in 0..10 {
         rush.granted(20).await;
-        shared().terminate_backends(name_of(&url)).expect("terminated");
+        assert!(shared().terminate_backends(name_of(&url)).expect("terminated") > 0);
         slowest = slowest.max(rush.granted(1).await);
     }
     let account = rush.end().await;
-    account.only_unavailable();
+    account.only_store_unavailable();
     let acknowledged = account.check(&server).await;
     println!(
         "sessions terminated 10 times: {acknowledged} acknowledged; {:?}; served again after at most {slowest:?}",

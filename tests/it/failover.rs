@@ -43,7 +43,7 @@ async fn servers_find_the_new_primary_and_nothing_acknowledged_is_lost() {
     let resumed = rush.granted(1).await;
     rush.granted(300).await;
     let account = rush.end().await;
-    account.only_unavailable();
+    account.only_store_unavailable();
     let acknowledged = account.check(&servers[1]).await;
     println!(
         "primary killed, standby promoted after {promoted:?}: {acknowledged} acknowledged, none lost; longest wait for an \

@@ -46,10 +46,10 @@ async fn servers_sell_through_a_pooler_once_the_tables_are_there() {
     let named: usize = shared().psql(database, named).expect("a row").parse().expect("a number");
     assert!((1..=CONNECTIONS).contains(&named), "{named} of {sessions} sessions carry the servers' name");
     // The pooler opens other connections, which know nothing of those before.
-    shared().terminate_backends(database).expect("terminated");
+    assert!(shared().terminate_backends(database).expect("terminated") > 0);
     rush.granted(200).await;
     let account = rush.end().await;
-    account.only_unavailable();
+    account.only_store_unavailable();
     let acknowledged = account.check(&servers[1]).await;
     println!("through a pooler: {acknowledged} acknowledged; {sessions} sessions; {:?}", account.refused);
 

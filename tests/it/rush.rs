@@ -247,7 +247,15 @@ impl Account {
 
     /// Fails if a caller was told anything but that the server or its database is away for now.
     pub(crate) fn only_unavailable(&self) {
-        let allowed = ["STORE_UNAVAILABLE", "OVERLOADED", "SHUTTING_DOWN", NOT_CONNECTED, NOT_SENT];
+        self.only(&["STORE_UNAVAILABLE", "OVERLOADED", "SHUTTING_DOWN", NOT_CONNECTED, NOT_SENT]);
+    }
+
+    /// Fails if a caller was told anything but that the database is away for now, as no server was.
+    pub(crate) fn only_store_unavailable(&self) {
+        self.only(&["STORE_UNAVAILABLE"]);
+    }
+
+    fn only(&self, allowed: &[&str]) {
         let other: Vec<_> = self.refused.keys().filter(|why| !allowed.contains(&why.as_str())).collect();
         assert!(other.is_empty(), "{:?}", self.refused);
     }

@@ -20,7 +20,7 @@ const KILLS: usize = 50;
 /// Buyers who buy at the same time.
 const BUYERS: usize = 8;
 
-/// What a buyer was told of one of his reservations.
+/// What a buyer was told of one of his reservations. He asks to buy it once he is told that it is reserved.
 #[derive(Clone, Copy, Debug, Default)]
 struct Told {
     reserved: bool,
@@ -65,6 +65,7 @@ async fn what_was_acknowledged_survives_being_killed_again_and_again() {
             }
         };
         assert!(!told.confirmed || state == State::Confirmed, "{id} was acknowledged as sold and is {state:?}");
+        assert!(told.reserved || state == State::Held, "nobody asked to buy {id}, and it is {state:?}");
         match state {
             State::Held => held += 1,
             State::Confirmed => sold += 1,

@@ -51,6 +51,8 @@ pub(crate) struct Told {
     pub(crate) owner: String,
     /// The answer, once there was one.
     pub(crate) reserved: Option<v1::Reservation>,
+    /// Whether he asked to buy it, and whether he was told that he has.
+    pub(crate) wanted: bool,
     pub(crate) confirmed: bool,
 }
 
@@ -146,11 +148,9 @@ impl Buyer {
         while !self.stop.load(Ordering::SeqCst) {
             let id = new_id();
             let reserved = self.until_answered(&Call::Reserve, &id).await;
-            let mut confirmed = false;
-            if reserved.is_some() && self.account.told.len() % 2 == 1 {
-                confirmed = self.until_answered(&Call::Confirm, &id).await.is_some();
-            }
-            self.account.told.push(Told { id, owner: self.owner.clone(), reserved, confirmed });
+            let wanted = reserved.is_some() && self.account.told.len() % 2 == 1;
+            let confirmed = wanted && self.until_answered(&Call::Confirm, &id).await.is_some();
+            self.account.told.push(Told { id, owner: self.owner.clone(), reserved, wanted, confirmed });
         }
         self.account
     }
@@ -237,6 +237,7 @@ impl Account {
             *count += 1;
             assert!([State::Held, State::Confirmed].contains(&found.state()), "{} is {:?}", told.id, found.state());
             assert!(!told.confirmed || found.state() == State::Confirmed, "{} was acknowledged as sold", told.id);
+            assert!(told.wanted || found.state() == State::Held, "nobody asked to buy {}", told.id);
         }
         let floor = &event(server).await.allocations[0];
         assert_eq!((floor.held, floor.sold), (held, sold), "each reservation is of one unit, and there are no others");

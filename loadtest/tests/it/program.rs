@@ -89,7 +89,12 @@ fn two_servers_pass_the_sale_though_they_are_killed_and_whatever_becomes_of_thei
     assert_eq!(report["courses"][0]["felt"].as_array().unwrap().len(), faults.len());
     let facts = &report["facts"];
     assert!(facts["looks"].as_u64() > Some(0) && facts["updates_to_those_who_follow"].as_u64() > Some(0), "{facts}");
-    assert_eq!(facts["log_lines_of_each_server_redis_is_away"].as_str().unwrap().split(", ").count(), 2, "{facts}");
+    let lines = facts["log_lines_of_each_server_redis_is_away"].as_str().unwrap().split(", ");
+    let lines: Vec<u64> = lines.map(|count| count.parse().unwrap()).collect();
+    assert_eq!(lines.len(), 2, "{facts}");
+    // A short pause may pass unnoticed, and a server that is down. But one of them always runs, and has lost its connection.
+    let failed_over = faults.iter().any(|mark| mark["fault"] == "fail-over-redis");
+    assert!(!failed_over || lines.iter().any(|count| *count > 0), "{facts}");
     let (course, last) = (&report["courses"][0], &report["courses"][0]["stock"].as_array().unwrap().last().unwrap());
     assert_eq!((&last["sold"], &last["held"], &last["capacity"]), (&400.into(), &0.into(), &400.into()));
     assert_eq!(

@@ -4,8 +4,11 @@
 WITH clock (now) AS MATERIALIZED (SELECT boxoffice_now()),
 expired (allocation_id, units) AS MATERIALIZED (
     SELECT l.key, sum(l.value::bigint)::bigint
-      FROM clock CROSS JOIN reservations AS r CROSS JOIN LATERAL json_each_text(r.lines) AS l
-     WHERE r.event_id = $1 AND r.state = 'HELD' AND r.expires_at <= clock.now
+      FROM clock
+     CROSS JOIN LATERAL (
+           SELECT f.lines FROM reservations AS f
+            WHERE f.event_id = $1 AND f.state = 'HELD' AND f.expires_at <= clock.now OFFSET 0) AS r
+     CROSS JOIN LATERAL json_each_text(r.lines) AS l
      GROUP BY l.key)
 SELECT e.id, e.display_name, e.sales_state, e.on_sale_at, e.off_sale_at, e.hold_ttl_default, e.hold_ttl_max,
        e.limit_per_owner, e.last_seq, e.version, e.allocation_count, e.has_allocation_limits, e.created_at,

@@ -20,9 +20,10 @@ mod watch;
 mod watchers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use boxoffice_proto::v1;
-use tokio::sync::watch as signal;
+use tokio::sync::{Semaphore, watch as signal};
 use tokio::time::Instant;
 use tonic::{Request, Status};
 
@@ -32,7 +33,6 @@ pub(crate) use self::inventory::Inventory;
 pub use self::waiting_room::PASS_KEY;
 pub(crate) use self::waiting_room::WaitingRooms;
 
-use self::admission::Admission;
 use self::caller::Caller;
 pub(crate) use self::watchers::Watchers;
 use crate::domain::{Action, Actor, Answer, Command, EventId, OwnerId, Reservation, Seq, Timestamp};
@@ -52,13 +52,15 @@ pub(crate) struct Api {
     watchers: Watchers,
     rates: Arc<RateLimits>,
     door: Arc<Door>,
-    /// Looks into the database for those who show no pass that is good now.
-    barred_looks: Admission,
+    /// Turns to look into the database for those who show no pass that is good now.
+    barred_looks: Arc<Semaphore>,
 }
 
 /// Most looks into the database at once for callers who show no pass that is good now. A store has a few connections for
 /// reads (four, or eight), for which everybody queues; a crowd without passes must leave some to health checks and to others.
 const BARRED_LOOKS_MAX: usize = 2;
+/// How long they wait for their turn. A look takes about a millisecond, so that is a crowd of a thousand or more.
+const BARRED_LOOK_WAIT_MAX: Duration = Duration::from_secs(1);
 
 impl Api {
     /// Over `engine`.
@@ -69,7 +71,7 @@ impl Api {
         rates: Arc<RateLimits>,
         door: Arc<Door>,
     ) -> Self {
-        let barred_looks = Admission::new(BARRED_LOOKS_MAX, Arc::default());
+        let barred_looks = Arc::new(Semaphore::new(BARRED_LOOKS_MAX));
         Self { engine, shutdown, watchers, rates, door, barred_looks }
     }
 

@@ -185,8 +185,8 @@ impl Api {
     /// for all of a call and by key; that costs what GetReservation costs, which needs no pass either. Another owner's id is
     /// answered like one that is not there.
     ///
-    /// Where too many are looked for already, nobody knows whether a request was granted. So it is told to come again, and not
-    /// refused: its owner would take a refusal for the end of what he has.
+    /// Where too many wait for their turn to be looked for, nobody knows whether a request was granted. So it is told to come again,
+    /// and not refused: its owner would take a refusal for the end of what he has.
     pub(super) async fn check_passes(&self, event: &EventId, entries: &[Entry<'_>]) -> Vec<Result<(), Status>> {
         let checks = entries.iter().map(|entry| self.door.check(event, entry.owner, entry.pass));
         let checks: Vec<_> = checks.collect();
@@ -216,7 +216,8 @@ impl Api {
 
     /// Those of these reservations that exist, for callers who show no good pass.
     async fn granted_among(&self, event: &EventId, ids: &[ReservationId]) -> Result<Vec<Reservation>, Status> {
-        let Some(_place) = self.barred_looks.enter() else {
+        let turn = tokio::time::timeout(super::BARRED_LOOK_WAIT_MAX, self.barred_looks.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
             self.engine.metrics().refused(metrics::OVERLOADED);
             return Err(errors::overloaded());
         };

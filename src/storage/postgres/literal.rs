@@ -1,7 +1,7 @@
 //! Values as PostgreSQL reads them in the text of a statement. What a backslash means in a plain string constant is for
-//! `standard_conforming_strings` to say, which a script cannot set for itself: all of it is read before any of it runs. In `E'…'`
-//! it always quotes; so a text that has one is written like that, and means the same to every database. Otherwise a constant ends at a
-//! single quote, and nothing else is special in it
+//! `standard_conforming_strings` to say, which a script cannot set for itself: all of it is read before any of it runs. Between `$$` it
+//! never means anything, and in `E'…'` it always quotes; so a text that has one is written like that, and means the same to every
+//! database. Otherwise a constant ends at a single quote, and nothing else is special in it
 //! (<https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS>).
 
 use std::borrow::Cow;
@@ -22,24 +22,29 @@ impl Arg<'_> {
     pub(super) fn push(self, out: &mut String) {
         match self {
             Self::Int(value) => push_int(out, value),
+            Self::Text(text) if !text.contains('\\') => {
+                out.push('\'');
+                push_doubling(out, '\'', text);
+                out.push('\'');
+            }
+            // JSON in an array has many backslashes, and hardly ever a dollar: nothing needs to be doubled.
+            Self::Text(text) if !text.contains('$') => out.extend(["$$", text, "$$"]),
             Self::Text(text) => {
-                out.push_str(if text.contains('\\') { "E'" } else { "'" });
-                for (index, part) in text.split('\\').enumerate() {
-                    if index > 0 {
-                        out.push_str(r"\\");
-                    }
-                    push_doubling_quotes(out, part);
-                }
+                let mut doubled = String::with_capacity(text.len());
+                push_doubling(&mut doubled, '\\', text);
+                out.push_str("E'");
+                push_doubling(out, '\'', &doubled);
                 out.push('\'');
             }
         }
     }
 }
 
-fn push_doubling_quotes(out: &mut String, text: &str) {
-    for (index, part) in text.split('\'').enumerate() {
+/// Appends a text in which each of these characters stands twice.
+fn push_doubling(out: &mut String, character: char, text: &str) {
+    for (index, part) in text.split(character).enumerate() {
         if index > 0 {
-            out.push_str("''");
+            out.extend([character; 2]);
         }
         out.push_str(part);
     }
@@ -189,10 +194,13 @@ mod tests {
         assert_eq!(out, "'it''s '''' \"x\" \n--; $1'");
         out.clear();
         Arg::Text(r"a\'b").push(&mut out);
-        assert_eq!(out, r"E'a\\''b'");
+        assert_eq!(out, r"$$a\'b$$");
+        out.clear();
+        Arg::Text(r"a\'$b").push(&mut out);
+        assert_eq!(out, r"E'a\\''$b'");
         out.clear();
         array(["a", "b\"c", "d\\e", "{f,NULL}", ""]).as_arg().push(&mut out);
-        assert_eq!(out, r#"E'{"a","b\\"c","d\\\\e","{f,NULL}",""}'"#);
+        assert_eq!(out, r#"$${"a","b\"c","d\\e","{f,NULL}",""}$$"#);
         out.clear();
         array::<&str>([]).as_arg().push(&mut out);
         assert_eq!(out, "'{}'");

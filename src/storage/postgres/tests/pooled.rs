@@ -14,7 +14,7 @@ const BACKSLASHES_QUOTE: &str =
     "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET standard_conforming_strings = off', current_database()); END $$";
 
 /// Where a text might end too early, or not at all.
-const TEXTS: [&str; 9] = [
+const TEXTS: [&str; 12] = [
     "",
     "plain",
     "it's",
@@ -24,6 +24,9 @@ const TEXTS: [&str; 9] = [
     "a\\';select/**/pg_sleep(9)--",
     "\\\\''\\n\\x41\\u0041\n",
     "$1 $$ E'\" {,}",
+    "\\$$\\'",
+    "'$\\",
+    "\\'$",
 ];
 
 #[tokio::test]

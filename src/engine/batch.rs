@@ -211,12 +211,13 @@ impl Batcher {
         let load = begun.elapsed();
         self.metrics.load_seconds.observe_duration(load);
         self.others_write |= loaded.others_write;
-        let mut outcomes = Some(Vec::with_capacity(groups.len()));
+        let mut outcomes = Vec::with_capacity(groups.len());
         let mut changes = Vec::with_capacity(groups.len());
+        let mut only_reclaims = false;
         for (group, snapshot) in groups.iter().zip(loaded.snapshots) {
             let decided = run_decision(connection, &mut self.usage, group, snapshot, loaded.now).await?;
-            let (Some(outcomes), Some(own)) = (&mut outcomes, decided.outcomes) else {
-                (outcomes, changes) = (None, vec![decided.changes]);
+            let Some(own) = decided.outcomes else {
+                (only_reclaims, changes) = (true, vec![decided.changes]);
                 break;
             };
             outcomes.push(own);
@@ -243,7 +244,7 @@ impl Batcher {
                 changed.journal.iter().for_each(|entry| self.metrics.changed(entry.kind));
             }
         }
-        Ok(outcomes)
+        Ok((!only_reclaims).then_some(outcomes))
     }
 }
 

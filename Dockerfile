@@ -18,8 +18,8 @@ COPY --from=build --chown=65532:65532 /empty /var/lib/boxoffice
 USER 65532:65532
 WORKDIR /var/lib/boxoffice
 VOLUME ["/var/lib/boxoffice"]
-ENV BOXOFFICE_DATA=/var/lib/boxoffice \
-    BOXOFFICE_LOG_FORMAT=json
+# Without a database-url, the inventory is in ./data here. (BOXOFFICE_DATA would go before a database-url of the file.)
+ENV BOXOFFICE_LOG_FORMAT=json
 # gRPC, and /metrics with /healthz. Neither listens beyond loopback unless told so.
 EXPOSE 50051 9464
 # The graceful end takes up to 30 s.

@@ -47,6 +47,16 @@ fn a_flag_goes_before_what_the_file_says_of_another_that_excludes_it() {
     assert_eq!(text(&given, "data"), "./data");
 }
 
+/// A variable goes before the file, also before what the file says of an option that the variable's excludes.
+#[test]
+fn what_we_ship_leaves_to_the_file_where_the_inventory_is() {
+    for shipped in [include_str!("../../../Dockerfile"), include_str!("../../../docs/boxoffice.service")] {
+        for variable in ["BOXOFFICE_DATA=", "BOXOFFICE_DATABASE_URL="] {
+            assert!(!shipped.contains(variable), "{variable} in\n{shipped}");
+        }
+    }
+}
+
 #[test]
 fn what_is_wrong_in_a_file_is_named() {
     let wrong = |file: &str| matches(file, &[]).unwrap_err();

@@ -137,7 +137,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
             return Ok(());
         }
     };
-    let result = serve_until_told(config, &engine, signals).await;
+    let result = serve_until_told(config, &engine, signals, &args.store.place()).await;
     engine.shutdown().await;
     result
 }
@@ -161,7 +161,12 @@ async fn begin(args: &Args) -> Result<(ServerConfig, Arc<Engine>), Failure> {
     Ok((server, engine))
 }
 
-async fn serve_until_told(config: ServerConfig, engine: &Arc<Engine>, mut signals: Signals) -> Result<(), Failure> {
+async fn serve_until_told(
+    config: ServerConfig,
+    engine: &Arc<Engine>,
+    mut signals: Signals,
+    place: &str,
+) -> Result<(), Failure> {
     let failed = |error| Failure::Failed(in_one_line(&error));
     let (dev, scheme) = (matches!(config.authentication, Authentication::Dev), scheme(&config));
     let server = Server::bind(config, Arc::clone(engine)).await.map_err(failed)?;
@@ -177,6 +182,7 @@ async fn serve_until_told(config: ServerConfig, engine: &Arc<Engine>, mut signal
     };
     announce(scheme, address, &hint);
     if let Some(address) = server.operations_addr() {
+    tracing::info!("the inventory is in {place}");
         tracing::info!("metrics and health are at http://{address}/metrics and /healthz");
     }
     server.serve(signals.stop()).await.map_err(failed)?;

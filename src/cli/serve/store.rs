@@ -53,6 +53,14 @@ fn timeout(text: &str) -> Result<Duration, String> {
 
 impl Args {
     /// Opens the store.
+    /// Where the inventory is, in a few words without a password.
+    pub(super) fn place(&self) -> String {
+        match &self.database_url {
+            Some(_) => "PostgreSQL".to_owned(),
+            None => format!("the data directory {}", self.data.display()),
+        }
+    }
+
     pub(super) async fn open(&self) -> Result<Arc<dyn Store>, Failure> {
         match &self.database_url {
             Some(url) => self.open_postgres(url).await,

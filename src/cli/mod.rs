@@ -94,7 +94,7 @@ impl Cli {
         let command = serve::config::with_environment(Self::command());
         let line = serve::config::with_file(&command, std::env::args_os().collect());
         let matches = line.and_then(|line| command.try_get_matches_from(line));
-        matches.and_then(|matches| Self::from_arg_matches(&matches)).unwrap_or_else(|error| error.exit())
+        matches.and_then(|matches| Self::from_arg_matches(&matches)).unwrap_or_else(|error| wrong_usage(&error))
     }
 
     /// Runs the command, and tells on stderr what went wrong.
@@ -123,6 +123,23 @@ impl Cli {
             }
         }
     }
+}
+
+/// Tells what is wrong with the command line, to a program as one JSON value, and ends. (So does help that was asked for.)
+fn wrong_usage(error: &clap::Error) -> ! {
+    let options = std::env::args_os().take_while(|word| word != "--");
+    if error.use_stderr() && options.into_iter().any(|word| word == "--json") {
+        Failure::Usage(in_one_line(&error.render().to_string())).report(true);
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
+}
+
+/// What clap says is wrong, without its heading, the usage and the hints.
+fn in_one_line(told: &str) -> String {
+    let told = told.strip_prefix("error: ").unwrap_or(told);
+    let what = told.split("\n\n").next().unwrap_or(told);
+    what.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A client waits for one answer at a time: one thread is enough.

@@ -123,6 +123,28 @@ fn with_json_the_error_is_one_json_object_on_stderr() {
 }
 
 #[test]
+fn with_json_wrong_usage_is_one_json_object_on_stderr() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["admin", "show", "--json"], "<EVENT>"),
+        (&["admin", "--json", "set-capacity", "demo", "floor", "many"], "'many'"),
+        (&["buy", "demo", "floor", "0", "--owner", "alice", "--json"], "<QUANTITY>"),
+    ];
+    for (arguments, named) in cases {
+        let output = boxoffice(arguments);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?}");
+        let error: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
+        assert_eq!(error["error"]["code"], "USAGE");
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(message.contains(named), "{message}");
+        assert!(!message.contains('\n') && !message.contains("error: ") && !message.contains("--help"), "{message}");
+    }
+    let help = boxoffice(&["admin", "--json", "--help"]);
+    assert!(help.status.success() && help.stdout.starts_with(b"Run a sale"), "{help:?}");
+    let name = boxoffice(&["admin", "show", "--", "--json", "more"]);
+    assert!(stderr(&name).starts_with("error: unexpected argument"), "after --, it is no option");
+}
+
+#[test]
 fn an_answer_that_cannot_be_written_is_told() {
     let database = private_cluster::fresh_database(private_cluster::shared()).unwrap();
     let key = test_key("ed25519.private.pem");

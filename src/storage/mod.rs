@@ -15,6 +15,7 @@ pub mod sqlite;
 mod write;
 
 use async_trait::async_trait;
+use sqlx::postgres::PgDatabaseError;
 
 pub use self::clock::{Clock, system_clock};
 use crate::domain::{
@@ -233,10 +234,14 @@ pub trait AuditReader: Send {
     async fn next_reservations(&mut self, limit: usize) -> Result<Vec<Reservation>>;
 }
 
-/// The error that lies under sqlx's wrapper, whose message only repeats it.
+/// The error that lies under sqlx's wrapper, whose message only repeats it. Of PostgreSQL's, what it says: sqlx also tells the
+/// line of PostgreSQL's own source, which reads like one of a file of ours.
 fn unwrapped(error: sqlx::Error) -> BoxError {
     if let sqlx::Error::Database(inner) = error {
-        inner.into_error()
+        match inner.try_downcast::<PgDatabaseError>() {
+            Ok(told) => told.message().into(),
+            Err(inner) => inner.into_error(),
+        }
     } else if let sqlx::Error::Io(inner) = error {
         Box::new(inner)
     } else {

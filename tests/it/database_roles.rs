@@ -54,4 +54,10 @@ fn a_server_does_not_start_without_its_database() {
         assert_eq!((ended.status.code(), lines.lines().count()), (Some(1), 1), "{lines}");
         assert!(lines.starts_with("error: cannot connect to the database: ") && !lines.contains("pa55word"), "{lines}");
     }
+    // PostgreSQL tells with each refusal which line of its own source it comes from; nobody is to look for that in his files.
+    let there = private_cluster::fresh_database(shared()).expect("a database");
+    let url = format!("{}/nowhere", there.rsplit_once('/').expect("a URL").0);
+    let ended = boxoffice(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database-url", &url]);
+    let told = "error: cannot connect to the database: database \"nowhere\" does not exist\n";
+    assert_eq!((ended.status.code(), stderr(&ended).as_str()), (Some(1), told));
 }

@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use boxoffice::causes::in_one_line;
 use boxoffice::client::Error;
+use boxoffice::storage::postgres::OpenError;
 use serde::Serialize;
 use serde_json::json;
 use tonic::{Code, Status};
@@ -123,6 +125,14 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
+    /// A PostgreSQL database that cannot be opened.
+    pub(crate) fn of_database(error: &OpenError) -> Self {
+        match error {
+            OpenError::Url(wrong) => Self::Usage(format!("--database-url: {wrong}")),
+            error => Self::Failed(in_one_line(error)),
+        }
+    }
+
     /// The same with advice.
     pub(crate) fn with_hint(mut self, text: impl FnOnce() -> String) -> Self {
         match &mut self {

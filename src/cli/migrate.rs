@@ -1,7 +1,5 @@
 //! `migrate`: brings the tables of a PostgreSQL database up to date.
 
-use boxoffice::causes::in_one_line;
-
 use super::failure::Failure;
 use super::output::print_line;
 
@@ -16,6 +14,6 @@ pub(crate) struct Args {
 /// Does it.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let migrated = boxoffice::storage::postgres::migrate(&args.database_url).await;
-    migrated.map_err(|error| Failure::Failed(in_one_line(&error)))?;
+    migrated.map_err(|error| Failure::of_database(&error))?;
     print_line("the tables are up to date")
 }

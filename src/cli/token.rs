@@ -10,6 +10,7 @@ use clap::Subcommand;
 
 use super::failure::Failure;
 use super::output::print_line;
+use super::values;
 
 /// Options of `token`.
 #[derive(clap::Args)]
@@ -36,7 +37,7 @@ struct Mint {
     #[arg(long, value_name = "NAME", value_parser = owner)]
     owner: OwnerId,
     /// How long it is valid
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = values::span)]
     ttl: Duration,
     /// The server that it is for (aud), as the server's --auth-audience says
     #[arg(long, value_name = "TEXT")]

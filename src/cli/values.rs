@@ -1,5 +1,8 @@
 //! Values on the command line, and how they are read.
 
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
 use clap::builder::RangedU64ValueParser;
 use prost_types::{Duration, Timestamp};
 
@@ -31,9 +34,23 @@ pub(crate) fn reservation(text: &str) -> Result<String, String> {
 }
 
 /// `90s`, `10m`, `1h30m`.
+pub(crate) fn span(text: &str) -> Result<std::time::Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 90s, 10m or 1h30m"))
+}
+
+/// As [`span`], for a message.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let span = humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 90s, 10m or 1h30m"))?;
-    Duration::try_from(span).map_err(|_| "is too long".to_owned())
+    Duration::try_from(span(text)?).map_err(|_| "is too long".to_owned())
+}
+
+/// Where to listen. A name is none: it may mean several addresses, or those of another machine.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be an IP address and a port, like 127.0.0.1:50051".to_owned())
+}
+
+/// How many of something there may be at most.
+pub(crate) fn bound(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "must be a number of at least 1".to_owned())
 }
 
 /// An RFC 3339 time. Its offset must be there: a wall-clock time without one means another moment to each reader.

@@ -67,7 +67,7 @@ async fn open(args: &Args) -> Result<Box<dyn WholeStore>, Failure> {
             readers: 1,
             ..PostgresConfig::new(url)
         };
-        return Ok(Box::new(PostgresStore::open_to_read(config).await.map_err(|error| failed(&error))?));
+        return Ok(Box::new(PostgresStore::open_to_read(config).await.map_err(|error| Failure::of_database(&error))?));
     }
     match SqliteStore::open_to_read(&args.data).await {
         Ok(store) => Ok(Box::new(store)),

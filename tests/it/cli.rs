@@ -145,6 +145,31 @@ fn with_json_wrong_usage_is_one_json_object_on_stderr() {
 }
 
 #[test]
+fn a_value_of_serve_that_cannot_be_meant_is_told_with_what_is_wanted() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["--listen", "localhost:50051"], "'--listen <ADDR>': must be an IP address and a port, like 127.0.0.1:50051"),
+        (&["--operations-listen", ":9464"], "must be an IP address and a port, like 127.0.0.1:50051"),
+        (&["--sweep-interval", "often"], "write it like 90s, 10m or 1h30m"),
+        (&["--database-timeout", "5"], "write it like 90s, 10m or 1h30m"),
+        (&["--redis-timeout", "5"], "write it like 90s, 10m or 1h30m"),
+        (&["--requests-max", "0"], "'--requests-max <N>': must be a number of at least 1"),
+        (&["--connections-max", "many"], "must be a number of at least 1"),
+    ];
+    for (arguments, wanted) in cases {
+        let output = boxoffice(&[&["serve", "--dev"], *arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).contains(wanted), "{arguments:?}: {}", stderr(&output));
+    }
+    let output = boxoffice(&["serve", "--config", "/nowhere/boxoffice.toml"]);
+    let told = "error: the configuration file /nowhere/boxoffice.toml: No such file or directory (os error 2)\n";
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(2), told));
+    for command in [&["serve", "--dev"][..], &["migrate"], &["verify"]] {
+        let output = boxoffice(&[command, &["--database-url", "tickets"]].concat());
+        assert_eq!(stderr(&output), "error: --database-url: it has no ://\n", "{command:?}");
+    }
+}
+
+#[test]
 fn an_answer_that_cannot_be_written_is_told() {
     let database = private_cluster::fresh_database(private_cluster::shared()).unwrap();
     let key = test_key("ed25519.private.pem");

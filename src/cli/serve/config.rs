@@ -52,7 +52,7 @@ pub(crate) fn with_file(command: &Command, line: Vec<OsString>) -> Result<Vec<Os
     let Some((SERVE, known)) = known.subcommand() else { return Ok(line) };
     let Some(path) = known.try_get_one::<PathBuf>(CONFIG).ok().flatten() else { return Ok(line) };
     let wrong = |what: String| {
-        command.clone().error(ErrorKind::InvalidValue, format!("the configuration file {}: {what}", path.display()))
+        clap::Error::raw(ErrorKind::InvalidValue, format!("the configuration file {}: {what}\n", path.display()))
     };
     let more = read(path).and_then(|table| words(serve, known, &table)).map_err(wrong)?;
     let mut whole = line;

@@ -7,6 +7,8 @@ use boxoffice::rate::{BURST_MAX, CALLS_PER_SECOND_MAX, CALLS_PER_SECOND_MIN, Quo
 use boxoffice::redis::{Redis, RedisRates};
 use boxoffice::server::{CONNECTIONS_MAX, REQUESTS_IN_FLIGHT_MAX, ServerConfig, WATCHERS_MAX, WATCHERS_PER_OWNER_MAX};
 
+use crate::cli::values;
+
 /// A burst that is not given is what so many seconds allow.
 const BURST_SECONDS: f64 = 2.0;
 
@@ -27,16 +29,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", requires = "gateway_rate", value_parser = clap::value_parser!(u32).range(1..=i64::from(BURST_MAX)))]
     gateway_burst: Option<u32>,
     /// Most connections; further ones wait
-    #[arg(long, value_name = "N", default_value_t = nonzero(CONNECTIONS_MAX))]
+    #[arg(long, value_name = "N", default_value_t = nonzero(CONNECTIONS_MAX), value_parser = values::bound)]
     connections_max: NonZeroUsize,
     /// Most requests in flight; more are refused with OVERLOADED
-    #[arg(long, value_name = "N", default_value_t = nonzero(REQUESTS_IN_FLIGHT_MAX))]
+    #[arg(long, value_name = "N", default_value_t = nonzero(REQUESTS_IN_FLIGHT_MAX), value_parser = values::bound)]
     requests_max: NonZeroUsize,
     /// Most open streams of WatchEvent, WatchPlace and WatchChanges; more are refused with OVERLOADED
-    #[arg(long, value_name = "N", default_value_t = nonzero(WATCHERS_MAX))]
+    #[arg(long, value_name = "N", default_value_t = nonzero(WATCHERS_MAX), value_parser = values::bound)]
     watchers_max: NonZeroUsize,
     /// Most of these of one buyer; more are refused with TOO_MANY_WATCHERS
-    #[arg(long, value_name = "N", default_value_t = nonzero(WATCHERS_PER_OWNER_MAX))]
+    #[arg(long, value_name = "N", default_value_t = nonzero(WATCHERS_PER_OWNER_MAX), value_parser = values::bound)]
     watchers_per_owner_max: NonZeroUsize,
 }
 

@@ -24,6 +24,7 @@ use boxoffice::server::{Server, ServerConfig};
 use boxoffice::waiting_room::{PassKeys, RedisRooms, Rooms};
 
 use super::failure::Failure;
+use super::values;
 use logging::LogFormat;
 use signals::Signals;
 
@@ -45,10 +46,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     redis: redis::Args,
     /// Where to listen; port 0: any free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051", value_parser = values::address)]
     listen: SocketAddr,
     /// Where to serve /metrics and /healthz over plain HTTP, for monitoring; off unless given
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = values::address)]
     operations_listen: Option<SocketAddr>,
     /// Keys of admission passes, the same for all servers: 1 to 4 secrets of at least 32 bytes in base64, one a line; the first
     /// signs. Read again when it changes [default: a key of this process alone, which no other server and no restart knows]
@@ -60,7 +61,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     traces: traces::Args,
     /// How often to tidy up holds that have lapsed, and tell watchers; 0s: only when their units are needed
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = values::span)]
     sweep_interval: Duration,
 }
 
@@ -181,8 +182,8 @@ async fn serve_until_told(
         false => security::hint(scheme, address),
     };
     announce(scheme, address, &hint);
-    if let Some(address) = server.operations_addr() {
     tracing::info!("the inventory is in {place}");
+    if let Some(address) = server.operations_addr() {
         tracing::info!("metrics and health are at http://{address}/metrics and /healthz");
     }
     server.serve(signals.stop()).await.map_err(failed)?;

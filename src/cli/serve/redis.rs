@@ -6,6 +6,7 @@ use std::time::Duration;
 use boxoffice::redis::{RedisAddress, RedisConfig};
 
 use crate::cli::failure::Failure;
+use crate::cli::values;
 
 /// What servers share beside the database. `docs/redis.md` tells of it.
 #[derive(clap::Args)]
@@ -31,7 +32,7 @@ pub(crate) struct Args {
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
-    let timeout = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let timeout = values::span(text)?;
     if (Duration::from_millis(5)..=Duration::from_secs(5)).contains(&timeout) {
         Ok(timeout)
     } else {

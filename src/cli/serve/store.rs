@@ -11,6 +11,7 @@ use boxoffice::storage::postgres::{PostgresConfig, PostgresStore};
 use boxoffice::storage::sqlite::SqliteStore;
 
 use crate::cli::failure::Failure;
+use crate::cli::values;
 
 /// Options of the store.
 #[derive(clap::Args)]
@@ -43,7 +44,7 @@ pub(crate) struct Args {
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
-    let timeout = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let timeout = values::span(text)?;
     if (Duration::from_millis(500)..=Duration::from_secs(300)).contains(&timeout) {
         Ok(timeout)
     } else {
@@ -52,7 +53,6 @@ fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 impl Args {
-    /// Opens the store.
     /// Where the inventory is, in a few words without a password.
     pub(super) fn place(&self) -> String {
         match &self.database_url {
@@ -61,6 +61,7 @@ impl Args {
         }
     }
 
+    /// Opens the store.
     pub(super) async fn open(&self) -> Result<Arc<dyn Store>, Failure> {
         match &self.database_url {
             Some(url) => self.open_postgres(url).await,
@@ -86,7 +87,7 @@ impl Args {
             one_event_a_batch: self.database_one_event_a_batch,
             ..PostgresConfig::new(url)
         };
-        let store = PostgresStore::open(config).await.map_err(|error| Failure::Failed(in_one_line(&error)))?;
+        let store = PostgresStore::open(config).await.map_err(|error| Failure::of_database(&error))?;
         Ok(Arc::new(store))
     }
 }

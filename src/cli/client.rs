@@ -19,6 +19,8 @@ use super::values;
 pub(crate) const SERVER_DEFAULT: &str = "http://127.0.0.1:50051";
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What rustls says begins so where it was the server's certificate that was not good enough.
+const UNTRUSTED: &str = "invalid peer certificate";
 /// Longest wait for an answer; the server is told, and drops work whose caller has given up.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer: a page of events may have a thousand allocations each.
@@ -135,9 +137,14 @@ impl Session {
                 .tls_config(tls)
                 .map_err(|error| Failure::Usage(format!("the certificates cannot be used: {}", innermost(&error))))?;
         }
-        let channel = endpoint.connect().await.map_err(|error| Failure::Unreachable {
-            message: format!("cannot reach the server at {url}: {}", innermost(&error)),
-            hint: Some("is it running? Start one with `boxoffice serve --dev`, or name one with --server".to_owned()),
+        let channel = endpoint.connect().await.map_err(|error| {
+            let why = innermost(&error);
+            let hint = match why.starts_with(UNTRUSTED) {
+                true => "--ca names the authority that signed it; of one that signed itself, it is the certificate",
+                false => "is it running? Start one with `boxoffice serve --dev`, or name one with --server",
+            };
+            let message = format!("cannot reach the server at {url}: {why}");
+            Failure::Unreachable { message, hint: Some(hint.to_owned()) }
         })?;
         Ok(Self { channel, stamp: Stamp { caller, timeout: None }, output: Output { json } })
     }

@@ -76,6 +76,11 @@ fn operators_and_buyers_use_tokens_over_tls() {
     let gateway = mint(&signing, "gateway", "shop");
     let held = printed(&with(&["buy", "gala", "floor", "1", "--owner", "bob"]), Some(&gateway));
     assert!(held.contains("held for bob"), "{held}");
+
+    // It was reached, so there is none to be started.
+    let told = refused(&["admin", "list", "--server", &url], Some(&ann));
+    assert!(told.contains("invalid peer certificate: ") && told.contains("\n  --ca names"), "{told}");
+    assert!(!told.contains("is it running?"), "{told}");
 }
 
 #[test]

@@ -193,6 +193,10 @@ fn an_operator_runs_a_sale() {
         &["admin", "create-event", "gala", "--name", "Gala", "--allocation", "floor=10", "--hold-ttl", "5m"];
     assert_eq!(server.json(create)["sales_state"], "DRAFT");
     assert_eq!(server.json(create)["default_hold_ttl_seconds"], 300, "it can be repeated");
+    let other = ["admin", "create-event", "gala", "--name", "Gala", "--allocation", "floor=11", "--hold-ttl", "5m"];
+    let refusal = server.refusal(&other);
+    assert_eq!(refusal["reason"], "ALLOCATION_EXISTS");
+    assert_eq!(refusal["hint"], "events/gala is there; floor and what comes after it were not made");
     server.json(&["admin", "create-allocation", "gala", "box", "4", "--limit-per-owner", "2"]);
 
     let buy: &[&str] = &["buy", "gala", "floor", "3", "--owner", "alice"];

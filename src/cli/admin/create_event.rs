@@ -75,8 +75,14 @@ pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
             allocation: Some(Allocation { capacity, ..Default::default() }),
         };
         client.create_allocation(request).await.map_err(|status| {
-            Failure::from(status)
-                .with_hint(|| format!("the event was created, but without {allocation_id} and what follows it"))
+            let (event, failure) = (&created.name, Failure::from(status));
+            let hint = match failure.leaves_effect_unknown() {
+                true => format!(
+                    "{event} is there, {allocation_id} perhaps, and what comes after it not: repeat the command"
+                ),
+                false => format!("{event} is there; {allocation_id} and what comes after it were not made"),
+            };
+            failure.with_hint(|| hint)
         })?;
     }
     let view = EventView::from(read_event(session, created.name).await?);

@@ -132,7 +132,7 @@ async fn it_hangs_and_goes_on() {
     outage(&server, "database hung (SIGSTOP) and went on", Reads::Fail, away, back).await;
 }
 
-/// Many callers at once: each is answered, in the time that one is.
+/// Many callers at once: each is answered, in the time that one is. Those whom a busy machine brings late may find the queue too long.
 async fn crowd_is_answered(server: &Server) {
     const CROWD: usize = 2_000;
     let begin = Instant::now();
@@ -150,7 +150,9 @@ async fn crowd_is_answered(server: &Server) {
     });
     for call in calls.collect::<Vec<_>>() {
         let status = call.await.expect("no panic");
-        assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "STORE_UNAVAILABLE"), "{status}");
+        let reason = reason(&status);
+        assert!(matches!(reason.as_str(), "STORE_UNAVAILABLE" | "OVERLOADED"), "{status}");
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
     }
     println!("while the database hung, {CROWD} callers at once were answered within {:?}", begin.elapsed());
     assert!(begin.elapsed() < 2 * ANSWER_MAX, "{:?}", begin.elapsed());

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::place::State;
 use boxoffice_proto::v1::waiting_room_service_server::WaitingRoomService;
-use futures::stream::unfold;
+use futures::stream::try_unfold;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, async_trait};
 
@@ -55,16 +55,11 @@ impl WaitingRoomService for WaitingRooms {
         let place = join(&self.0, &event, &owner).await?;
         let watcher =
             Watcher { api: self.0.clone(), event, owner, until, told: None, newest: Some(place), _place: stream_place };
-        Ok(Response::new(Box::pin(unfold(Some(watcher), |watcher| async {
-            let mut watcher = watcher?;
-            match watcher.next().await {
-                Ok(place) => {
-                    let goes_on = place.state() == State::Waiting;
-                    let answer = v1::WatchPlaceResponse { place: Some(place) };
-                    Some((Ok(answer), goes_on.then_some(watcher)))
-                }
-                Err(status) => Some((Err(status), None)),
-            }
+        Ok(Response::new(Box::pin(try_unfold(Some(watcher), |watcher| async {
+            let Some(mut watcher) = watcher else { return Ok(None) };
+            let place = watcher.next().await?;
+            let goes_on = place.state() == State::Waiting;
+            Ok(Some((v1::WatchPlaceResponse { place: Some(place) }, goes_on.then_some(watcher))))
         }))))
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use boxoffice_proto::v1;
 use futures::Stream;
-use futures::stream::unfold;
+use futures::stream::try_unfold;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::{Request, Status};
@@ -154,15 +154,10 @@ pub(super) async fn event(
     view.map_err(|error| errors::read_failed(&error))?.ok_or_else(|| errors::event_not_found(&event))?;
     let newest = api.engine.watch(&event).await;
     let watcher = Watcher { api: api.clone(), event, newest, until, sent: None, _place: place };
-    Ok(Box::pin(unfold(Some((watcher, seen)), |state| async {
-        let (mut watcher, seen) = state?;
-        match watcher.newer(seen).await {
-            Ok(view) => {
-                let answer = v1::WatchEventResponse { event: Some(convert::event::view(&view)) };
-                Some((Ok(answer), Some((watcher, view.event.last_seq))))
-            }
-            Err(status) => Some((Err(status), None)),
-        }
+    Ok(Box::pin(try_unfold((watcher, seen), |(mut watcher, seen)| async move {
+        let view = watcher.newer(seen).await?;
+        let answer = v1::WatchEventResponse { event: Some(convert::event::view(&view)) };
+        Ok(Some((answer, (watcher, view.event.last_seq))))
     })))
 }
 
@@ -220,12 +215,9 @@ pub(super) async fn changes(
 ) -> Result<Messages<v1::WatchChangesResponse>, Status> {
     api.check_event_exists(&event).await?;
     let follower = Follower::new(api, event, place, until);
-    Ok(Box::pin(unfold(Some((follower, next)), |state| async {
-        let (mut follower, next) = state?;
-        match next_changes(&mut follower, next).await {
-            Ok((changes, next)) => Some((Ok(v1::WatchChangesResponse { changes }), Some((follower, next)))),
-            Err(status) => Some((Err(status), None)),
-        }
+    Ok(Box::pin(try_unfold((follower, next), |(mut follower, next)| async move {
+        let (changes, next) = next_changes(&mut follower, next).await?;
+        Ok(Some((v1::WatchChangesResponse { changes }, (follower, next))))
     })))
 }
 

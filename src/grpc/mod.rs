@@ -142,11 +142,6 @@ impl Api {
     async fn edited_view(&self, event: &EventId) -> Result<v1::Event, Status> {
         // Where it fails, the next look is not far.
         let _ = self.door.look(self.engine.store()).await;
-        self.strong_view(event).await
-    }
-
-    /// An event as it is after the call began.
-    async fn strong_view(&self, event: &EventId) -> Result<v1::Event, Status> {
         self.view(event, Consistency::Strong).await
     }
 

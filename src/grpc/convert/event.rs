@@ -3,7 +3,7 @@
 use boxoffice_proto::v1;
 
 use super::{etag, limit, names, time, units};
-use crate::domain::{Allocation, Event, EventConfig, EventId, EventView, OnLoss, SalesState, WaitingRoom};
+use crate::domain::{Allocation, Event, EventId, EventView, OnLoss, SalesState, WaitingRoom};
 
 /// An event with all its allocations.
 pub(in crate::grpc) fn view(view: &EventView) -> v1::Event {
@@ -16,16 +16,7 @@ pub(in crate::grpc) fn view(view: &EventView) -> v1::Event {
 
 /// An event alone.
 pub(in crate::grpc) fn event(event: &Event) -> v1::Event {
-    v1::Event {
-        seq: event.last_seq,
-        etag: etag(event.version),
-        create_time: Some(time::timestamp(event.created_at)),
-        ..settings(&event.id, &event.config)
-    }
-}
-
-/// What people edit of an event.
-pub(super) fn settings(id: &EventId, config: &EventConfig) -> v1::Event {
+    let Event { id, config, last_seq, version, created_at, .. } = event;
     v1::Event {
         name: names::event(id),
         display_name: config.display_name.clone(),
@@ -36,9 +27,9 @@ pub(super) fn settings(id: &EventId, config: &EventConfig) -> v1::Event {
         max_hold_ttl: Some(time::duration(config.hold_ttl_max)),
         limit_per_owner: limit(config.limit_per_owner),
         allocations: Vec::new(),
-        seq: 0,
-        etag: String::new(),
-        create_time: None,
+        seq: *last_seq,
+        etag: etag(*version),
+        create_time: Some(time::timestamp(*created_at)),
         read_time: None,
         waiting_room: config.waiting_room.as_ref().map(waiting_room),
     }

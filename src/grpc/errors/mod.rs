@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tonic::{Code, Status};
 
-pub(super) use self::refusal::refused;
+pub(super) use self::refusal::{event_not_found, refused, reservation_not_found};
 use super::convert::names;
 use super::details::Details;
 use super::validate::Violations;
@@ -140,16 +140,6 @@ pub(super) fn permission_denied(message: &'static str) -> Status {
     Details::new(Code::PermissionDenied, "PERMISSION_DENIED", message, &[]).into_status()
 }
 
-/// There is no such event.
-pub(super) fn event_not_found(event: &EventId) -> Status {
-    refusal::event_not_found(event)
-}
-
-/// There is no such reservation, or it is somebody else's: the two cannot be told apart.
-pub(super) fn reservation_not_found() -> Status {
-    refusal::reservation_not_found()
-}
-
 /// A bug of ours.
 pub(crate) fn internal() -> Status {
     Details::new(Code::Internal, "INTERNAL", "an error inside the server; it has been logged", &[]).into_status()
@@ -163,10 +153,7 @@ pub(super) fn barred(event: &EventId, barred: Barred) -> Status {
         Barred::Expired => "the pass has expired: join the waiting room again",
         Barred::Unknown => return store_unavailable(),
     };
-    let reason = barred_reason(barred);
-    Details::new(Code::FailedPrecondition, reason, message, &[])
-        .precondition(reason, std::iter::once((names::event(event), message)))
-        .into_status()
+    refusal::precondition_of(&names::event(event), barred_reason(barred), message, &[])
 }
 
 /// The reason that [`barred`] names.

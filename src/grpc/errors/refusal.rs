@@ -3,7 +3,9 @@
 use tonic::{Code, Status};
 
 use super::Details;
-use crate::domain::{AllocationId, Current, Duration, EventId, Lack, Refusal, SalesState, Timestamp};
+use crate::domain::{
+    ALLOCATIONS_PER_EVENT_MAX, AllocationId, Current, Duration, EventId, Lack, Refusal, SalesState, Timestamp,
+};
 use crate::grpc::convert::{self, names, time};
 
 const EVENT: &str = "boxoffice.v1.Event";
@@ -33,13 +35,14 @@ pub(in crate::grpc) fn refused(event: &EventId, refusal: &Refusal) -> Status {
         Refusal::InsufficientAvailability(lacks) => insufficient(event, lacks),
         Refusal::CancelUnknownAllocation(index) => cancel_unknown_allocation(*index),
         Refusal::CancelTooMany { index, quantity } => cancel_too_many(*index, *quantity),
-        Refusal::EventExists => {
-            exists("EVENT_EXISTS", "the event exists with other content", EVENT, &names::event(event))
-        }
+        Refusal::EventExists => event_exists(event),
         Refusal::AllocationExists => {
             plain(Code::AlreadyExists, "ALLOCATION_EXISTS", "the allocation exists with other content")
         }
-        Refusal::TooManyAllocations => precondition("TOO_MANY_ALLOCATIONS", "the event has 1000 allocations already"),
+        Refusal::TooManyAllocations => {
+            let message = format!("the event has {ALLOCATIONS_PER_EVENT_MAX} allocations already");
+            precondition("TOO_MANY_ALLOCATIONS", &message)
+        }
         Refusal::CapacityBelowCommitted { allocation, committed } => capacity_below(event, allocation, *committed),
         Refusal::CapacityTooLarge(allocation) => capacity_too_large(allocation),
         Refusal::EtagMismatch(current) => etag_mismatch(event, current),
@@ -53,14 +56,14 @@ pub(in crate::grpc) fn refused(event: &EventId, refusal: &Refusal) -> Status {
     }
 }
 
-pub(super) fn event_not_found(event: &EventId) -> Status {
+pub(in crate::grpc) fn event_not_found(event: &EventId) -> Status {
     Details::new(Code::NotFound, "EVENT_NOT_FOUND", "no such event", &[])
         .resource(EVENT, &names::event(event))
         .into_status()
 }
 
 /// Always the same bytes, so that a reservation of somebody else cannot be told from none at all.
-pub(super) fn reservation_not_found() -> Status {
+pub(in crate::grpc) fn reservation_not_found() -> Status {
     plain(Code::NotFound, "RESERVATION_NOT_FOUND", "no such reservation")
 }
 
@@ -74,13 +77,20 @@ fn plain(code: Code, reason: &str, message: &str) -> Status {
     Details::new(code, reason, message, &[]).into_status()
 }
 
-fn exists(reason: &str, message: &str, kind: &str, name: &str) -> Status {
-    Details::new(Code::AlreadyExists, reason, message, &[]).resource(kind, name).into_status()
+fn event_exists(event: &EventId) -> Status {
+    Details::new(Code::AlreadyExists, "EVENT_EXISTS", "the event exists with other content", &[])
+        .resource(EVENT, &names::event(event))
+        .into_status()
 }
 
 fn precondition(reason: &str, message: &str) -> Status {
-    Details::new(Code::FailedPrecondition, reason, message, &[])
-        .precondition(reason, std::iter::once(("", message)))
+    precondition_of("", reason, message, &[])
+}
+
+/// Something is not as it would have to be; where `subject` is empty, what the request names.
+pub(super) fn precondition_of(subject: &str, reason: &str, message: &str, metadata: &[(&str, &str)]) -> Status {
+    Details::new(Code::FailedPrecondition, reason, message, metadata)
+        .precondition(reason, std::iter::once((subject, message)))
         .into_status()
 }
 
@@ -95,10 +105,7 @@ fn sales_not_open(event: &EventId, state: SalesState, from: Option<Timestamp>, u
     let mut metadata = vec![("sales_state", state.as_str())];
     metadata.extend(from.as_deref().map(|at| ("on_sale_time", at)));
     metadata.extend(until.as_deref().map(|at| ("off_sale_time", at)));
-    let message = "the event does not sell now";
-    Details::new(Code::FailedPrecondition, "SALES_NOT_OPEN", message, &metadata)
-        .precondition("SALES_NOT_OPEN", std::iter::once((names::event(event), message)))
-        .into_status()
+    precondition_of(&names::event(event), "SALES_NOT_OPEN", "the event does not sell now", &metadata)
 }
 
 fn ttl_too_long(max: Duration) -> Status {
@@ -186,12 +193,7 @@ fn capacity_below(event: &EventId, allocation: &AllocationId, committed: i64) ->
     let committed = committed.to_string();
     let message = ["the capacity would be less than held + sold, ", &committed].concat();
     let metadata = [("allocation", allocation.as_str()), ("committed", committed.as_str())];
-    Details::new(Code::FailedPrecondition, "CAPACITY_BELOW_COMMITTED", message.as_str(), &metadata)
-        .precondition(
-            "CAPACITY_BELOW_COMMITTED",
-            std::iter::once((names::allocation(event, allocation), message.as_str())),
-        )
-        .into_status()
+    precondition_of(&names::allocation(event, allocation), "CAPACITY_BELOW_COMMITTED", &message, &metadata)
 }
 
 fn capacity_too_large(allocation: &AllocationId) -> Status {
@@ -219,7 +221,5 @@ fn etag_mismatch(event: &EventId, current: &Current) -> Status {
 fn sales_state(event: &EventId, from: SalesState, to: SalesState) -> Status {
     let message = format!("an event that is {} cannot become {}", from.as_str(), to.as_str());
     let metadata = [("from", from.as_str()), ("to", to.as_str())];
-    Details::new(Code::FailedPrecondition, "INVALID_SALES_STATE", message.as_str(), &metadata)
-        .precondition("INVALID_SALES_STATE", std::iter::once((names::event(event), message.as_str())))
-        .into_status()
+    precondition_of(&names::event(event), "INVALID_SALES_STATE", &message, &metadata)
 }

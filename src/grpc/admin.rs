@@ -8,13 +8,26 @@ use super::caller::Caller;
 use super::validate::{self, ListOf};
 use super::watch::Messages;
 use super::{Api, convert, deadline, errors, watch};
-use crate::domain::{Allocation, Answer, EventId, ReservationId};
+use crate::domain::{Action, Allocation, Answer, EventId, ReservationId};
 use crate::storage::Page;
 
 /// The service of operators.
 pub(crate) struct Admin(pub(crate) Api);
 
 impl Admin {
+    /// Runs a command of the operator who calls: of which event, and what it was answered with.
+    async fn edit<T>(
+        &self,
+        request: Request<T>,
+        validate: impl FnOnce(T) -> Result<(EventId, Action), validate::Violations>,
+    ) -> Result<(EventId, Answer), Status> {
+        let actor = Caller::of(&request)?.admin()?;
+        let deadline = deadline::of(&request);
+        let (event, action) = validate(request.into_inner())?;
+        let answer = self.0.run(&event, actor, action, deadline).await?;
+        Ok((event, answer))
+    }
+
     /// All reservations of an event, in order of their ids, and the token of the next page.
     async fn all_reservations(
         &self,
@@ -40,20 +53,12 @@ impl AdminService for Admin {
     type WatchChangesStream = Messages<v1::WatchChangesResponse>;
 
     async fn create_event(&self, request: Request<v1::CreateEventRequest>) -> Result<Response<v1::Event>, Status> {
-        let actor = Caller::of(&request)?.admin()?;
-        let deadline = deadline::of(&request);
-        let checked = validate::create_event(request.into_inner());
-        let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
-        self.0.run(&event, actor, action, deadline).await?;
+        let (event, _) = self.edit(request, validate::create_event).await?;
         self.0.edited_view(&event).await.map(Response::new)
     }
 
     async fn update_event(&self, request: Request<v1::UpdateEventRequest>) -> Result<Response<v1::Event>, Status> {
-        let actor = Caller::of(&request)?.admin()?;
-        let deadline = deadline::of(&request);
-        let checked = validate::update_event(request.into_inner());
-        let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
-        self.0.run(&event, actor, action, deadline).await?;
+        let (event, _) = self.edit(request, validate::update_event).await?;
         self.0.edited_view(&event).await.map(Response::new)
     }
 
@@ -61,11 +66,7 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::CreateAllocationRequest>,
     ) -> Result<Response<v1::Allocation>, Status> {
-        let actor = Caller::of(&request)?.admin()?;
-        let deadline = deadline::of(&request);
-        let checked = validate::create_allocation(request.into_inner());
-        let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
-        let answer = self.0.run(&event, actor, action, deadline).await?;
+        let (event, answer) = self.edit(request, validate::create_allocation).await?;
         Ok(Response::new(convert::event::allocation(&event, allocation(&answer)?)))
     }
 
@@ -73,11 +74,7 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::UpdateAllocationRequest>,
     ) -> Result<Response<v1::Allocation>, Status> {
-        let actor = Caller::of(&request)?.admin()?;
-        let deadline = deadline::of(&request);
-        let checked = validate::update_allocation(request.into_inner());
-        let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
-        let answer = self.0.run(&event, actor, action, deadline).await?;
+        let (event, answer) = self.edit(request, validate::update_allocation).await?;
         Ok(Response::new(convert::event::allocation(&event, allocation(&answer)?)))
     }
 
@@ -85,12 +82,8 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::ApplyEventRequest>,
     ) -> Result<Response<v1::ApplyEventResponse>, Status> {
-        let actor = Caller::of(&request)?.admin()?;
-        let deadline = deadline::of(&request);
         let validate_only = request.get_ref().validate_only;
-        let checked = validate::apply_event(request.into_inner());
-        let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
-        self.0.run(&event, actor, action, deadline).await?;
+        let (event, _) = self.edit(request, validate::apply_event).await?;
         let event = if validate_only { None } else { Some(self.0.edited_view(&event).await?) };
         Ok(Response::new(v1::ApplyEventResponse { event }))
     }
@@ -99,10 +92,7 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::TransferCapacityRequest>,
     ) -> Result<Response<v1::TransferCapacityResponse>, Status> {
-        let actor = Caller::of(&request)?.admin()?;
-        let checked = validate::transfer_capacity(request.get_ref());
-        let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
-        let answer = self.0.run(&event, actor, action, deadline::of(&request)).await?;
+        let (event, answer) = self.edit(request, |request| validate::transfer_capacity(&request)).await?;
         let (from, to) = transferred(&answer)?;
         Ok(Response::new(v1::TransferCapacityResponse {
             from: Some(convert::event::allocation(&event, from)),
@@ -114,11 +104,8 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::ForceReleaseReservationRequest>,
     ) -> Result<Response<v1::Reservation>, Status> {
-        let actor = Caller::of(&request)?.admin()?;
-        let deadline = deadline::of(&request);
-        let checked = validate::force_release(request.into_inner());
-        let (event, action) = checked.map_err(|violations| errors::invalid(&violations))?;
-        self.0.run_for_reservation(&event, actor, action, deadline).await.map(Response::new)
+        let (event, answer) = self.edit(request, validate::force_release).await?;
+        super::reservation(&event, &answer).map(Response::new)
     }
 
     async fn list_reservations(
@@ -126,8 +113,7 @@ impl AdminService for Admin {
         request: Request<v1::AdminServiceListReservationsRequest>,
     ) -> Result<Response<v1::AdminServiceListReservationsResponse>, Status> {
         Caller::of(&request)?.admin()?;
-        let checked = validate::list_all_reservations(request.get_ref());
-        let list = checked.map_err(|violations| errors::invalid(&violations))?;
+        let list = validate::list_all_reservations(request.get_ref())?;
         let (reservations, next_page_token) = match &list.of {
             ListOf::Owner(owner, after) => {
                 super::owners_reservations(&self.0, &list.event, owner, *after, list.size).await?
@@ -142,8 +128,7 @@ impl AdminService for Admin {
         request: Request<v1::ListChangesRequest>,
     ) -> Result<Response<v1::ListChangesResponse>, Status> {
         Caller::of(&request)?.admin()?;
-        let checked = validate::list_changes(request.get_ref());
-        let page = checked.map_err(|violations| errors::invalid(&violations))?;
+        let page = validate::list_changes(request.get_ref())?;
         // Read first: then "the newest" is not older than the page.
         let newest = self.0.engine.store().last_seq(&page.event).await.map_err(|error| errors::read_failed(&error))?;
         let newest = newest.ok_or_else(|| errors::event_not_found(&page.event))?;
@@ -158,8 +143,7 @@ impl AdminService for Admin {
     ) -> Result<Response<Self::WatchChangesStream>, Status> {
         let caller = Caller::of(&request)?;
         caller.admin()?;
-        let checked = validate::watch_changes(request.get_ref());
-        let (event, from) = checked.map_err(|violations| errors::invalid(&violations))?;
+        let (event, from) = validate::watch_changes(request.get_ref())?;
         let place = self.0.enter_watcher(caller)?;
         watch::changes(&self.0, event, from, watch::Until::of(&self.0, &request, caller), place)
             .await
@@ -171,8 +155,7 @@ impl AdminService for Admin {
         request: Request<v1::AuditEventRequest>,
     ) -> Result<Response<v1::AuditEventResponse>, Status> {
         Caller::of(&request)?.admin()?;
-        let checked = validate::audit_event(request.get_ref());
-        let event = checked.map_err(|violations| errors::invalid(&violations))?;
+        let event = validate::audit_event(request.get_ref())?;
         let report = self.0.engine.audit(&event).await.map_err(|error| errors::read_failed(&error))?;
         let report = report.ok_or_else(|| errors::event_not_found(&event))?;
         Ok(Response::new(convert::change::audit(&event, &report)))

@@ -188,7 +188,7 @@ fn named(headers: &HeaderMap) -> Result<Option<OwnerId>, Status> {
 }
 
 fn wrong_owner(description: &'static str) -> Status {
-    errors::invalid(&Violations::one("INVALID_OWNER", OWNER_KEY, description))
+    Violations::one("INVALID_OWNER", OWNER_KEY, description).into()
 }
 
 /// A header was sent more than once. Somebody before us might have checked another of its values than we would.

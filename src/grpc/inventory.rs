@@ -28,7 +28,7 @@ impl Inventory {
         validate: impl FnOnce(&T) -> Result<(crate::domain::EventId, Action), validate::Violations>,
     ) -> Result<Response<v1::Reservation>, Status> {
         let owner = Caller::of(&request)?.owner()?;
-        let (event, action) = validate(request.get_ref()).map_err(|violations| errors::invalid(&violations))?;
+        let (event, action) = validate(request.get_ref())?;
         let deadline = deadline::of(&request);
         let reservation = self.0.run_for_reservation(&event, Actor::Owner(owner), action, deadline).await?;
         Ok(Response::new(reservation))
@@ -91,7 +91,7 @@ impl Inventory {
                 (None, None) => validate::batch_owner(index, ""),
             };
             let checked = owner.and_then(|owner| Ok((owner, validate::batch_item(&batch.event, request)?)));
-            checked.map_err(|violations| errors::invalid(&violations))
+            checked.map_err(Status::from)
         });
         let mut checked: Vec<_> = checked.collect();
         if caller.is_none() {
@@ -127,8 +127,7 @@ impl InventoryService for Inventory {
 
     async fn get_event(&self, request: Request<v1::GetEventRequest>) -> Result<Response<v1::Event>, Status> {
         Caller::of(&request)?;
-        let checked = validate::get_event(request.get_ref());
-        let (event, consistency) = checked.map_err(|violations| errors::invalid(&violations))?;
+        let (event, consistency) = validate::get_event(request.get_ref())?;
         self.0.view(&event, consistency).await.map(Response::new)
     }
 
@@ -137,8 +136,7 @@ impl InventoryService for Inventory {
         request: Request<v1::ListEventsRequest>,
     ) -> Result<Response<v1::ListEventsResponse>, Status> {
         Caller::of(&request)?;
-        let checked = validate::list_events(request.get_ref());
-        let list = checked.map_err(|violations| errors::invalid(&violations))?;
+        let list = validate::list_events(request.get_ref())?;
         let (mut response, mut bytes, mut after) = (v1::ListEventsResponse::default(), 0, list.after);
         loop {
             let left = list.size - response.events.len();
@@ -171,8 +169,7 @@ impl InventoryService for Inventory {
         request: Request<v1::WatchEventRequest>,
     ) -> Result<Response<Self::WatchEventStream>, Status> {
         let caller = Caller::of(&request)?;
-        let checked = validate::watch_event(request.get_ref());
-        let (event, seen) = checked.map_err(|violations| errors::invalid(&violations))?;
+        let (event, seen) = validate::watch_event(request.get_ref())?;
         let place = self.0.enter_watcher(caller)?;
         watch::event(&self.0, event, seen, watch::Until::of(&self.0, &request, caller), place).await.map(Response::new)
     }
@@ -182,8 +179,7 @@ impl InventoryService for Inventory {
         request: Request<v1::CreateReservationRequest>,
     ) -> Result<Response<v1::Reservation>, Status> {
         let owner = Caller::of(&request)?.owner()?;
-        let checked = validate::create_reservation(request.get_ref());
-        let (event, reserve) = checked.map_err(|violations| errors::invalid(&violations))?;
+        let (event, reserve) = validate::create_reservation(request.get_ref())?;
         if self.0.door.is_guarded() {
             let pass = pass_of(&request);
             let entry = Entry { owner: &owner, reserve: &reserve, pass: pass.as_deref() };
@@ -207,7 +203,7 @@ impl InventoryService for Inventory {
         };
         let (deadline, pass) = (deadline::of(&request), pass_of(&request));
         let wait = self.0.wait(&request);
-        let batch = validate::batch(request.into_inner()).map_err(|violations| errors::invalid(&violations))?;
+        let batch = validate::batch(request.into_inner())?;
         let more = u32::try_from(batch.requests.len()).unwrap_or(u32::MAX).saturating_sub(1);
         let until = wait.until();
         self.0.charge(&caller, more, until).await?;
@@ -234,8 +230,7 @@ impl InventoryService for Inventory {
         request: Request<v1::GetReservationRequest>,
     ) -> Result<Response<v1::Reservation>, Status> {
         let owner = Caller::of(&request)?.owner()?;
-        let checked = validate::get_reservation(request.get_ref());
-        let (event, id) = checked.map_err(|violations| errors::invalid(&violations))?;
+        let (event, id) = validate::get_reservation(request.get_ref())?;
         let store = self.0.engine.store();
         // Before the reading: a hold that has lapsed by then and still stands there has surely lapsed, whereas one that
         // lapses after the reading may have been confirmed in between.
@@ -250,8 +245,7 @@ impl InventoryService for Inventory {
         request: Request<v1::ListReservationsRequest>,
     ) -> Result<Response<v1::ListReservationsResponse>, Status> {
         let owner = Caller::of(&request)?.owner()?;
-        let checked = validate::list_reservations(request.get_ref());
-        let list = checked.map_err(|violations| errors::invalid(&violations))?;
+        let list = validate::list_reservations(request.get_ref())?;
         let page = super::owners_reservations(&self.0, &list.event, &owner, list.after, list.size).await?;
         let (reservations, next_page_token) = page;
         Ok(Response::new(v1::ListReservationsResponse { reservations, next_page_token }))

@@ -36,8 +36,7 @@ impl WaitingRoomService for WaitingRooms {
         request: Request<v1::JoinWaitingRoomRequest>,
     ) -> Result<Response<v1::Place>, Status> {
         let owner = Caller::of(&request)?.owner()?;
-        let checked = validate::waiting_room_of(&request.get_ref().parent);
-        let event = checked.map_err(|violations| errors::invalid(&violations))?;
+        let event = validate::waiting_room_of(&request.get_ref().parent)?;
         join(&self.0, &event, &owner).await.map(Response::new)
     }
 
@@ -48,8 +47,7 @@ impl WaitingRoomService for WaitingRooms {
         let caller = Caller::of(&request)?;
         let owner = caller.owner()?;
         let until = Until::of(&self.0, &request, caller);
-        let checked = validate::waiting_room_of(&request.get_ref().parent);
-        let event = checked.map_err(|violations| errors::invalid(&violations))?;
+        let event = validate::waiting_room_of(&request.get_ref().parent)?;
         let stream_place = self.0.enter_watcher(caller)?;
         // Asked once before the stream begins, so that what is wrong is answered as by any other call.
         let place = join(&self.0, &event, &owner).await?;
@@ -68,8 +66,7 @@ impl WaitingRoomService for WaitingRooms {
         request: Request<v1::LeaveWaitingRoomRequest>,
     ) -> Result<Response<v1::LeaveWaitingRoomResponse>, Status> {
         let owner = Caller::of(&request)?.owner()?;
-        let checked = validate::waiting_room_of(&request.get_ref().parent);
-        let event = checked.map_err(|violations| errors::invalid(&violations))?;
+        let event = validate::waiting_room_of(&request.get_ref().parent)?;
         if let Some(settings) = settings(&self.0, &event).await? {
             self.0.door.leave(&event, &owner, &settings).await;
         }

@@ -56,18 +56,20 @@ pub(super) fn read_failed(error: &StoreError) -> Status {
 }
 
 /// A request with wrong fields. The reason is that of the first.
-pub(super) fn invalid(violations: &Violations) -> Status {
-    let (first, more) = match violations.as_slice() {
-        [] => return internal(),
-        [first, more @ ..] => (first, more.len()),
-    };
-    let message = match more {
-        0 => format!("{} {}", first.field, first.description),
-        _ => format!("{} {} (and {more} more)", first.field, first.description),
-    };
-    Details::new(Code::InvalidArgument, first.reason, message, &[])
-        .bad_request(violations.as_slice().iter().map(|each| (&*each.field, &*each.description, each.reason)))
-        .into_status()
+impl From<Violations> for Status {
+    fn from(violations: Violations) -> Self {
+        let (first, more) = match violations.as_slice() {
+            [] => return internal(),
+            [first, more @ ..] => (first, more.len()),
+        };
+        let message = match more {
+            0 => format!("{} {}", first.field, first.description),
+            _ => format!("{} {} (and {more} more)", first.field, first.description),
+        };
+        Details::new(Code::InvalidArgument, first.reason, message, &[])
+            .bad_request(violations.as_slice().iter().map(|each| (&*each.field, &*each.description, each.reason)))
+            .into_status()
+    }
 }
 
 /// A request that is no message of its kind. No field can be named: `why` is all that is known.

@@ -10,9 +10,9 @@ use std::sync::LazyLock;
 use boxoffice_proto::v1;
 use hostile_bytes::{Attack, Messages};
 use prost::Message;
+use tonic::Status;
 
 use super::*;
-use crate::grpc::errors;
 
 static SCHEMA: LazyLock<Messages> = LazyLock::new(|| Messages::of(boxoffice_proto::FILE_DESCRIPTOR_SET));
 
@@ -132,11 +132,12 @@ fn examine(message: &str, told: Told) -> String {
         assert!(each.reason.starts_with("INVALID_"), "{each:?}");
         assert!(SCHEMA.has_field(message, &each.field), "{message} has no field {}", each.field);
     }
-    let headers = errors::invalid(&violations).into_http::<()>();
-    let bytes: usize = headers.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
-    assert!(bytes <= HEADERS_BYTES_MAX, "{bytes} bytes of headers: {violations:?}");
     let told = violations.as_slice().iter().map(|each| format!("{} {}", without_index(&each.field), each.reason));
-    told.collect::<Vec<_>>().join(", ")
+    let told = told.collect::<Vec<_>>().join(", ");
+    let headers = Status::from(violations).into_http::<()>();
+    let bytes: usize = headers.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+    assert!(bytes <= HEADERS_BYTES_MAX, "{bytes} bytes of headers: {told}");
+    told
 }
 
 /// A path without its numbers: the same is wrong, wherever it stands.

@@ -114,7 +114,7 @@ fn all_violations_are_told_in_order() {
     );
     let many = create_reservation(&reservation(vec![line("x", 0); 100])).unwrap_err();
     assert_eq!(many.as_slice().len(), VIOLATIONS_MAX);
-    let status = crate::grpc::errors::invalid(&many);
+    let status = tonic::Status::from(many);
     assert!(status.details().len() < 5_500, "{} bytes, a third more as base64", status.details().len());
 }
 

@@ -55,7 +55,6 @@ impl Connections {
     }
 
     /// The connection of the `index`th task: tasks are spread evenly.
-    #[allow(clippy::indexing_slicing, reason = "the remainder of the length is an index, and there is at least one")]
     fn channel(&self, index: usize) -> Channel {
         self.channels[index % self.channels.len()].clone()
     }

@@ -12,7 +12,7 @@ pub type Micros = i64;
 pub const SECOND: Micros = 1_000_000;
 
 /// The machine's clock, the same that the server of a run on this machine reads.
-#[allow(clippy::disallowed_methods, reason = "the load test is the outside world, whose clock this is")]
+#[expect(clippy::disallowed_methods, reason = "the load test is the outside world, whose clock this is")]
 pub fn now() -> Micros {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)

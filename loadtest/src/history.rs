@@ -195,7 +195,7 @@ impl Told {
 
 /// Why a buyer was refused: the reasons of the API that a well-formed request of a buyer can meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the proto documents them under the same names")]
+#[expect(missing_docs, reason = "the proto documents them under the same names")]
 pub enum Reason {
     SoldOut,
     InsufficientAvailability,

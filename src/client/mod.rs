@@ -259,7 +259,6 @@ fn inventory(channel: Channel) -> InventoryServiceClient<Channel> {
 
 impl Shared {
     /// The server whose turn it is, and the turn's number.
-    #[allow(clippy::indexing_slicing, reason = "the remainder of the length is an index, and there is at least one")]
     fn next_server(&self) -> (usize, Channel) {
         let turn = self.turn.load(Ordering::Relaxed);
         (turn, self.servers[turn % self.servers.len()].clone())

@@ -8,7 +8,7 @@ use tonic_types::{ErrorInfo, StatusExt as _};
 /// Why a call was refused: the reasons that the API names. `docs/clients.md` says what to do about each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-#[allow(missing_docs, reason = "the API documents its reasons under these names")]
+#[expect(missing_docs, reason = "the API documents its reasons under these names")]
 pub enum Refusal {
     SoldOut,
     AllHeld,

@@ -40,7 +40,6 @@ pub(super) struct Pace {
 
 impl Pace {
     /// A batch of so many commands took so long.
-    #[expect(clippy::cast_precision_loss, reason = "batches are far smaller than 2^52")]
     pub(super) fn observe(&mut self, commands: usize, took: Duration) {
         let (size, took) = (commands as f64, took.as_secs_f64());
         self.weight = self.weight * FADE + 1.0;

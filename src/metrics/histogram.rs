@@ -50,7 +50,6 @@ impl Histogram {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a sum that people look at")]
     pub(super) fn read(&self) -> Reading {
         let bounds = self.bounds.iter().copied().chain([f64::MAX]);
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));

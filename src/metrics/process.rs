@@ -11,7 +11,6 @@ pub(super) struct Process {
 
 impl Process {
     /// Reads it. `None`: this system does not tell, or not so.
-    #[expect(clippy::cast_precision_loss, reason = "a sum that people look at")]
     pub(super) fn read() -> Option<Self> {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
         // The name of the program, in parentheses, may hold anything; what follows is numbers, from the third field on.

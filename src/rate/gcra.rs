@@ -53,7 +53,6 @@ impl Quota {
     }
 
     /// Calls a second.
-    #[expect(clippy::cast_precision_loss, reason = "at most 1e12")]
     pub fn calls_per_second(self) -> f64 {
         NANOS_PER_SECOND / self.interval_nanos as f64
     }

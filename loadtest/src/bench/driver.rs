@@ -36,7 +36,6 @@ pub struct Turn {
 
 impl Turn {
     /// Units of work a second.
-    #[allow(clippy::cast_precision_loss, reason = "units of work are far below 2^52")]
     pub fn rate(&self) -> f64 {
         self.units as f64 / self.seconds
     }

@@ -92,7 +92,6 @@ impl Goal {
             Aim::Median(most, references) => {
                 let [one, other] = references;
                 let together = find(one)?.latency_us.p50 + find(other)?.latency_us.p50;
-                #[allow(clippy::cast_precision_loss, reason = "microseconds of a call are far below 2^52")]
                 let ratio = own.latency_us.p50 as f64 / together as f64;
                 let references = format!("{} and {} together", name(one), name(other));
                 Target { text: format!("p50 {ratio:.2} of {references}, at most {most:.2}"), met: ratio <= most }

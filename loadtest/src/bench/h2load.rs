@@ -61,7 +61,6 @@ fn read(printed: &str) -> Option<Turn> {
     let counts = after("requests: ")?;
     let count = |name: &str| counts.split(", ").find_map(|count| count.strip_suffix(name)?.trim().parse::<u64>().ok());
     let (units, failed) = (count("succeeded")?, count("failed")? + count("errored")? + count("timeout")?);
-    #[allow(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
     let seconds = units as f64 / rate;
     let done = units > 0 && failed == 0 && seconds.is_finite();
     done.then(|| Turn { units, seconds, latency: latency_histogram(), units_in_all: units })

@@ -16,7 +16,6 @@ pub fn measurement(what: What, in_flight: usize, turns: &[Measured], empty_rate:
     let ratio = empty_rate.filter(|empty| *empty > 0.0).map_or(0.0, |empty| rate / empty);
     let generator_cpu_s: Option<f64> = turns.iter().map(|measured| measured.generator_cpu_s).sum();
     let units: u64 = turns.iter().map(|measured| measured.turn.units_in_all).sum();
-    #[allow(clippy::cast_precision_loss, reason = "units of work are far below 2^52")]
     let seconds_each = generator_cpu_s.map(|seconds| seconds / units as f64).filter(|seconds| seconds.is_normal());
     Measurement {
         name: what.as_str().to_owned(),

@@ -161,7 +161,6 @@ async fn judge_own(boxoffice: &Boxoffice, contest: &Contest, size: Size) -> Resu
 
 fn baseline(name: Name, contest: &Contest) -> Baseline {
     let Contest { calm, rough, .. } = contest;
-    #[allow(clippy::cast_precision_loss, reason = "counts of tickets are far below 2^52")]
     let sold = calm.outcome.sold.len() as f64;
     Baseline {
         name: name.as_str(),

@@ -76,7 +76,6 @@ impl Outcome {
     }
 
     /// Accepted calls a second.
-    #[allow(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
     pub(super) fn goodput(&self) -> f64 {
         self.accepted as f64 / self.seconds
     }

@@ -78,7 +78,6 @@ async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin
         loop {
             let length = from.read(&mut buffer).await?;
             let Some(piece) = buffer.get(..length).filter(|piece| !piece.is_empty()) else { return Ok(()) };
-            #[allow(clippy::cast_precision_loss, reason = "a piece is small")]
             let takes = Duration::from_secs_f64(length as f64 / slow.bytes_per_second);
             free_at = free_at.max(Instant::now()) + takes;
             if sender.send((free_at + slow.delay, piece.to_vec())).await.is_err() {

@@ -174,7 +174,7 @@ async fn audit(
     Ok((AuditCounts { mismatched, ..counts }, faults))
 }
 
-#[allow(clippy::too_many_arguments, reason = "all that a report is made of, once")]
+#[expect(clippy::too_many_arguments, reason = "all that a report is made of, once")]
 fn report(
     args: &OverloadArgs,
     closed: f64,

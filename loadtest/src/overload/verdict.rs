@@ -27,7 +27,6 @@ pub(super) struct Verdict {
 }
 
 /// Judges the highest level by the best goodput seen anywhere, and by the level of half the load.
-#[allow(clippy::cast_precision_loss, reason = "counts and latencies are far below 2^52")]
 pub(super) fn judge(best: f64, half: &Outcome, highest: &Outcome, memory: Option<f64>) -> Verdict {
     let p99 = |latency: &Histogram<u64>| latency.value_at_quantile(0.99) as f64;
     let goodput = highest.goodput() / best.max(1.0);
@@ -55,7 +54,6 @@ const fn target(text: String, met: bool) -> Target {
 }
 
 /// The mean memory in the last quarter of a stretch of time, to that in the first.
-#[allow(clippy::cast_precision_loss, reason = "bytes of memory are far below 2^52")]
 pub(super) fn growth(memory: &[Memory], from: Micros, to: Micros) -> Option<f64> {
     let quarter = (to - from) / 4;
     let mean = |from: Micros, to: Micros| {

@@ -17,7 +17,7 @@ pub(super) fn count(number: impl Into<i128>) -> String {
 }
 
 /// A rate or a mean with three digits that say something, or all that stand before the point: `0.25`, `12.5`, `1,234`.
-#[allow(clippy::cast_possible_truncation, reason = "a float becomes the nearest whole number that there is")]
+#[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest whole number that there is")]
 pub(super) fn figure(number: f64) -> String {
     if number.abs() >= 100.0 || number.fract() == 0.0 {
         return count(number.round() as i64);
@@ -28,7 +28,6 @@ pub(super) fn figure(number: f64) -> String {
 }
 
 /// A latency in the unit that it reads best in, always with three digits: `850 µs`, `1.20 ms`, `45.0 s`.
-#[allow(clippy::cast_precision_loss, reason = "microseconds of hours are far below 2^52")]
 pub(super) fn latency(micros: u64) -> String {
     let (number, unit) = match micros {
         0..1_000 => return format!("{micros} µs"),
@@ -44,7 +43,6 @@ pub(super) fn latency(micros: u64) -> String {
 }
 
 /// A moment of a plot, counted from its beginning: `0`, `250 ms`, `12.5 s`, `3 min`.
-#[allow(clippy::cast_precision_loss, reason = "microseconds of hours are far below 2^52")]
 pub(super) fn moment(at: Micros) -> String {
     const MINUTE: Micros = 60 * SECOND;
     match at {

@@ -60,7 +60,7 @@ fn choose(state: &Event, random: &mut SmallRng) -> Option<CapacityChange> {
     let count = state.allocations.len();
     let number = random.random_range(0..count.max(1));
     let allocation = state.allocations.get(number)?;
-    #[allow(clippy::cast_possible_truncation, reason = "a tenth of an i32")]
+    #[expect(clippy::cast_possible_truncation, reason = "a tenth of an i32")]
     let most = (f64::from(allocation.capacity) * CHANGE_MAX).ceil() as i32;
     if count > 1 && random.random_bool(0.5) {
         let to = (number + random.random_range(1..count)) % count;

@@ -158,7 +158,7 @@ impl Plan {
         // Who asks for much at once is many buyers in one.
         let buyers = seconds * buyers_per_second / plan.habits.parallel;
         let per_buyer = f64::from(plan.tickets) / f64::from(plan.buyers);
-        #[allow(clippy::cast_possible_truncation, reason = "fewer tickets than the plan has")]
+        #[expect(clippy::cast_possible_truncation, reason = "fewer tickets than the plan has")]
         let tickets = (per_buyer * f64::from(buyers)).ceil() as i32;
         let length = Duration::from_secs(seconds.into());
         let in_flight = plan.in_flight.max(OPEN_IN_FLIGHT);

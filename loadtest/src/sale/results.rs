@@ -193,7 +193,6 @@ impl Results {
 
     /// All answered calls of all kinds, from when they were due; the times in which a server was down count in.
     fn measurement(&self) -> Measurement {
-        #[allow(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
         let rate = self.latency.len() as f64 / self.seconds;
         Measurement {
             name: self.scenario.to_owned(),

@@ -83,7 +83,6 @@ impl Shares {
 
     fn limit_on(&self, cores: f64) -> Option<String> {
         let generator = self.share(self.generator_seconds)?;
-        #[allow(clippy::cast_precision_loss, reason = "the number of threads is small")]
         let threads = WORKER_THREADS as f64;
         if generator * cores > BUSY_OF_THE_LIMIT * threads {
             return Some(format!("likely the load generator: its {threads} threads were busy nearly all the time"));
@@ -104,7 +103,6 @@ impl Shares {
 }
 
 /// Processors that this machine lets us use.
-#[allow(clippy::cast_precision_loss, reason = "the number of processors is small")]
 pub fn cores() -> f64 {
     std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
 }

@@ -53,7 +53,6 @@ pub(super) async fn watched_sale(fleet: &mut Fleet, database: &PrivateDatabase, 
     let sold = sell(fleet, args.sale_rate, in_all);
     let (looks, sold, (statements_per_s, readings_per_s)) =
         tokio::try_join!(driver::run::<Look>(looks, in_all - driver::WARM_UP), sold, counted)?;
-    #[allow(clippy::cast_precision_loss, reason = "counts of calls and latencies are far below 2^52")]
     let (sold_count, p99) = (sold.len() as f64, sold.value_at_quantile(0.99) as f64);
     let sales_per_s = sold_count / in_all.as_secs_f64();
     Ok(Watched { looks, sales_per_s, sale_p99_ms: p99 / 1e3, statements_per_s, readings_per_s })
@@ -71,7 +70,6 @@ async fn statements(database: &PrivateDatabase, name: &str, length: Duration) ->
     sleep(length.saturating_sub(begun.elapsed() + Duration::from_millis(100))).await;
     let (ended, all, readings) = count().await?;
     ensure!(readings > 0, "no server has ever read the event, by a statement like {READING}");
-    #[allow(clippy::cast_precision_loss, reason = "counts of statements are far below 2^52")]
     let per_s = |count: u64| count as f64 / (ended - begun).as_secs_f64();
     Ok((per_s(all - all_before), per_s(readings - readings_before)))
 }

@@ -21,7 +21,6 @@ pub(super) struct Honesty {
 
 impl Honesty {
     /// Of the estimates that were told from this moment on.
-    #[allow(clippy::cast_precision_loss, reason = "microseconds of hours are far below 2^52")]
     pub(super) fn of(history: &History, from: Micros) -> Self {
         let admitted: BTreeMap<_, _> = history.admitted().collect();
         let (mut errors, mut held) = (Vec::new(), 0_usize);
@@ -40,7 +39,7 @@ impl Honesty {
     }
 
     /// The relative error that so many of them do not exceed; `None` where none were told.
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
     pub(super) fn error_at(&self, quantile: f64) -> Option<f64> {
         let last = self.errors.len().checked_sub(1)?;
         self.errors.get((last as f64 * quantile).round() as usize).copied()

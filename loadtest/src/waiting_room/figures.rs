@@ -61,7 +61,6 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    #[allow(clippy::cast_precision_loss, reason = "counts and bytes are far below 2^52")]
     fn measurement(&self, args: &WaitingRoomArgs) -> Measurement {
         let name = match self.kind {
             Kind::WithRedis => "join_with_redis",

@@ -44,7 +44,7 @@ pub(super) struct Numbers {
 
 impl Numbers {
     /// Half of the rate, so that it is the house that holds people up.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "both factors are positive and small")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "both factors are positive and small")]
     pub(super) fn of(args: &WaitingRoomArgs) -> Self {
         let leave = ((f64::from(args.rate) / 2.0 * args.seconds) as usize).clamp(1, args.admitted as usize);
         // More than can be let in, even when some give up.

@@ -240,7 +240,6 @@ async fn all_faults_together_leave_everything_whole() {
 async fn owed_kills_are_spread_over_the_load_and_exact() {
     let mut scene = Scene::start("", &[]).await;
     let (begun, length) = (now(), 600 * MILLI);
-    #[allow(clippy::cast_precision_loss, reason = "a second of microseconds")]
     let progress = || ((now() - begun) as f64 / length as f64).min(1.0);
     let marks = Storm::new(&[], 1).kills(3).run(&mut scene.servers, &scene.fronts, &progress).await.unwrap();
     assert_eq!(marks.iter().map(|mark| mark.fault).collect::<Vec<_>>(), ["kill-server"; 3]);

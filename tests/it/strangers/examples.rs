@@ -1,6 +1,6 @@
 //! The programs of `examples/` buy, and say so.
 
-#[allow(dead_code, reason = "its main function")]
+#[expect(dead_code, reason = "its main function")]
 #[path = "../../../examples/buyer.rs"]
 mod buyer;
 

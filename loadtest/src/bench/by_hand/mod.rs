@@ -57,7 +57,6 @@ fn read(printed: &str, latency: Histogram<u64>) -> Option<Turn> {
     let after = |start: &str| printed.lines().filter_map(|line| line.strip_prefix(start)).next_back();
     let units: u64 = after("number of transactions actually processed: ")?.split('/').next()?.trim().parse().ok()?;
     let rate: f64 = after("tps = ")?.split(' ').next()?.parse().ok()?;
-    #[allow(clippy::cast_precision_loss, reason = "counts of transactions are far below 2^52")]
     let seconds = units as f64 / rate;
     (units > 0 && seconds.is_finite()).then_some(Turn { units, seconds, latency, units_in_all: units })
 }

@@ -264,7 +264,7 @@ impl Stage {
 
     async fn confirm_turn(&mut self, in_flight: usize) -> Result<Measured> {
         let stock = self.confirm_rate * (self.length + driver::WARM_UP).as_secs_f64() * STOCK_RESERVE;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive count, far below 2^52")]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive count, far below 2^52")]
         let mut stock = self.fill(stock as u64, |_| {}).await?;
         let share = stock.len() / in_flight.max(1);
         let work = |task| Confirm {

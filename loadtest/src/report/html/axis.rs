@@ -19,7 +19,6 @@ pub(super) struct Axis {
     pub(super) labels: Vec<(f64, String)>,
 }
 
-#[allow(clippy::cast_precision_loss, reason = "what is drawn is far below 2^52")]
 impl Axis {
     /// Of time, to exactly `span`.
     pub(super) fn of_time(span: Micros) -> Self {

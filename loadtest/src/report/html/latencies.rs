@@ -105,7 +105,6 @@ fn table(rows: &[CallLatency]) -> Markup {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "latencies are far below 2^52 microseconds")]
 fn number(micros: u64) -> f64 {
     micros as f64
 }

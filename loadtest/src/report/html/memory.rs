@@ -24,7 +24,6 @@ pub(super) fn figure(course: &Course, x: &Axis) -> Markup {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "bytes of memory are far below 2^52")]
 fn megabytes(memory: &Memory) -> f64 {
     memory.bytes as f64 / BYTES_PER_MB
 }

@@ -44,7 +44,6 @@ fn plot(course: &Course, x: &Axis, says: String, class: &'static str, at_length:
     html! { (Plot { says, class, x, y: &y, shapes, hints, faults, named: at_length }) }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "units are far below 2^52")]
 fn y_axis(stock: &[Stock]) -> Axis {
     let greatest = stock.iter().map(|stock| stock.capacity.max(stock.taken())).max().unwrap_or_default();
     Axis::of_numbers(greatest as f64)

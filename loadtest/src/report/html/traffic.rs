@@ -70,7 +70,6 @@ fn end(course: &Course, x: &Axis) -> f64 {
     course.traffic.last().map_or(1.0, |interval| x.at_moment(interval.at + interval.width))
 }
 
-#[allow(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
 fn per_second(count: u64, interval: &Traffic) -> f64 {
     count as f64 * SECOND as f64 / interval.width.max(1) as f64
 }

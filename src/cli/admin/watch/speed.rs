@@ -30,7 +30,6 @@ impl Speed {
         self.moments.push_back((now, sold));
         let Some((first, before)) = self.moments.front() else { return 0.0 };
         let seconds = now.duration_since(*first).as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "it is shown with one digit behind the point")]
         let units = (sold - before) as f64;
         units / seconds.max(SPAN_MIN.as_secs_f64())
     }

@@ -72,7 +72,6 @@ impl<R: Recipe> ByHand<R> {
         Ok(way)
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the remainder of the length is an index, and there is at least one")]
     fn connection(&self, index: usize) -> ConnectionManager {
         self.connections[index % self.connections.len()].clone()
     }

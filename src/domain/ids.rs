@@ -106,12 +106,8 @@ impl ReservationId {
     /// Where `text` is none.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
         // The hyphenated form alone: one reservation has one name.
-        if text.len() != 36 {
-            return Err(InvalidId("must be a UUID like 0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71"));
-        }
-        Uuid::try_parse(text)
-            .map(Self)
-            .map_err(|_| InvalidId("must be a UUID like 0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71"))
+        let uuid = if text.len() == 36 { Uuid::try_parse(text).ok() } else { None };
+        uuid.map(Self).ok_or(InvalidId("must be a UUID like 0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71"))
     }
 
     /// The id as a UUID.

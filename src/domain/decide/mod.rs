@@ -81,7 +81,7 @@ pub fn decide<S: BuildHasher>(
             Action::ApplyEvent(target) => apply::apply_event(&mut working, command, &snapshot.event_id, target),
             Action::TransferCapacity(transfer) => edit::transfer_capacity(&mut working, command, transfer),
         };
-        if let Some(need) = working.take_need() {
+        if let Some(need) = working.need() {
             return Err(need);
         }
         outcomes.push(outcome);

@@ -243,7 +243,7 @@ impl<'a> Working<'a> {
         for line in &reservation.lines {
             let (held, sold) = change(line);
             if (held, sold) != (0, 0) {
-                self.add(&line.allocation, 0, held, sold);
+                self.add(&line.allocation, held, sold);
                 deltas.push(Delta { allocation: line.allocation.clone(), capacity: 0, held, sold });
             }
         }
@@ -265,7 +265,7 @@ impl<'a> Working<'a> {
         }
     }
 
-    fn add(&mut self, id: &AllocationId, capacity: i64, held: i64, sold: i64) {
+    fn add(&mut self, id: &AllocationId, held: i64, sold: i64) {
         if !self.allocations.contains_key(id)
             && let Some(allocation) = self.snapshot.allocations.get(id)
         {
@@ -273,7 +273,6 @@ impl<'a> Working<'a> {
         }
         debug_assert!(self.allocations.contains_key(id), "allocations are loaded with the reservations that name them");
         if let Some(allocation) = self.allocations.get_mut(id) {
-            allocation.capacity += capacity;
             allocation.held += held;
             allocation.sold += sold;
         }
@@ -325,7 +324,7 @@ impl<'a> Working<'a> {
     }
 
     /// What must be loaded before the decision can go on, if anything.
-    pub(super) fn take_need(&mut self) -> Option<Need> {
+    pub(super) fn need(&self) -> Option<Need> {
         self.needs_expired.then_some(Need::Expired)
     }
 

@@ -113,9 +113,7 @@ impl Metrics {
         let help = "Changes of all events that the index of owners does not cover yet.";
         out.gauge("boxoffice_owner_index_lag_changes", help, lag)
     }
-}
 
-impl Metrics {
     fn write_redis(&self, out: &mut Out<'_>) -> fmt::Result {
         let Some(redis) = self.redis.get() else { return Ok(()) };
         let help = "1 where Redis answers, all of it.";

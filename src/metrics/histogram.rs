@@ -9,7 +9,7 @@ const MILLION: f64 = 1_000_000.0;
 /// How many values lie below each of a few bounds. A reader may see a value counted whose sum is not added yet, which the
 /// next reading mends.
 #[derive(Debug)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     bounds: &'static [f64],
     /// One more than bounds: what is greater than all.
     counts: Vec<AtomicU64>,

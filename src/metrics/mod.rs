@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use self::counters::Counters;
 pub(crate) use self::exposition::CONTENT_TYPE;
-pub use self::histogram::Histogram;
+use self::histogram::Histogram;
 pub(crate) use self::methods::Method;
 pub use self::redis::RedisMetrics;
 pub(crate) use self::redis::RedisOutcome;
@@ -29,9 +29,6 @@ const SECONDS: [f64; 16] =
     [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// Bounds of how many there are of something at once.
 const COUNTS: [f64; 13] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0];
-
-/// Bounds of the time of an answer of Redis, in seconds.
-const REDIS_SECONDS: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0];
 
 /// Why a command has no answer, besides [`Refusal::REASONS`].
 pub(crate) const OVERLOADED: &str = "OVERLOADED";
@@ -53,9 +50,6 @@ const FAILURES: [&str; 10] = [
 
 /// Kinds of [`StoreError`].
 const STORE_ERRORS: [&str; 4] = ["retry", "unavailable", "guard", "corrupt"];
-
-/// What became of commands to Redis.
-const REDIS_OUTCOMES: [&str; 6] = ["answered", "refused", "silent", "broken", "away", "busy"];
 
 /// gRPC's status codes, by number.
 const CODES: [&str; 17] = [

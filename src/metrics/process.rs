@@ -2,7 +2,7 @@
 
 use std::fs;
 
-/// By the system's own count. Empty where there is no `/proc`.
+/// By the system's own count.
 pub(super) struct Process {
     pub(super) cpu_seconds: f64,
     pub(super) resident_bytes: u64,
@@ -10,7 +10,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Reads it. `None`: this system does not tell, or not so.
+    /// Reads it. `None`: this system has no `/proc`, or another one.
     pub(super) fn read() -> Option<Self> {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
         // The name of the program, in parentheses, may hold anything; what follows is numbers, from the third field on.

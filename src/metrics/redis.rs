@@ -4,7 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::counters::Counters;
 use super::histogram::Histogram;
-use super::{REDIS_OUTCOMES, REDIS_SECONDS};
+
+/// Bounds of the time of an answer, in seconds.
+const SECONDS: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0];
+
+/// What became of commands: a name for each [`RedisOutcome`], in order.
+const OUTCOMES: [&str; 6] = ["answered", "refused", "silent", "broken", "away", "busy"];
 
 /// The instruments of the connection to Redis. They are shown where there is one.
 #[derive(Debug)]
@@ -14,7 +19,7 @@ pub struct RedisMetrics {
     up: AtomicBool,
 }
 
-/// What became of a command.
+/// What became of a command. Its number is its place in [`OUTCOMES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RedisOutcome {
     Answered,
@@ -30,39 +35,21 @@ pub(crate) enum RedisOutcome {
     Busy,
 }
 
-impl RedisOutcome {
-    /// Its place in [`REDIS_OUTCOMES`].
-    const fn place(self) -> usize {
-        match self {
-            Self::Answered => 0,
-            Self::Refused => 1,
-            Self::Silent => 2,
-            Self::Broken => 3,
-            Self::Away => 4,
-            Self::Busy => 5,
-        }
-    }
-}
-
 impl Default for RedisMetrics {
     fn default() -> Self {
-        Self {
-            commands: Counters::new(&REDIS_OUTCOMES),
-            seconds: Histogram::new(&REDIS_SECONDS),
-            up: AtomicBool::new(false),
-        }
+        Self { commands: Counters::new(&OUTCOMES), seconds: Histogram::new(&SECONDS), up: AtomicBool::new(false) }
     }
 }
 
 impl RedisMetrics {
     pub(crate) fn count(&self, outcome: RedisOutcome) {
-        self.commands.increment(outcome.place());
+        self.commands.increment(outcome as usize);
     }
 
     /// How many commands had this outcome.
     #[cfg(test)]
     pub(crate) fn counted(&self, outcome: RedisOutcome) -> u64 {
-        self.commands.read().nth(outcome.place()).map_or(0, |(_, count)| count)
+        self.commands.read().nth(outcome as usize).map_or(0, |(_, count)| count)
     }
 
     /// A command was sent and got an answer.

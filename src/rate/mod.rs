@@ -131,8 +131,9 @@ impl RateLimits {
     }
 
     /// Lets a call wait for the others for another time than 15 ms.
+    #[cfg(test)]
     #[must_use]
-    pub fn with_wait(self, wait_max: Duration) -> Self {
+    pub(crate) fn with_wait(self, wait_max: Duration) -> Self {
         Self { wait_max, ..self }
     }
 

@@ -201,10 +201,8 @@ impl Redis {
     }
 
     /// Sends a command whose first key is `key`.
-    ///
-    /// # Errors
-    /// Where there is no answer: then nobody knows whether it was done.
-    pub async fn ask<T: FromRedisValue>(&self, key: &str, command: &Cmd) -> Result<T, RedisFailure> {
+    #[cfg(test)]
+    pub(crate) async fn ask<T: FromRedisValue>(&self, key: &str, command: &Cmd) -> Result<T, RedisFailure> {
         self.shared.ask(key, command).await
     }
 

@@ -102,9 +102,6 @@ pub struct Page<T, K> {
 /// A database of events.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// `"sqlite"` or `"postgres"`.
-    fn name(&self) -> &'static str;
-
     /// How to run lanes on it.
     fn lane_plan(&self) -> LanePlan;
 

@@ -93,10 +93,6 @@ struct StuckLane {
 
 #[async_trait]
 impl Store for StuckStore {
-    fn name(&self) -> &'static str {
-        "stuck"
-    }
-
     fn lane_plan(&self) -> LanePlan {
         LanePlan { lanes: 1, events_per_batch_max: 1, blocks: false }
     }

@@ -195,10 +195,6 @@ impl LaneConnection for FaultyLane {
 
 #[async_trait]
 impl<S: Store> Store for FaultyStore<S> {
-    fn name(&self) -> &'static str {
-        self.real.name()
-    }
-
     /// The lane runs on the test's own thread, so that what a test asks for at once is one batch.
     fn lane_plan(&self) -> LanePlan {
         let real = self.real.lane_plan();

@@ -28,6 +28,8 @@ use crate::domain::{
 pub(super) trait Backend: Send + Sync {
     /// The store under test.
     fn store(&self) -> &dyn Store;
+    /// Whether several servers may write to it.
+    fn is_shared(&self) -> bool;
     /// Lets time pass.
     async fn advance(&self, span: Duration);
     /// Closes the store, after its lanes were dropped, and opens it again.

@@ -282,10 +282,6 @@ const VIEW_TIME_AT: usize = 26;
 
 #[async_trait]
 impl Store for PostgresStore {
-    fn name(&self) -> &'static str {
-        "postgres"
-    }
-
     fn lane_plan(&self) -> LanePlan {
         LanePlan {
             lanes: self.shared.config.lanes.max(1),

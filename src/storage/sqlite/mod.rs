@@ -149,10 +149,6 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    fn name(&self) -> &'static str {
-        "sqlite"
-    }
-
     fn lane_plan(&self) -> LanePlan {
         LanePlan { lanes: 1, events_per_batch_max: usize::MAX, blocks: true }
     }

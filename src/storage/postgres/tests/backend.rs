@@ -60,6 +60,10 @@ impl Backend for PostgresBackend {
         &self.store
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     async fn advance(&self, span: Duration) {
         let sql = format!("UPDATE test_clock SET now = now + {}", span.as_micros());
         self.connect().await.execute(AssertSqlSafe(sql)).await.unwrap();

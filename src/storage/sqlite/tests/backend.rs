@@ -42,6 +42,10 @@ impl Backend for SqliteBackend {
         &self.store
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn advance(&self, span: Duration) {
         self.now.fetch_add(span.as_micros(), Ordering::SeqCst);
     }

@@ -25,8 +25,7 @@ pub(in crate::grpc) fn create_event(request: v1::CreateEventRequest) -> Result<(
     let mut violations = Violations::default();
     let id = violations.event_id("INVALID_EVENT_ID", REQUEST.field("event_id"), &request.event_id);
     let path = REQUEST.field("event");
-    let Some(event) = request.event else {
-        violations.add("INVALID_EVENT", path, "must be set");
+    let Some(event) = violations.require("INVALID_EVENT", path, request.event, "must be set") else {
         return Err(violations);
     };
     if wire::parse_sales_state(event.sales_state) == Some(SalesState::Cancelled) {
@@ -51,13 +50,13 @@ fn event_config(violations: &mut Violations, path: Path<'_>, event: v1::Event) -
     let max_path = path.field("max_hold_ttl");
     let hold_ttl_max = match &event.max_hold_ttl {
         None => Some(HOLD_TTL_LIFETIME_DEFAULT),
-        max => violations.ttl("INVALID_MAX_HOLD_TTL", max_path, max.as_ref()),
+        Some(max) => violations.ttl("INVALID_MAX_HOLD_TTL", max_path, max),
     };
     let default_path = path.field("default_hold_ttl");
     let hold_ttl_default = match &event.default_hold_ttl {
         // What nobody chose must not stand in the way of a short maximum.
         None => Some(hold_ttl_max.map_or(HOLD_TTL_DEFAULT, |max| HOLD_TTL_DEFAULT.min(max))),
-        default => violations.ttl("INVALID_DEFAULT_HOLD_TTL", default_path, default.as_ref()),
+        Some(default) => violations.ttl("INVALID_DEFAULT_HOLD_TTL", default_path, default),
     };
     if hold_ttl_default.zip(hold_ttl_max).is_some_and(|(default, max)| default > max) {
         violations.add("INVALID_DEFAULT_HOLD_TTL", default_path, "must be at most max_hold_ttl");
@@ -80,8 +79,7 @@ pub(in crate::grpc) fn update_event(request: v1::UpdateEventRequest) -> Result<(
     let mut violations = Violations::default();
     let path = REQUEST.field("event");
     let fields = mask(&mut violations, request.update_mask, EventField::parse);
-    let Some(event) = request.event else {
-        violations.add("INVALID_EVENT", path, "must be set");
+    let Some(event) = violations.require("INVALID_EVENT", path, request.event, "must be set") else {
         return Err(violations);
     };
     let id = violations.event_name("INVALID_NAME", path.field("name"), &event.name);
@@ -110,13 +108,13 @@ fn event_patch(violations: &mut Violations, path: Path<'_>, fields: &[EventField
     if has(EventField::DefaultHoldTtl) {
         patch.hold_ttl_default = match &event.default_hold_ttl {
             None => Some(HOLD_TTL_DEFAULT),
-            ttl => violations.ttl("INVALID_DEFAULT_HOLD_TTL", path.field("default_hold_ttl"), ttl.as_ref()),
+            Some(ttl) => violations.ttl("INVALID_DEFAULT_HOLD_TTL", path.field("default_hold_ttl"), ttl),
         };
     }
     if has(EventField::MaxHoldTtl) {
         patch.hold_ttl_max = match &event.max_hold_ttl {
             None => Some(HOLD_TTL_LIFETIME_DEFAULT),
-            ttl => violations.ttl("INVALID_MAX_HOLD_TTL", path.field("max_hold_ttl"), ttl.as_ref()),
+            Some(ttl) => violations.ttl("INVALID_MAX_HOLD_TTL", path.field("max_hold_ttl"), ttl),
         };
     }
     if has(EventField::LimitPerOwner) {
@@ -138,8 +136,7 @@ pub(in crate::grpc) fn create_allocation(
     let event = violations.event_name("INVALID_PARENT", REQUEST.field("parent"), &request.parent);
     let id = violations.allocation_id("INVALID_ALLOCATION_ID", REQUEST.field("allocation_id"), &request.allocation_id);
     let path = REQUEST.field("allocation");
-    let Some(allocation) = request.allocation else {
-        violations.add("INVALID_ALLOCATION", path, "must be set");
+    let Some(allocation) = violations.require("INVALID_ALLOCATION", path, request.allocation, "must be set") else {
         return Err(violations);
     };
     let display_name = violations.display_name(path.field("display_name"), allocation.display_name);
@@ -159,8 +156,7 @@ pub(in crate::grpc) fn update_allocation(
     let fields = mask(&mut violations, request.update_mask, AllocationField::parse);
     let mode = reservation::parse_capacity_mode(request.capacity_mode);
     let mode = violations.known("INVALID_CAPACITY_MODE", REQUEST.field("capacity_mode"), mode);
-    let Some(allocation) = request.allocation else {
-        violations.add("INVALID_ALLOCATION", path, "must be set");
+    let Some(allocation) = violations.require("INVALID_ALLOCATION", path, request.allocation, "must be set") else {
         return Err(violations);
     };
     let named = violations.allocation_name("INVALID_NAME", path.field("name"), &allocation.name);
@@ -197,8 +193,7 @@ pub(in crate::grpc) fn apply_event(request: v1::ApplyEventRequest) -> Result<(Ev
     let path = REQUEST.field("event");
     let mode = reservation::parse_capacity_mode(request.capacity_mode);
     let mode = violations.known("INVALID_CAPACITY_MODE", REQUEST.field("capacity_mode"), mode);
-    let Some(event) = request.event else {
-        violations.add("INVALID_EVENT", path, "must be set");
+    let Some(event) = violations.require("INVALID_EVENT", path, request.event, "must be set") else {
         return Err(violations);
     };
     let id = violations.event_name("INVALID_NAME", path.field("name"), &event.name);

@@ -26,12 +26,28 @@ const RESERVATION_NAME: &str = "must be events/{event}/reservations/{reservation
 const LIMIT_RANGE: &str = "must be 0 (no limit) to 2147483647";
 
 impl Violations {
+    /// What must be there: else it is a violation.
+    pub(super) fn require<T>(
+        &mut self,
+        reason: &'static str,
+        path: Path<'_>,
+        value: Option<T>,
+        description: &'static str,
+    ) -> Option<T> {
+        if value.is_none() {
+            self.add(reason, path, description);
+        }
+        value
+    }
+
+    /// A value of an enum; `None` where its number is not known.
+    pub(super) fn known<T>(&mut self, reason: &'static str, path: Path<'_>, parsed: Option<T>) -> Option<T> {
+        self.require(reason, path, parsed, "must be a known value")
+    }
+
     /// The name of an event, in a field called `name` or `parent`.
     pub(super) fn event_name(&mut self, reason: &'static str, path: Path<'_>, name: &str) -> Option<EventId> {
-        let Some(id) = names::split_event(name) else {
-            self.add(reason, path, EVENT_NAME);
-            return None;
-        };
+        let id = self.require(reason, path, names::split_event(name), EVENT_NAME)?;
         self.event_id(reason, path, id)
     }
 
@@ -52,10 +68,7 @@ impl Violations {
         path: Path<'_>,
         name: &str,
     ) -> Option<(EventId, AllocationId)> {
-        let Some((event, allocation)) = names::split_allocation(name) else {
-            self.add(reason, path, ALLOCATION_NAME);
-            return None;
-        };
+        let (event, allocation) = self.require(reason, path, names::split_allocation(name), ALLOCATION_NAME)?;
         let event = self.event_id(reason, path, event)?;
         Some((event, self.allocation_id(reason, path, allocation)?))
     }
@@ -68,10 +81,7 @@ impl Violations {
         name: &str,
     ) -> Option<AllocationId> {
         const REASON: &str = "INVALID_ALLOCATION";
-        let Some((named, allocation)) = names::split_allocation(name) else {
-            self.add(REASON, path, ALLOCATION_NAME);
-            return None;
-        };
+        let (named, allocation) = self.require(REASON, path, names::split_allocation(name), ALLOCATION_NAME)?;
         if event.is_some_and(|event| event.as_str() != named) {
             self.add(REASON, path, "must be an allocation of the same event");
             return None;
@@ -86,10 +96,7 @@ impl Violations {
         path: Path<'_>,
         name: &str,
     ) -> Option<(EventId, ReservationId)> {
-        let Some((event, reservation)) = names::split_reservation(name) else {
-            self.add(reason, path, RESERVATION_NAME);
-            return None;
-        };
+        let (event, reservation) = self.require(reason, path, names::split_reservation(name), RESERVATION_NAME)?;
         let event = self.event_id(reason, path, event)?;
         Some((event, self.reservation_id(reason, path, reservation)?))
     }
@@ -113,24 +120,31 @@ impl Violations {
         OrderRef::new(order_ref).map_err(|error| self.add("INVALID_ORDER_REF", path, error.0)).ok()
     }
 
+    /// A number that is not below `least` and not above `most`.
+    pub(super) fn number(
+        &mut self,
+        reason: &'static str,
+        path: Path<'_>,
+        number: i32,
+        least: i64,
+        most: i64,
+    ) -> Option<i64> {
+        let number = i64::from(number);
+        if (least..=most).contains(&number) {
+            return Some(number);
+        }
+        self.add(reason, path, format!("must be {least} to {most}"));
+        None
+    }
+
     /// A number of units from 1 to `max`.
     pub(super) fn quantity(&mut self, path: Path<'_>, quantity: i32, max: i64) -> Option<i64> {
-        let quantity = i64::from(quantity);
-        if (1..=max).contains(&quantity) {
-            return Some(quantity);
-        }
-        self.add("INVALID_QUANTITY", path, format!("must be 1 to {max}"));
-        None
+        self.number("INVALID_QUANTITY", path, quantity, 1, max)
     }
 
     /// A capacity.
     pub(super) fn capacity(&mut self, path: Path<'_>, capacity: i32) -> Option<i64> {
-        let capacity = i64::from(capacity);
-        if (0..=CAPACITY_MAX).contains(&capacity) {
-            return Some(capacity);
-        }
-        self.add("INVALID_CAPACITY", path, format!("must be 0 to {CAPACITY_MAX}"));
-        None
+        self.number("INVALID_CAPACITY", path, capacity, 0, CAPACITY_MAX)
     }
 
     /// A limit per owner, where 0 stands for none.
@@ -152,22 +166,30 @@ impl Violations {
         None
     }
 
-    /// A life of a hold that must be given.
+    /// A span that is not below `least` and not above `most`.
+    pub(super) fn span(
+        &mut self,
+        reason: &'static str,
+        path: Path<'_>,
+        span: &prost_types::Duration,
+        least: Duration,
+        most: Duration,
+    ) -> Option<Duration> {
+        let span = time::parse_duration(span).filter(|span| (least..=most).contains(span));
+        if span.is_none() {
+            self.add(reason, path, format!("must be {least} to {most}"));
+        }
+        span
+    }
+
+    /// A life of a hold.
     pub(super) fn ttl(
         &mut self,
         reason: &'static str,
         path: Path<'_>,
-        ttl: Option<&prost_types::Duration>,
+        ttl: &prost_types::Duration,
     ) -> Option<Duration> {
-        let Some(ttl) = ttl else {
-            self.add(reason, path, "must be set");
-            return None;
-        };
-        let ttl = time::parse_duration(ttl).filter(|ttl| (HOLD_TTL_MIN..=HOLD_TTL_MAX).contains(ttl));
-        if ttl.is_none() {
-            self.add(reason, path, format!("must be {HOLD_TTL_MIN} to {HOLD_TTL_MAX}"));
-        }
-        ttl
+        self.span(reason, path, ttl, HOLD_TTL_MIN, HOLD_TTL_MAX)
     }
 
     /// A moment that may be left out.
@@ -177,21 +199,15 @@ impl Violations {
         path: Path<'_>,
         at: Option<&prost_types::Timestamp>,
     ) -> Option<Option<Timestamp>> {
+        const WANTED: &str = "must be a time of the years 1 to 9999 with nanos of 0 to 999999999";
         let Some(at) = at else { return Some(None) };
-        let parsed = time::parse_timestamp(at);
-        if parsed.is_none() {
-            self.add(reason, path, "must be a time of the years 1 to 9999 with nanos of 0 to 999999999");
-        }
-        parsed.map(Some)
+        self.require(reason, path, time::parse_timestamp(at), WANTED).map(Some)
     }
 
     /// An etag that must be given.
     pub(super) fn etag(&mut self, path: Path<'_>, etag: &str) -> Option<Version> {
-        let version = convert::parse_etag(etag);
-        if version.is_none() {
-            self.add("INVALID_ETAG", path, "must be an etag as it was read, quotes included");
-        }
-        version
+        const WANTED: &str = "must be an etag as it was read, quotes included";
+        self.require("INVALID_ETAG", path, convert::parse_etag(etag), WANTED)
     }
 
     /// An etag that may be empty.
@@ -205,14 +221,6 @@ impl Violations {
             return Some(Some(VERSION_OF_NOTHING));
         }
         self.optional_etag(path, etag)
-    }
-
-    /// A number of an enum, as `parse` reads it.
-    pub(super) fn known<T>(&mut self, reason: &'static str, path: Path<'_>, parsed: Option<T>) -> Option<T> {
-        if parsed.is_none() {
-            self.add(reason, path, "must be a known value");
-        }
-        parsed
     }
 
     /// The size of a page.
@@ -229,18 +237,11 @@ impl Violations {
 
     /// The token of a page.
     pub(super) fn page_token<K: Token>(&mut self, token: &str) -> Option<Option<K>> {
+        const WANTED: &str = "must be the next_page_token of a page before";
         if token.is_empty() {
             return Some(None);
         }
-        let key = K::parse(token);
-        if key.is_none() {
-            self.add(
-                "INVALID_PAGE_TOKEN",
-                Path::Request.field("page_token"),
-                "must be the next_page_token of a page before",
-            );
-        }
-        key.map(Some)
+        self.require("INVALID_PAGE_TOKEN", Path::Request.field("page_token"), K::parse(token), WANTED).map(Some)
     }
 
     /// The first number of a change that is wanted.

@@ -122,7 +122,7 @@ fn reserve(
         lines = self::lines(violations, event, reservation_path.field("lines"), &wanted.lines);
         ttl = match &wanted.ttl {
             None => Some(None),
-            some => violations.ttl("INVALID_TTL", reservation_path.field("ttl"), some.as_ref()).map(Some),
+            Some(ttl) => violations.ttl("INVALID_TTL", reservation_path.field("ttl"), ttl).map(Some),
         };
     } else {
         violations.add("INVALID_RESERVATION", reservation_path, "must be set");
@@ -217,7 +217,9 @@ pub(in crate::grpc) fn list_reservations(request: &v1::ListReservationsRequest) 
 pub(in crate::grpc) fn extend(request: &v1::ExtendReservationRequest) -> Result<(EventId, Action), Violations> {
     let mut violations = Violations::default();
     let named = violations.reservation_name("INVALID_NAME", REQUEST.field("name"), &request.name);
-    let ttl = violations.ttl("INVALID_TTL", REQUEST.field("ttl"), request.ttl.as_ref());
+    let (reason, path) = ("INVALID_TTL", REQUEST.field("ttl"));
+    let ttl = violations.require(reason, path, request.ttl.as_ref(), "must be set");
+    let ttl = ttl.and_then(|ttl| violations.ttl(reason, path, ttl));
     violations.check(named.zip(ttl).map(|((event, id), ttl)| (event, Action::Extend { id, ttl })))
 }
 

@@ -4,10 +4,10 @@ use boxoffice_proto::v1;
 
 use super::{Path, Violations};
 use crate::domain::{
-    ADMISSIONS_PER_SECOND_MAX, Duration, EventId, GRACE_DEFAULT, GRACE_MAX, GRACE_MIN, INSIDE_MAX,
-    PASS_LIFETIME_DEFAULT, PASS_LIFETIME_MAX, PASS_LIFETIME_MIN, WaitingRoom,
+    ADMISSIONS_PER_SECOND_MAX, EventId, GRACE_DEFAULT, GRACE_MAX, GRACE_MIN, INSIDE_MAX, PASS_LIFETIME_DEFAULT,
+    PASS_LIFETIME_MAX, PASS_LIFETIME_MIN, WaitingRoom,
 };
-use crate::grpc::convert::{event as wire, time};
+use crate::grpc::convert::event as wire;
 
 /// The event that a request of [`v1::waiting_room_service_server::WaitingRoomService`] names.
 pub(in crate::grpc) fn waiting_room_of(parent: &str) -> Result<EventId, Violations> {
@@ -24,45 +24,26 @@ impl Violations {
         room: Option<&v1::WaitingRoom>,
     ) -> Option<Option<WaitingRoom>> {
         let Some(room) = room else { return Some(None) };
-        let rate =
-            self.at_most(path.field("admissions_per_second"), room.admissions_per_second, ADMISSIONS_PER_SECOND_MAX);
-        let inside = self.at_most(path.field("inside_max"), room.inside_max, INSIDE_MAX);
+        let rate_path = path.field("admissions_per_second");
+        let rate = self.number(REASON, rate_path, room.admissions_per_second, 0, ADMISSIONS_PER_SECOND_MAX);
+        let inside = self.number(REASON, path.field("inside_max"), room.inside_max, 0, INSIDE_MAX);
         let on_loss = self.known(REASON, path.field("on_loss"), wire::parse_on_loss(room.on_loss));
-        let (least, most) = (PASS_LIFETIME_MIN, PASS_LIFETIME_MAX);
-        let pass = self.span(path.field("pass_lifetime"), room.pass_lifetime.as_ref(), least, most);
-        let grace = self.span(path.field("grace"), room.grace.as_ref(), GRACE_MIN, GRACE_MAX);
+        let pass_path = path.field("pass_lifetime");
+        let pass = match &room.pass_lifetime {
+            None => Some(PASS_LIFETIME_DEFAULT),
+            Some(span) => self.span(REASON, pass_path, span, PASS_LIFETIME_MIN, PASS_LIFETIME_MAX),
+        };
+        let grace = match &room.grace {
+            None => Some(GRACE_DEFAULT),
+            Some(span) => self.span(REASON, path.field("grace"), span, GRACE_MIN, GRACE_MAX),
+        };
         Some(Some(WaitingRoom {
             admissions_per_second: rate?,
             inside_max: inside.map(|max| (max > 0).then_some(max))?,
             on_loss: on_loss?,
-            pass_lifetime: pass?.unwrap_or(PASS_LIFETIME_DEFAULT),
-            grace: grace?.unwrap_or(GRACE_DEFAULT),
+            pass_lifetime: pass?,
+            grace: grace?,
         }))
-    }
-
-    fn at_most(&mut self, path: Path<'_>, value: i32, max: i64) -> Option<i64> {
-        let value = i64::from(value);
-        if (0..=max).contains(&value) {
-            return Some(value);
-        }
-        self.add(REASON, path, format!("must be 0 to {max}"));
-        None
-    }
-
-    /// A span that may be left out.
-    fn span(
-        &mut self,
-        path: Path<'_>,
-        span: Option<&prost_types::Duration>,
-        least: Duration,
-        most: Duration,
-    ) -> Option<Option<Duration>> {
-        let Some(span) = span else { return Some(None) };
-        let parsed = time::parse_duration(span).filter(|span| (least..=most).contains(span));
-        if parsed.is_none() {
-            self.add(REASON, path, format!("must be {least} to {most}"));
-        }
-        parsed.map(Some)
     }
 }
 

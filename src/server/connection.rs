@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tonic::transport::server::Connected;
 
 use super::handshakes::Handshakes;
@@ -43,10 +44,8 @@ struct Greeting {
     over: Pin<Box<Sleep>>,
 }
 
-enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
+/// Without TLS, or with it.
+type Transport = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// Where connections come from.
 struct Incoming {
@@ -77,13 +76,13 @@ impl Incoming {
     async fn next(&mut self) -> Option<Connection> {
         let Some((tls, handshakes)) = &mut self.tls else {
             let (stream, permit) = admit(&self.listener, &self.places).await?;
-            return Some(Connection::new(Transport::Plain(stream), permit, self.greeting_max));
+            return Some(Connection::new(Either::Left(stream), permit, self.greeting_max));
         };
         // Accepting goes on while hands are shaken: a slow client holds up nobody but himself.
         loop {
             tokio::select! {
                 (stream, permit) = handshakes.next() => {
-                    return Some(Connection::new(Transport::Tls(Box::new(stream)), permit, self.greeting_max));
+                    return Some(Connection::new(Either::Right(Box::new(stream)), permit, self.greeting_max));
                 }
                 accepted = admit(&self.listener, &self.places) => {
                     let (stream, permit) = accepted?;
@@ -164,10 +163,7 @@ impl Connected for Connection {
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let read = match &mut self.stream {
-            Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        };
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if self.greeting.is_some() {
             let read_bytes = read.is_ready().then(|| buffer.filled().len() - before);
             self.poll_greeting(read_bytes, cx)?;
@@ -179,26 +175,17 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_wait(bytes.len(), cx));
-        let written = match &mut self.stream {
-            Transport::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Transport::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        };
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.waited = written.is_pending();
         written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Transport::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -207,18 +194,12 @@ impl AsyncWrite for Connection {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_wait(buffers.iter().map(|buffer| buffer.len()).sum(), cx));
-        let written = match &mut self.stream {
-            Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
-            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
-        };
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
         self.waited = written.is_pending();
         written
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Transport::Plain(stream) => stream.is_write_vectored(),
-            Transport::Tls(stream) => stream.is_write_vectored(),
-        }
+        self.stream.is_write_vectored()
     }
 }

@@ -246,9 +246,14 @@ fn unwrapped(error: sqlx::Error) -> BoxError {
     }
 }
 
-/// A limit as SQL takes it, with one row more, which tells whether there is a next page.
+/// A limit as SQL takes it.
+fn sql_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// With one row more, which tells whether there are more.
 fn limit_and_one(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+    sql_limit(limit).saturating_add(1)
 }
 
 /// Cuts off the row that tells that there is a next page.

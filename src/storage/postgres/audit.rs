@@ -14,7 +14,7 @@ use super::{Shared, views};
 use crate::domain::{EventId, EventView, JournalEntry, Reservation, ReservationId, Seq};
 use crate::storage::columns::Columns;
 use crate::storage::journal::Numbers;
-use crate::storage::{AuditReader, Result, StoreError};
+use crate::storage::{AuditReader, Result, StoreError, sql_limit};
 
 /// What makes every read of the transaction see the same state.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;";
@@ -92,9 +92,8 @@ impl AuditReader for PostgresAuditReader {
     }
 
     async fn next_reservations(&mut self, limit: usize) -> Result<Vec<Reservation>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let after = self.after.map(|id| id.to_string()).unwrap_or_default();
-        let found = self.rows(queries::RESERVATIONS, &[Arg::Text(&after), Arg::Int(limit)]).await?;
+        let found = self.rows(queries::RESERVATIONS, &[Arg::Text(&after), Arg::Int(sql_limit(limit))]).await?;
         let found: Vec<_> = found.rows.iter().map(|row| Columns::of(row).reservation()).collect::<Result<_>>()?;
         self.after = found.last().map(|reservation| reservation.id);
         Ok(found)

@@ -19,7 +19,7 @@ use crate::domain::{
 use crate::storage::columns::{Columns, owner_units};
 use crate::storage::journal::Numbers;
 use crate::storage::write::{Rows, Writes};
-use crate::storage::{LaneConnection, Loaded, Result, StoreError};
+use crate::storage::{LaneConnection, Loaded, Result, StoreError, limit_and_one};
 
 /// Most expired holds that are loaded for one event when a batch begins.
 const EXPIRED_AT_BEGIN_MAX: usize = 256;
@@ -132,11 +132,14 @@ impl Lane {
         let last = snapshot.expired.last().and_then(|id| snapshot.reservations.get(id));
         let after = last.map_or(i64::MIN, |last| last.expires_at.as_micros());
         let after_id = last.map(|last| last.id).unwrap_or_else(|| uuid::Uuid::nil().into()).to_string();
-        // One more than wanted tells whether there are more.
-        let fetch = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let event = snapshot.event_id.as_str().to_owned();
-        let args =
-            [Arg::Text(&event), Arg::Int(now.as_micros()), Arg::Int(after), Arg::Text(&after_id), Arg::Int(fetch)];
+        let args = [
+            Arg::Text(&event),
+            Arg::Int(now.as_micros()),
+            Arg::Int(after),
+            Arg::Text(&after_id),
+            Arg::Int(limit_and_one(limit)),
+        ];
         let found = self.call(queries::LOAD_EXPIRED, &args).await?;
         snapshot.more_expired = found.rows.len() > limit;
         for row in found.rows.iter().take(limit) {

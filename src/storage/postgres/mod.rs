@@ -42,6 +42,7 @@ use super::columns::{Columns, event_views, waiting_rooms};
 use super::journal::Numbers;
 use super::{
     AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, Totals, WholeStore, limit_and_one, page,
+    sql_limit,
 };
 use crate::domain::{
     Changes, EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp, WaitingRoom,
@@ -319,8 +320,7 @@ impl Store for PostgresStore {
     }
 
     async fn waiting_rooms(&self, limit: usize) -> Result<Vec<(EventId, WaitingRoom)>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = self.rows(queries::WAITING_ROOMS, &[Arg::Int(limit)]).await?;
+        let rows = self.rows(queries::WAITING_ROOMS, &[Arg::Int(sql_limit(limit))]).await?;
         waiting_rooms(&rows)
     }
 
@@ -341,8 +341,8 @@ impl Store for PostgresStore {
     }
 
     async fn reservations_named(&self, event: &EventId, ids: &[ReservationId]) -> Result<Vec<Reservation>> {
-        let ids = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        let args = [Arg::Text(event.as_str()), Arg::Text(&format!("{{{ids}}}"))];
+        let ids = load::ids(ids);
+        let args = [Arg::Text(event.as_str()), ids.as_arg()];
         let rows = self.rows(queries::RESERVATIONS_NAMED, &args).await?;
         rows.iter().map(|row| Columns::of(row).reservation()).collect()
     }
@@ -384,8 +384,7 @@ impl Store for PostgresStore {
     }
 
     async fn events_with_expired_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<EventId>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let args = [Arg::Int(now.as_micros()), Arg::Int(limit)];
+        let args = [Arg::Int(now.as_micros()), Arg::Int(sql_limit(limit))];
         let statement = match self.is_spread() {
             true => queries::EVENTS_WITH_EXPIRED_HOLDS_SPREAD,
             false => queries::EVENTS_WITH_EXPIRED_HOLDS,

@@ -11,7 +11,7 @@ use super::journal;
 use super::queries;
 use crate::domain::{EventId, EventView, JournalEntry, Reservation, ReservationId, Seq, Timestamp};
 use crate::storage::columns::{Columns, event_views};
-use crate::storage::{AuditReader, Result, StoreError};
+use crate::storage::{AuditReader, Result, StoreError, sql_limit};
 
 /// See [`AuditReader`]. Its connection is in a read transaction until it is dropped.
 pub(super) struct SqliteAuditReader {
@@ -66,9 +66,8 @@ impl AuditReader for SqliteAuditReader {
     }
 
     async fn next_reservations(&mut self, limit: usize) -> Result<Vec<Reservation>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let after = self.after.map(|id| id.to_string()).unwrap_or_default();
-        let query = sqlx::query(queries::RESERVATIONS).bind(self.event_id()).bind(after).bind(limit);
+        let query = sqlx::query(queries::RESERVATIONS).bind(self.event_id()).bind(after).bind(sql_limit(limit));
         let rows = self.rows(query).await?;
         let found: Vec<_> = rows.iter().map(|row| Columns::of(row).reservation()).collect::<Result<_>>()?;
         self.after = found.last().map(|reservation| reservation.id);

@@ -9,7 +9,7 @@ use crate::domain::{
     Wanted,
 };
 use crate::storage::columns::owner_units;
-use crate::storage::{Result, json};
+use crate::storage::{Result, json, limit_and_one};
 
 /// Most expired holds that are loaded for one event when a batch begins.
 const EXPIRED_AT_BEGIN_MAX: usize = 256;
@@ -55,9 +55,7 @@ pub(super) fn load_expired(writer: &Writer, snapshot: &mut Snapshot, now: Timest
     let last = snapshot.expired.last().and_then(|id| snapshot.reservations.get(id));
     let (after, after_id) =
         last.map_or((i64::MIN, String::new()), |last| (last.expires_at.as_micros(), last.id.to_string()));
-    // One more than wanted tells whether there are more.
-    let fetch = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let params = (snapshot.event_id.as_str(), now.as_micros(), after, after_id, fetch);
+    let params = (snapshot.event_id.as_str(), now.as_micros(), after, after_id, limit_and_one(limit));
     let holds = writer.query(queries::LOAD_EXPIRED, params, |row| row.reservation())?;
     snapshot.more_expired = holds.len() > limit;
     for hold in holds.into_iter().take(limit) {

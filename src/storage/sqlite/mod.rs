@@ -36,7 +36,7 @@ use super::clock::{Clock, system_clock};
 use super::columns::{Columns, event_views, waiting_rooms};
 use super::{
     AuditReader, LaneConnection, LanePlan, Page, Result, Store, StoreError, Totals, WholeStore, json, limit_and_one,
-    page,
+    page, sql_limit,
 };
 use crate::domain::{
     EventId, EventView, JournalEntry, OwnerId, Reservation, ReservationId, Seq, Timestamp, WaitingRoom,
@@ -176,8 +176,7 @@ impl Store for SqliteStore {
     }
 
     async fn waiting_rooms(&self, limit: usize) -> Result<Vec<(EventId, WaitingRoom)>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        waiting_rooms(&self.rows(sqlx::query(queries::WAITING_ROOMS).bind(limit)).await?)
+        waiting_rooms(&self.rows(sqlx::query(queries::WAITING_ROOMS).bind(sql_limit(limit))).await?)
     }
 
     async fn last_seq(&self, event: &EventId) -> Result<Option<Seq>> {
@@ -251,8 +250,7 @@ impl Store for SqliteStore {
     }
 
     async fn events_with_expired_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<EventId>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let query = sqlx::query(queries::EVENTS_WITH_EXPIRED_HOLDS).bind(now.as_micros()).bind(limit);
+        let query = sqlx::query(queries::EVENTS_WITH_EXPIRED_HOLDS).bind(now.as_micros()).bind(sql_limit(limit));
         self.rows(query).await?.iter().map(|row| Columns::of(row).event_id()).collect()
     }
 

@@ -8,7 +8,7 @@ use crate::cli::ask;
 use crate::cli::client::Session;
 use crate::cli::document::{Change, Document, Format, Plan, Source};
 use crate::cli::failure::{ETAG_MISMATCH, Failure};
-use crate::cli::output::{print_line, program, shell_word};
+use crate::cli::output::{counted, print_line, program, shell_word};
 use crate::cli::values;
 use crate::cli::view::EventView;
 
@@ -118,7 +118,7 @@ impl Apply {
         }
         self.make_sure(&document, &plan, session)?;
         let answer = send(session, &source, &document, &plan.request).await?;
-        let text = format!("Done: {}, as one step.", count(plan.changes.len()));
+        let text = format!("Done: {}, as one step.", counted(plan.changes.len(), "change"));
         session.output.show(&Outcome::of(&document, plan, answer.event, true), || text)
     }
 
@@ -136,7 +136,7 @@ impl Apply {
             return if plan.is_final() { Err(Failure::Usage(message)) } else { Ok(()) };
         }
         let mut question: String = plan.risks().iter().map(|risk| format!("Note: {risk}.\n")).collect();
-        question.push_str(&format!("Make {} of {}?", count(plan.changes.len()), document.name()));
+        question.push_str(&format!("Make {} of {}?", counted(plan.changes.len(), "change"), document.name()));
         ask::or_else(&question, "nothing was changed")
     }
 }
@@ -145,10 +145,6 @@ impl Outcome {
     fn of(document: &Document, plan: Plan, state: Option<Event>, applied: bool) -> Self {
         Self { event: document.name(), applied, changes: plan.changes, state: state.map(EventView::from) }
     }
-}
-
-fn count(changes: usize) -> String {
-    if changes == 1 { "1 change".to_owned() } else { format!("{changes} changes") }
 }
 
 async fn send(

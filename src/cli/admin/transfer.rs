@@ -42,11 +42,8 @@ pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let yours = vec![("etag", json!(format!("{from_etag} and {to_etag}")))];
     let request = TransferCapacityRequest { from, to, quantity: args.quantity, from_etag, to_etag };
     let answer = session.admin().transfer_capacity(request).await.map_err(|status| {
-        let failure = refused_edit(status, yours);
-        if failure.leaves_effect_unknown() {
-            return failure.with_hint(|| "it may have been done: look with `boxoffice admin show`".to_owned());
-        }
-        failure
+        let hint = || "it may have been done: look with `boxoffice admin show`".to_owned();
+        refused_edit(status, yours).with_hint_if_unknown(hint)
     })?;
     let answer = answer.into_inner();
     let (from, to) = answer.from.zip(answer.to).ok_or_else(|| {

@@ -38,16 +38,12 @@ pub(crate) struct Args {
 
 /// Runs it until it is told to stop, which is no failure.
 pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
-    let mut stopped = signal()?;
     tokio::select! {
         result = Watch::new(args, session).run() => result,
-        _ = stopped.recv() => Ok(()),
+        stopped = tokio::signal::ctrl_c() => {
+            stopped.map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")))
+        }
     }
-}
-
-fn signal() -> Result<tokio::signal::unix::Signal, Failure> {
-    let kind = tokio::signal::unix::SignalKind::interrupt();
-    tokio::signal::unix::signal(kind).map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")))
 }
 
 struct Watch<'a> {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AllocationPart, Document, EventPart};
+use super::{AllocationPart, Document};
 use crate::cli::failure::Failure;
 
 #[derive(Serialize, Deserialize)]
@@ -11,13 +11,9 @@ use crate::cli::failure::Failure;
 struct Row {
     event: String,
     allocation: String,
-    #[serde(default)]
     display_name: Option<String>,
-    #[serde(default)]
     capacity: Option<i32>,
-    #[serde(default)]
     limit_per_owner: Option<i32>,
-    #[serde(default)]
     etag: Option<String>,
 }
 
@@ -49,12 +45,11 @@ pub(super) fn read(text: &str) -> Result<Document, String> {
 }
 
 pub(super) fn write(document: &Document) -> Result<String, Failure> {
-    let EventPart { id: event, .. } = &document.event;
     let mut writer = csv::Writer::from_writer(Vec::new());
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(format!("cannot write it as CSV: {error}"));
     for one in &document.allocations {
         let row = Row {
-            event: event.clone(),
+            event: document.event.id.clone(),
             allocation: one.id.clone(),
             display_name: one.display_name.clone(),
             capacity: one.capacity,

@@ -16,6 +16,7 @@ use std::path::Path;
 use boxoffice_proto::v1;
 use prost_types::{Duration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 
 pub(crate) use plan::{Change, Conflicts, Plan};
 pub(crate) use waiting_room::WaitingRoomPart;
@@ -107,8 +108,8 @@ impl Document {
                 sales_state: Some(event.sales_state.clone()),
                 on_sale_time: time(&event.on_sale_time),
                 off_sale_time: time(&event.off_sale_time),
-                default_hold_ttl: event.default_hold_ttl_seconds.as_ref().map(|ttl| span(Some(ttl)).replace(' ', "")),
-                max_hold_ttl: event.max_hold_ttl_seconds.as_ref().map(|ttl| span(Some(ttl)).replace(' ', "")),
+                default_hold_ttl: span_text(event.default_hold_ttl_seconds.as_ref()),
+                max_hold_ttl: span_text(event.max_hold_ttl_seconds.as_ref()),
                 limit_per_owner: Some(event.limit_per_owner),
                 etag: etag(&event.etag),
                 waiting_room: Some(WaitingRoomPart::of(event.waiting_room.as_ref())),
@@ -205,6 +206,11 @@ impl EventPart {
             waiting_room: self.waiting_room.as_ref().map(WaitingRoomPart::parsed).transpose()?,
         })
     }
+}
+
+/// A span as [`values::duration`] reads it.
+fn span_text(seconds: Option<&Number>) -> Option<String> {
+    seconds.map(|seconds| span(Some(seconds)).replace(' ', ""))
 }
 
 /// Where a file's text comes from.

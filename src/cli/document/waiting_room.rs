@@ -5,9 +5,9 @@ use boxoffice_proto::v1;
 use boxoffice_proto::v1::waiting_room::OnLoss;
 use serde::{Deserialize, Serialize};
 
-use super::NONE;
+use super::{NONE, span_text};
 use crate::cli::values;
-use crate::cli::view::{WaitingRoomView, span};
+use crate::cli::view::WaitingRoomView;
 
 /// What a file says of it. What a table does not name takes its default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,11 +26,11 @@ pub(crate) struct Settings {
     admissions_per_second: i32,
     #[serde(default)]
     inside_max: i32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     on_loss: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pass_lifetime: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     grace: Option<String>,
 }
 
@@ -38,13 +38,12 @@ impl WaitingRoomPart {
     /// As it is.
     pub(super) fn of(room: Option<&WaitingRoomView>) -> Self {
         let Some(room) = room else { return Self::Word(NONE.to_owned()) };
-        let time = |seconds: &Option<serde_json::Number>| seconds.as_ref().map(|ttl| span(Some(ttl)).replace(' ', ""));
         Self::Table(Settings {
             admissions_per_second: room.admissions_per_second,
             inside_max: room.inside_max,
             on_loss: Some(room.on_loss.clone()),
-            pass_lifetime: time(&room.pass_lifetime_seconds),
-            grace: time(&room.grace_seconds),
+            pass_lifetime: span_text(room.pass_lifetime_seconds.as_ref()),
+            grace: span_text(room.grace_seconds.as_ref()),
         })
     }
 

@@ -201,7 +201,7 @@ pub struct Pace {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub turns: u32,
     /// Seconds of each turn of each measurement
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = 4.0, value_parser = positive)]
     pub seconds: f64,
     /// Connections of the generator
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000))]

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
-use crate::report::latency_histogram;
+use crate::report::{latency_histogram, record};
 
 /// Not measured, at the beginning of each turn: connections open, caches fill.
 pub const WARM_UP: Duration = Duration::from_millis(300);
@@ -111,7 +111,7 @@ async fn repeat<W: Work>(mut work: W, span: Span) -> Result<Share> {
         if span.counts(end, share.units == 0) {
             share.units += units;
             share.last = end;
-            share.latency.saturating_record(u64::try_from((end - start).as_micros()).unwrap_or(u64::MAX));
+            record(&mut share.latency, end - start);
         }
         if end > *until {
             break;

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::way::{Client, Ledger, Sale, Told, Try, Way};
 use crate::back_off::BackOff;
 use crate::clock::time_ordered_id;
-use crate::report::latency_histogram;
+use crate::report::{latency_histogram, record};
 
 /// How long a try, or a connection, may take before its outcome is called unknown.
 const TRY_WAIT_MAX: Duration = Duration::from_secs(20);
@@ -222,7 +222,7 @@ impl<W: Way> Desk<W> {
         if told == Told::Sold {
             let now = Instant::now();
             share.sold.push(number);
-            share.latency.saturating_record(u64::try_from((now - begun).as_micros()).unwrap_or(u64::MAX));
+            record(&mut share.latency, now - begun);
             share.last_sold = Some(now);
             self.progress.sold.fetch_add(1, Ordering::Relaxed);
         }

@@ -12,11 +12,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Code, Status};
 
 use crate::bench::work::{Names, reserve_one};
-use crate::client::{Connections, Inventory, owned_by, reason};
+use crate::client::{Connections, owned_by, reason};
 use crate::clock::{Micros, now};
 use crate::event::SaleEvent;
 use crate::report::course::Traffic;
-use crate::report::latency_histogram;
+use crate::report::{latency_histogram, record};
 
 /// Calls that wait for their answers at most. One that finds no place is not sent, and counted as that: it is not sent later.
 const IN_FLIGHT_MAX: usize = 30_000;
@@ -114,7 +114,7 @@ struct Recorder {
 
 impl Recorder {
     fn record(&self, due: Instant, answer: Result<(), Status>) {
-        let took = u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let took = due.elapsed();
         let counts = due >= self.counted_from;
         let told = answer.map_err(|status| {
             let unknown = !matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
@@ -128,7 +128,7 @@ impl Recorder {
                 outcome.accepted_in_all += 1;
                 outcome.accepted += u64::from(counts);
                 let latency = if counts { &mut outcome.latency } else { &mut outcome.settling };
-                latency.saturating_record(took);
+                record(latency, took);
             }
             Err((reason, unknown)) => {
                 outcome.unknown_in_all += u64::from(unknown || reason == "STORE_UNAVAILABLE");
@@ -157,24 +157,25 @@ pub(super) async fn run(
     let places = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
     let clients: Vec<_> = (0..connections.count()).map(|index| connections.inventory(index)).collect();
     let (mut due_count, mut unsent, mut late) = (0, 0, latency_histogram());
-    for ((due, client), _) in schedule.into_iter().zip(clients.iter().cycle()).zip(0_u64..) {
+    for (due, client) in schedule.into_iter().zip(clients.iter().cycle()) {
         let due = begin + due;
         if due > Instant::now() {
             sleep_until(due).await;
         }
         let counts = due >= recorder.counted_from;
         due_count += u64::from(counts);
-        late.saturating_record(u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX));
+        record(&mut late, due.elapsed());
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             unsent += u64::from(counts);
             continue;
         };
         let mut request = owned_by(names.owner_value(), reserve_one(event, names.id()));
         request.set_timeout(DEADLINE);
-        let (client, recorder) = (client.clone(), Arc::clone(&recorder));
+        let (mut client, recorder) = (client.clone(), Arc::clone(&recorder));
         tokio::spawn(async move {
-            let answer = call(client, request).await;
-            recorder.record(due, answer);
+            // The client's own timer answers where the server does not.
+            let answer = client.create_reservation(request).await;
+            recorder.record(due, answer.map(drop));
             drop(place);
         });
     }
@@ -185,14 +186,6 @@ pub(super) async fn run(
     let (outcome, plotted) = &mut *guard;
     let outcome = Outcome { due: due_count, unsent, late, ..outcome.clone() };
     (outcome, std::mem::take(plotted))
-}
-
-async fn call(
-    mut client: Inventory,
-    request: tonic::Request<boxoffice_proto::v1::CreateReservationRequest>,
-) -> Result<(), Status> {
-    // The client's own timer answers where the server does not.
-    client.create_reservation(request).await.map(drop)
 }
 
 /// A Poisson process, over the time that settles and the time that counts.

@@ -10,6 +10,8 @@ mod run;
 mod table;
 mod words;
 
+use std::time::Duration;
+
 use anyhow::Result;
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -206,6 +208,11 @@ impl From<&Histogram<u64>> for Latency {
 /// A histogram of microseconds, exact to a percent, small enough that each of hundreds of tasks can have one.
 pub fn latency_histogram() -> Histogram<u64> {
     Histogram::new_with_max(LATENCY_MAX_MICROS, 2).expect("the highest value is above 2, and 2 digits are allowed")
+}
+
+/// Records one in such a histogram.
+pub fn record(histogram: &mut Histogram<u64>, latency: Duration) {
+    histogram.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
 }
 
 /// Longer latencies count as this: five minutes.

@@ -15,7 +15,7 @@ use crate::bench::work::{Reserve, reserve_one};
 use crate::cli::ViewsArgs;
 use crate::client::{Inventory, owned_by};
 use crate::event::SaleEvent;
-use crate::report::latency_histogram;
+use crate::report::{latency_histogram, record};
 use crate::server::PrivateDatabase;
 
 /// How long the load has been at work when the database's statements are counted first.
@@ -83,7 +83,7 @@ async fn sell(fleet: &mut Fleet, rate: f64, length: Duration) -> Result<Histogra
     let mut unknown = 0;
     let mut note = |done: Result<Option<Duration>, tokio::task::JoinError>| -> Result<()> {
         match done? {
-            Some(span) => took.saturating_record(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)),
+            Some(span) => record(&mut took, span),
             None => unknown += 1,
         }
         Ok(())

@@ -79,11 +79,7 @@ pub struct Refused {
 
 impl Refused {
     pub(super) fn new(status: Status, info: Option<ErrorInfo>) -> Self {
-        let ErrorInfo { reason, metadata, .. } = info.unwrap_or_else(|| ErrorInfo {
-            reason: String::new(),
-            domain: String::new(),
-            metadata: HashMap::new(),
-        });
+        let (reason, metadata) = info.map(|info| (info.reason, info.metadata)).unwrap_or_default();
         Self { refusal: Refusal::from(reason.as_str()), reason, metadata, status }
     }
 

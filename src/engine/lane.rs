@@ -191,8 +191,8 @@ impl LaneEnd {
                 let (callers, begun) = (batch.len(), Instant::now());
                 let ran = batcher.run(batch).await;
                 let ended = Instant::now();
-                let waiting = self.keeper.done(callers, Batch { commands, done: ran.done, took: ended - begun }, ended);
                 let took = ended - begun;
+                let waiting = self.keeper.done(callers, Batch { commands, done: ran.done, took }, ended);
                 self.metrics.batch_commands.observe_count(commands);
                 self.metrics.batch_seconds.observe_duration(took);
                 self.last = Last::new(took, commands, waiting, &ran);

@@ -45,11 +45,8 @@ pub(super) fn rsa_modulus_bits(pkcs1: &[u8]) -> Option<usize> {
 
 /// The length of a big-endian number in bits.
 pub(super) fn unsigned_bits(number: &[u8]) -> usize {
-    let number = match number.iter().position(|byte| *byte != 0) {
-        Some(start) => &number[start..],
-        None => return 0,
-    };
-    number.len() * 8 - number.first().map_or(0, |byte| byte.leading_zeros() as usize)
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros).map_or(0, |first| (number.len() - zeros) * 8 - first.leading_zeros() as usize)
 }
 
 /// The contents of the one element that `input` is.

@@ -111,9 +111,7 @@ impl Paced {
         }
         Some(Frame::data(piece))
     }
-}
 
-impl Paced {
     /// Ends a stream whose reader keeps too much waiting.
     fn cut(&mut self, status: &Status) -> Option<Frame<Bytes>> {
         self.body = Body::empty();

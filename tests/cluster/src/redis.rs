@@ -304,17 +304,11 @@ impl Redis {
 
     /// Redis accepts connections while it still reads its file, and then answers that it is `LOADING`.
     fn is_answering(&self) -> bool {
-        let ping = || -> std::io::Result<bool> {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port()));
-            let mut connection = TcpStream::connect_timeout(&address, PING_WAIT_MAX)?;
-            connection.set_read_timeout(Some(PING_WAIT_MAX))?;
-            connection.write_all(b"PING\r\n")?;
-            let mut answer = [0; b"+PONG".len()];
-            connection.read_exact(&mut answer)?;
+        match self.tell("PING") {
+            Ok(answer) => answer == "PONG",
             // With a password of the caller's choice, the refusal is an answer too.
-            Ok(&answer == b"+PONG" || &answer == b"-NOAU")
-        };
-        ping().unwrap_or(false)
+            Err(error) => error.to_string().contains("-NOAUTH"),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use prost::Message as _;
+use prost::encoding::encode_varint;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
@@ -143,12 +144,12 @@ impl Messages {
             Type::Enum | Type::Bool => {
                 let value = if rng.once_in(8) { rng.number() } else { i64::try_from(rng.below(6)).unwrap_or(0) };
                 put_key(to, number, 0);
-                put_varint(to, value.cast_unsigned());
+                encode_varint(value.cast_unsigned(), to);
             }
             Type::Int64 | Type::Uint64 | Type::Int32 | Type::Uint32 | Type::Sint32 | Type::Sint64 => {
                 let value = if rng.once_in(2) { i64::try_from(rng.below(4)).unwrap_or(0) } else { rng.number() };
                 put_key(to, number, 0);
-                put_varint(to, value.cast_unsigned());
+                encode_varint(value.cast_unsigned(), to);
             }
         }
     }
@@ -163,20 +164,12 @@ fn count(field: &FieldDescriptorProto, rng: &mut Rng) -> usize {
     if rng.once_in(64) { *rng.pick(&[100, 101, 1_000, 1_001]) } else { rng.below(4) }
 }
 
-fn put_varint(to: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        to.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    to.push(value.to_le_bytes()[0]);
-}
-
 fn put_key(to: &mut Vec<u8>, number: u64, wire_type: u64) {
-    put_varint(to, number << 3 | wire_type);
+    encode_varint(number << 3 | wire_type, to);
 }
 
 fn put_bytes(to: &mut Vec<u8>, number: u64, bytes: &[u8]) {
     put_key(to, number, 2);
-    put_varint(to, bytes.len() as u64);
+    encode_varint(bytes.len() as u64, to);
     to.extend(bytes);
 }

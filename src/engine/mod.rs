@@ -130,19 +130,11 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens the lanes and starts the sweeper.
+    /// Opens the lanes and starts the sweeper. `board`: what this server shares with others, if there are any.
     ///
     /// # Errors
     /// Where the store cannot open its lanes.
-    pub async fn start(store: Arc<dyn Store>, config: EngineConfig) -> Result<Arc<Self>, StoreError> {
-        Self::start_with(store, config, None).await
-    }
-
-    /// The same for one of several servers that share a board.
-    ///
-    /// # Errors
-    /// Where the store cannot open its lanes.
-    pub async fn start_with(
+    pub async fn start(
         store: Arc<dyn Store>,
         config: EngineConfig,
         board: Option<Arc<dyn Board>>,

@@ -99,7 +99,7 @@ async fn start(dir: &TempDir, now: &Arc<AtomicI64>, faults: &Arc<Faults>, config
     let now = Arc::clone(now);
     let clock: Clock = Arc::new(move || Timestamp::from_micros(now.load(Ordering::SeqCst)));
     let real = SqliteStore::open_with_clock(dir.path(), clock).await.unwrap();
-    Engine::start(Arc::new(FaultyStore { real, faults: Arc::clone(faults) }), config).await.unwrap()
+    Engine::start(Arc::new(FaultyStore { real, faults: Arc::clone(faults) }), config, None).await.unwrap()
 }
 
 fn config(limit_per_owner: Option<i64>) -> EventConfig {

@@ -272,7 +272,8 @@ async fn reflection_lists_the_services() {
 
 #[tokio::test]
 async fn development_mode_stays_on_this_machine() {
-    let engine = Engine::start(Arc::new(StuckStore::default()), EngineConfig::default()).await.expect("it starts");
+    let engine =
+        Engine::start(Arc::new(StuckStore::default()), EngineConfig::default(), None).await.expect("it starts");
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
         let config = ServerConfig::new(address.parse().expect("an address"), Authentication::Dev);
         let refused = Server::bind(config, Arc::clone(&engine)).await.err().expect("refused");

@@ -236,7 +236,7 @@ pub(crate) fn config() -> ServerConfig {
 /// Starts a server over `store`.
 pub(crate) async fn start(store: Arc<dyn Store>, config: ServerConfig) -> Running {
     let no_sweeper = EngineConfig { sweep_interval: Duration::ZERO, ..EngineConfig::default() };
-    let engine = Engine::start(store, no_sweeper).await.expect("the engine starts");
+    let engine = Engine::start(store, no_sweeper, None).await.expect("the engine starts");
     let server = Server::bind(config, engine).await.expect("a free port");
     let address = server.local_addr();
     let (stop, stopped) = oneshot::channel::<()>();

@@ -207,7 +207,8 @@ async fn clients_that_never_finish_their_handshake_keep_nobody_out() {
     let authority = Authority::new("first");
     let (certificate, key) = authority.server().write(dir.path());
     let tls = Tls::load(TlsFiles { certificate, key, client_ca: None }).expect("certificates");
-    let engine = Engine::start(Arc::new(StuckStore::default()), EngineConfig::default()).await.expect("an engine");
+    let engine =
+        Engine::start(Arc::new(StuckStore::default()), EngineConfig::default(), None).await.expect("an engine");
     let config = ServerConfig { tls: Some(Arc::new(tls)), connections_max: 8, authentication: verifier(), ..config() };
     let server = Server::bind(config, engine).await.expect("a free port");
     let address = server.local_addr();
@@ -228,7 +229,8 @@ async fn clients_that_never_finish_their_handshake_keep_nobody_out() {
 
 #[tokio::test]
 async fn tokens_are_not_taken_in_the_clear_from_other_machines() {
-    let engine = Engine::start(Arc::new(StuckStore::default()), EngineConfig::default()).await.expect("it starts");
+    let engine =
+        Engine::start(Arc::new(StuckStore::default()), EngineConfig::default(), None).await.expect("it starts");
     for address in ["0.0.0.0:0", "[::]:0", "[::ffff:127.0.0.1]:0"] {
         let config = ServerConfig::new(address.parse().expect("an address"), verifier());
         let refused = Server::bind(config.clone(), Arc::clone(&engine)).await.err().expect("refused");

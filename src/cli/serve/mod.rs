@@ -154,8 +154,7 @@ async fn begin(args: &Args) -> Result<(ServerConfig, Arc<Engine>), Failure> {
         Arc::new(RedisBoard::new(Arc::clone(redis), name)) as Arc<dyn Board>
     });
     let config = EngineConfig { sweep_interval: args.sweep_interval, ..EngineConfig::default() };
-    let engine =
-        Engine::start_with(store, config, board).await.map_err(|error| Failure::Failed(in_one_line(&error)))?;
+    let engine = Engine::start(store, config, board).await.map_err(|error| Failure::Failed(in_one_line(&error)))?;
     if let Some(redis) = &redis {
         engine.metrics().watch_redis(Arc::clone(redis.metrics()));
     }

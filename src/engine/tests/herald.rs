@@ -79,7 +79,7 @@ async fn sold(later: Seq, age: Duration) -> (World, Arc<Scripted>, Seq) {
 
 async fn sell(world: &World, board: &Arc<Scripted>) -> Arc<Engine> {
     let shared = Some(Arc::clone(board) as Arc<dyn Board>);
-    let engine = Engine::start_with(Arc::clone(&world.engine.store), quiet(), shared).await.unwrap();
+    let engine = Engine::start(Arc::clone(&world.engine.store), quiet(), shared).await.unwrap();
     engine.run(EventId::new("gala").unwrap(), reserve("ann", 1, 1), None).await.unwrap();
     engine
 }

@@ -43,7 +43,7 @@ async fn a_board_that_comes_back_shows_nothing_older_than_what_was_shown_meanwhi
     let event = world.event("gala", 10, None).await;
     let board = Arc::new(OldBoard::default());
     let shared = Some(Arc::clone(&board) as Arc<dyn Board>);
-    let engine = Engine::start_with(Arc::clone(&world.engine.store), quiet(), shared).await.unwrap();
+    let engine = Engine::start(Arc::clone(&world.engine.store), quiet(), shared).await.unwrap();
     let look = async || engine.view(&event, Consistency::Cached).await.unwrap().unwrap();
     let before = look().await;
     let patch = EventPatch { sales_state: Some(SalesState::Paused), ..EventPatch::default() };

@@ -47,7 +47,6 @@ impl AllRooms {
     fn ask(&mut self, now: Millis, event: &EventId, who: Who, ask: Ask, rules: &Rules) -> Standing {
         if !self.of.contains_key(event) {
             self.forget_old(now);
-            self.of.insert(event.clone(), Room::new(now, rules));
         }
         let elsewhere = self.waiting - self.of.get(event).map_or(0, Room::waiting);
         let rules = Rules { places_max: rules.places_max.min(PLACES_MAX.saturating_sub(elsewhere)), ..*rules };

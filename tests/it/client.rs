@@ -18,7 +18,7 @@ use tonic::codegen::http;
 use crate::cli::{boxoffice, stderr};
 use crate::in_process::{self, EVENT, StuckStore, config, start};
 use crate::support::{
-    Server, assert_audit_is_clean, by, confirm, create_event, event, get, name, new_id, server_with_event, wants,
+    Server, assert_audit_is_clean, by, confirm, create_event, event, get, name, new_id, server_with_event, until, wants,
 };
 
 /// Buyers at the same time.
@@ -27,8 +27,6 @@ const BUYERS: usize = 8;
 const KILLS: usize = 5;
 /// Calls that are answered between two kills, and after the last.
 const CALLS_BETWEEN_KILLS: usize = 60;
-/// Longest wait for something that must come.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn client(url: &str) -> Client {
     client_with(&[url], Config::default())
@@ -40,11 +38,7 @@ fn client_with(urls: &[&str], config: Config) -> Client {
 
 /// Returns when a client has repeated so many attempts.
 async fn retried(client: &Client, count: u64) {
-    let begin = Instant::now();
-    while client.retries() < count {
-        assert!(begin.elapsed() < PATIENCE, "it asks again");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("it asks again", async || client.retries() >= count).await;
 }
 
 /// Buys until it is told to stop. Returns the names of what was sold.
@@ -73,11 +67,8 @@ async fn calls_survive_servers_that_are_killed_and_restarted_and_happen_once() {
     let buyer = || tokio::spawn(buy(client.clone(), Arc::clone(&stop), Arc::clone(&answered)));
     let buyers: Vec<_> = (0..BUYERS).map(|_| buyer()).collect();
     for kill in 0..=KILLS {
-        let (enough, begin) = (answered.load(Ordering::SeqCst) + CALLS_BETWEEN_KILLS, Instant::now());
-        while answered.load(Ordering::SeqCst) < enough {
-            assert!(begin.elapsed() < PATIENCE, "the clients find the server again");
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let enough = answered.load(Ordering::SeqCst) + CALLS_BETWEEN_KILLS;
+        until("the clients find the server again", async || answered.load(Ordering::SeqCst) >= enough).await;
         if kill < KILLS {
             let address = server.address().to_owned();
             server.kill();

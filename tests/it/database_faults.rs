@@ -14,7 +14,7 @@ use tonic::Code;
 use crate::proxy::{Cut, Proxy};
 use crate::rush::{Front, PATIENCE, Rush};
 use crate::support::{
-    DATABASE_TIMEOUT, Server, assert_audit_is_clean, by, create_event, event, get, new_id, reason, wants,
+    DATABASE_TIMEOUT, Server, assert_audit_is_clean, by, create_event, event, get, new_id, reason, until, wants,
 };
 
 /// Far more than any rush sells.
@@ -344,12 +344,11 @@ async fn a_server_that_waits_for_anothers_migration_ends_when_it_is_told_to() {
         let mut command = Server::command();
         let mut child =
             command.args(["--dev", "--database-url", &url]).stdout(Stdio::null()).spawn().expect("it starts");
-        let begun = Instant::now();
         let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
-        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.expect("a count") == 0 {
-            assert!(begun.elapsed() < PATIENCE, "it does not ask for the lock");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("it asks for the lock", async || {
+            sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.expect("a count") > 0
+        })
+        .await;
         kill_process(Pid::from_child(&child), signal).expect("it runs");
         let ended = tokio::time::timeout(ANSWER_MAX, async {
             loop {

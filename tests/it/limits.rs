@@ -19,22 +19,12 @@ use tonic_types::StatusExt as _;
 
 use crate::in_process::{EVENT, StuckStore, config, event, start};
 use crate::rush::PATIENCE;
-use crate::support::{Server, by, create_event, new_id, reason, wants};
+use crate::support::{Server, by, create_event, new_id, reason, until, wants};
 use crate::tokens::{Guarded, bearer, sent_by, token, with};
 
 /// Two calls, and then none for a quarter of an hour.
 fn two_calls() -> Option<Quota> {
     Quota::new(0.001, 2)
-}
-
-/// Asks again and again, for a bounded time.
-async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
-    let asked = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, asked).await.expect(what);
 }
 
 fn gala() -> v1::GetEventRequest {
@@ -162,7 +152,7 @@ async fn an_owner_has_a_bounded_number_of_streams() {
     server.inventory().watch_event(watch("bob")).await.expect("he has his own");
     drop(first);
     // The server hears of the cancelled stream a moment later.
-    eventually("the place is given back", async || server.inventory().watch_event(watch("ann")).await.is_ok()).await;
+    until("the place is given back", async || server.inventory().watch_event(watch("ann")).await.is_ok()).await;
 }
 
 #[tokio::test]
@@ -265,7 +255,7 @@ async fn answers_that_are_not_read_take_bounded_memory() {
     server.inventory().get_event(gala()).await.expect("small answers pass");
     drop((answers, silent));
     let is_answered = async || server.inventory().list_events(list.clone()).await.is_ok();
-    eventually("what nobody waits for is forgotten", is_answered).await;
+    until("what nobody waits for is forgotten", is_answered).await;
 }
 
 /// A call whose deadline passes while it waits for its turn is answered so, and is not begun afterwards.
@@ -274,7 +264,7 @@ async fn what_waited_beyond_its_deadline_is_not_begun() {
     let store = StuckStore::default();
     let (batches, wanted, released) =
         (Arc::clone(&store.batches), Arc::clone(&store.wanted), Arc::clone(&store.released));
-    let begun = async |count| eventually("a batch is begun", async || batches.load(Ordering::SeqCst) >= count).await;
+    let begun = async |count| until("a batch is begun", async || batches.load(Ordering::SeqCst) >= count).await;
     let server = start(Arc::new(store), config()).await;
     let reserve = |id: &str| {
         let (mut inventory, request) = (server.inventory(), by("ann", wants(id, &[("floor", 1)])));
@@ -332,7 +322,7 @@ async fn a_call_waits_for_other_servers_once_whatever_it_must_ask_them() {
     // Of the caller twice, before the call is begun and for its further item; then of each buyer.
     let mut inventory = server.inventory();
     let call = tokio::spawn(async move { inventory.batch_create_reservations(by("ann", request)).await });
-    eventually("the batch is on its way to the database", async || !wanted.lock().expect("no panic").is_empty()).await;
+    until("the batch is on its way to the database", async || !wanted.lock().expect("no panic").is_empty()).await;
     assert_eq!((others.asked.load(Ordering::Relaxed), others.waited.load(Ordering::Relaxed)), (4, 1));
     call.abort();
 }

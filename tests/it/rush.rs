@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::support::{Inventory, Server, assert_audit_is_clean, by, confirm, event, get, new_id, reason, wants};
+use crate::support::{Inventory, Server, assert_audit_is_clean, by, confirm, event, get, new_id, reason, until, wants};
 
 /// How long a buyer rests before he asks again. Shorter than servers ask for, to see soon when they serve again.
 const REST: Duration = Duration::from_millis(20);
@@ -120,10 +120,8 @@ impl Rush {
     async fn counted(&self, counter: &AtomicUsize, more: usize) -> Duration {
         let enough = counter.load(Ordering::SeqCst) + more;
         let begin = Instant::now();
-        while counter.load(Ordering::SeqCst) < enough {
-            assert!(begin.elapsed() < PATIENCE, "{more} more calls are not answered as expected");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        let what = format!("{more} more calls are answered as expected");
+        until(&what, async || counter.load(Ordering::SeqCst) >= enough).await;
         begin.elapsed()
     }
 

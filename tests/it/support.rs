@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::admin_service_client::AdminServiceClient;
@@ -16,6 +16,7 @@ use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
 
 use crate::recorded;
+use crate::rush::PATIENCE;
 
 /// A client of the buyers' service.
 pub(crate) type Inventory = InventoryServiceClient<Channel>;
@@ -229,6 +230,15 @@ pub(crate) fn confirm(id: &str, order_ref: &str) -> v1::ConfirmReservationReques
 #[expect(clippy::disallowed_methods, reason = "tests are clients, and clients choose ids")]
 pub(crate) fn new_id() -> String {
     uuid::Uuid::now_v7().to_string()
+}
+
+/// Returns once something is so, and fails where that takes too long.
+pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < PATIENCE, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// The reason in an error.

@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 
-use crate::support::{Server, by, new_id, reason, wants};
+use crate::support::{Server, by, new_id, reason, until, wants};
 
 /// The longest that anything is waited for.
 const WAIT_MAX: Duration = Duration::from_secs(20);
@@ -166,14 +166,6 @@ fn wants_of(id: &str, hold: &str) -> v1::CreateReservationRequest {
     };
     let reservation = Some(v1::Reservation { lines: vec![line], ..v1::Reservation::default() });
     v1::CreateReservationRequest { parent: format!("events/{id}"), reservation, ..wants(hold, &[]) }
-}
-
-async fn until(what: &str, mut check: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
-    while !check().await {
-        assert!(begun.elapsed() < WAIT_MAX, "in vain: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 #[tokio::test]

@@ -9,11 +9,9 @@ use boxoffice_proto::v1::waiting_room::OnLoss;
 use private_cluster::{Redis, RedisCluster, RedisOptions};
 use tokio::task::spawn_blocking;
 
-use super::{
-    Sale, room, shared, shared_over, start_on, the_order_is_exact_and_ten_tabs_are_one_place, until, wants_of,
-};
+use super::{Sale, room, shared, shared_over, start_on, the_order_is_exact_and_ten_tabs_are_one_place, wants_of};
 use crate::authority::{Authority, replace};
-use crate::support::{assert_audit_of, new_id};
+use crate::support::{assert_audit_of, new_id, until};
 
 #[tokio::test]
 async fn shared_through_a_redis_behind_tls_with_no_more_rights_than_documented() {

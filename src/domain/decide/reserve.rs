@@ -241,11 +241,8 @@ fn release_replaced(working: &mut Working<'_>, actor: &Actor, mut old: Reservati
 
 /// Lets draining capacities follow what the replaced hold freed and the new one did not take.
 fn drain_freed(working: &mut Working<'_>, deltas: &mut Vec<Delta>, freed: Vec<Delta>) {
-    for Delta { allocation, .. } in freed {
-        if deltas.iter().all(|delta| delta.allocation != allocation) {
-            deltas.push(Delta { allocation, capacity: 0, held: 0, sold: 0 });
-        }
-    }
+    // An allocation that is named twice follows once: its second delta stays zero, and goes with the others of that kind.
+    deltas.extend(freed.into_iter().map(|freed| Delta { capacity: 0, held: 0, sold: 0, ..freed }));
     working.shrink_drained(deltas);
     deltas.retain(|delta| (delta.capacity, delta.held, delta.sold) != (0, 0, 0));
 }

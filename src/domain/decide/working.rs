@@ -228,7 +228,7 @@ impl<'a> Working<'a> {
 
     /// Takes the units of a hold out of `held`. A draining capacity follows.
     pub(super) fn give_back(&mut self, reservation: &Reservation) -> Vec<Delta> {
-        let mut deltas = self.adjust(reservation, |line| (-(line.quantity - line.cancelled), 0));
+        let mut deltas = self.adjust(reservation, |line| (-line.quantity, 0));
         self.shrink_drained(&mut deltas);
         deltas
     }

@@ -2,6 +2,8 @@
 
 mod audit;
 pub(crate) mod fixture;
+mod ids;
 mod ledger;
+mod time;
 pub(crate) mod usage;
 pub(crate) mod world;

@@ -54,4 +54,5 @@ fn impossible_counts_are_told_and_replay_goes_on() {
     assert_eq!(doctor(5, |entry| entry.deltas[0].sold = -3), [6]);
     assert_eq!(doctor(1, |entry| entry.deltas.clear()), [4, 5, 6]);
     assert_eq!(doctor(3, |entry| entry.deltas[0].held = i64::MAX), [4, 5, 6]);
+    assert_eq!(doctor(3, |entry| (entry.deltas[0].held, entry.deltas[0].sold) = (i64::MAX, 1)), [4, 5, 6]);
 }

@@ -257,6 +257,8 @@ impl<S: BuildHasher + Clone> World<S> {
         for Edited { before, after } in reservations {
             assert_eq!(before.as_ref(), self.reservations.get(&after.id), "a reservation's before-image");
             assert!(written.insert(after.id), "a reservation is written twice");
+            let created_at = before.map_or(self.now, |before| before.created_at);
+            assert_eq!((after.created_at, after.updated_at), (created_at, self.now), "when it was made and changed");
             self.reservations.insert(after.id, after);
         }
         self.journal.extend(journal);

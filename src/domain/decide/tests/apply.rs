@@ -54,7 +54,8 @@ fn the_first_refusal_undoes_the_steps_before_it() {
     let event = world.event.clone().unwrap();
     assert_eq!((event.config, event.version, event.has_allocation_limits), (config(), 1, false));
     assert_eq!((world.counts("a"), world.counts("b")), ((5, 0, 0), (3, 2, 0)));
-    assert_eq!(empty().refused(apply_event(apply(config(), Some(1), &[]))), Refusal::EventNotFound);
+    let nothing_is_there = apply_event(apply(config(), Some(1), &[("a", 9, None, Some(1))]));
+    assert_eq!(empty().refused(nothing_is_there), Refusal::EventNotFound, "the event comes first");
 }
 
 #[test]

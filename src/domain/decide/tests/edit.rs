@@ -225,7 +225,7 @@ fn a_capacity_edit_ends_draining_and_other_edits_do_not() {
     let both =
         AllocationPatch { display_name: Some("Hall".to_owned()), capacity: Some(2), ..AllocationPatch::default() };
     world.ok(update_allocation("a", None, both, CapacityMode::Strict));
-    assert_eq!(world.allocation("a").drain_to, Some(2));
+    assert_eq!((world.allocation("a").display_name.as_str(), world.allocation("a").drain_to), ("Hall", Some(2)));
     assert!(matches!(
         world.refused(set_capacity("a", 5, CapacityMode::Strict)),
         Refusal::CapacityBelowCommitted { committed: 6, .. }

@@ -8,6 +8,7 @@ use crate::domain::{CapacityMode, EventConfig, JournalKind, Refusal, Reserve, St
 fn granted_it_releases_the_old_hold_in_the_same_step() {
     let mut world = World::selling(&[("a", 3), ("b", 3)]);
     world.ok(reserve("ann", 1, &[("a", 3)]));
+    world.pass(1);
     world.ok(replace("ann", 2, &[("a", 2), ("b", 1)], 1));
     assert_eq!((world.state(1), world.state(2)), (State::Released, State::Held));
     assert_eq!((world.counts("a"), world.counts("b")), ((3, 2, 0), (3, 1, 0)));
@@ -36,9 +37,10 @@ fn the_old_units_do_not_count_against_limits() {
         let refusal = world.refused(replace("ann", 2, wanted, 1));
         assert!(matches!(refusal, Refusal::OwnerLimitExceeded { .. }), "{refusal:?}");
     }
-    world.ok(replace("ann", 2, &[("b", 3)], 1));
-    world.ok(replace("ann", 3, &[("a", 2), ("b", 1)], 2));
-    assert!(world.one(reserve("ann", 4, &[("b", 1)])).is_err());
+    world.ok(replace("ann", 2, &[("a", 2)], 1));
+    world.ok(replace("ann", 3, &[("b", 3)], 2));
+    world.ok(replace("ann", 4, &[("a", 2), ("b", 1)], 3));
+    assert!(world.one(reserve("ann", 5, &[("b", 1)])).is_err());
 }
 
 #[test]

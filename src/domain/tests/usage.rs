@@ -108,6 +108,21 @@ fn a_limit_set_later_makes_it_start_again_and_one_set_at_creation_does_not() {
     world.audit_usage(true);
 }
 
+#[test]
+fn limits_that_were_foreseen_do_not_make_it_start_again() {
+    let mut world = World::selling(&[("a", 9), ("b", 9)]);
+    world.ok(reserve("ann", 1, &[("a", 2), ("b", 1)]));
+    world.ok(set_limit("a", Some(5)));
+    world.ok(set_event_limit(Some(6)));
+    assert_eq!(restarts(&world.journal), 2);
+    let mut usage = UsageTable::new(RandomState::new());
+    world.journal.iter().for_each(|entry| usage.foresee_limits(entry));
+    world.journal.iter().for_each(|entry| usage.apply(entry));
+    let ann = owner("ann");
+    let told = (usage.units_at_most(&ann, Some(&allocation("a"))), usage.units_at_most(&ann, None));
+    assert_eq!((usage.as_of(), told), (world.journal.last().unwrap().seq, (2, 3)));
+}
+
 /// One entry that gives an owner `units` of the allocation that has a limit.
 fn gain(seq: i64, name: &str, units: i64) -> JournalEntry {
     let mut world = World::empty(RandomState::new());

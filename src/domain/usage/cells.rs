@@ -159,11 +159,12 @@ mod tests {
         let (mut cells, mut plain) = (Cells::new(), HashMap::<u64, u64>::new());
         for step in 1..=400_000_u64 {
             let print = mixed(mixed(step) % 60_000) & !UNITS_MAX;
-            // Mostly single units come and go; now and then more than a short cell holds, and more than any does.
+            // Mostly single units come and go; now and then as many as a short cell holds, or more, and more than any does.
             let units = match mixed(step ^ 1 << 40) % 100 {
                 0..=59 => 1,
                 60..=89 => -1,
-                90..=97 => 20,
+                90..=93 => SHORT_UNITS_MAX.cast_signed(),
+                94..=97 => 20,
                 98 => -30,
                 _ => i64::from(u32::MAX),
             };
@@ -179,6 +180,16 @@ mod tests {
             }
         }
         assert!(!cells.parts.is_empty() && !cells.long.is_empty(), "both kinds were met");
+    }
+
+    /// The parts alone take 100 KB, whatever is in them.
+    #[test]
+    fn few_are_not_spread_over_parts() {
+        let mut cells = Cells::new();
+        (1..PARTED_FROM as u64).for_each(|number| cells.add(mixed(number), 1));
+        assert_eq!((cells.parts.len(), cells.long.len()), (0, PARTED_FROM - 1));
+        cells.add(mixed(PARTED_FROM as u64), 1);
+        assert_eq!((cells.parts.len(), cells.long.len()), (1 << PART_BITS, 0));
     }
 
     #[test]

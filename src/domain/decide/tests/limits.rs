@@ -2,7 +2,7 @@
 
 use crate::domain::tests::fixture::*;
 use crate::domain::tests::world::World;
-use crate::domain::{EventConfig, Mode, Refusal, Reserve};
+use crate::domain::{CapacityMode, EventConfig, Mode, Refusal, Reserve};
 
 /// Limits: 3 in the event, 2 of `a`; knows usage, or does not.
 fn limited(follows_usage: bool) -> World {
@@ -58,9 +58,11 @@ fn they_hold_within_a_batch() {
             reserve("ann", 4, &[("a", 2)]),
             reserve("bob", 5, &[("b", 1)]),
             reserve("bob", 6, &[("b", 1)]),
+            buy("cid", 7, &[("a", 2)]),
+            reserve("cid", 8, &[("a", 1)]),
         ]);
         let granted: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
-        assert_eq!(granted, [true, true, false, true, true, true, false], "{outcomes:?}");
+        assert_eq!(granted, [true, true, false, true, true, true, false, true, false], "{outcomes:?}");
     }
 }
 
@@ -70,8 +72,29 @@ fn within_the_bound_nothing_is_loaded() {
     world.ok(reserve("ann", 1, &[("a", 1)]));
     world.ok(reserve("ann", 2, &[("a", 1)]));
     assert_eq!(world.loads, (0, 0));
-    world.refused(reserve("ann", 3, &[("a", 1)]));
+    // What was counted for a limit counts for another one in its place, too; and of what is new nothing was taken.
+    let outcomes = world.run(&[
+        set_limit("a", Some(3)),
+        set_event_limit(Some(4)),
+        create_allocation("c", 1, Some(1)),
+        reserve("ann", 3, &[("a", 1), ("c", 1)]),
+    ]);
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    assert_eq!(world.loads, (0, 0));
+    world.refused(reserve("ann", 4, &[("a", 1)]));
     assert_eq!(world.loads, (0, 1));
+}
+
+#[test]
+fn no_edit_but_that_of_a_limit_makes_an_event_one_with_limits() {
+    let mut world = World::selling(&[("a", 5)]);
+    let has_limits = |world: &World| world.event.as_ref().unwrap().has_limits();
+    world.ok(set_capacity("a", 7, CapacityMode::Strict));
+    assert!(!has_limits(&world));
+    world.ok(set_limit("a", Some(2)));
+    assert!(has_limits(&world));
+    world.ok(create_allocation("b", 5, Some(2)));
+    assert!(has_limits(&world), "two have limits now");
 }
 
 #[test]
@@ -151,6 +174,9 @@ fn a_new_limit_beside_an_old_one_counts_what_was_taken_before() {
     world.ok(buy("ann", 1, &[("a", 3)]));
     let of_a = world.clone().run(&[set_limit("a", Some(3)), reserve("ann", 2, &[("a", 1)])]);
     assert_eq!(of_a[1], Err(over(Some("a"), 3)));
+    let of_both =
+        world.clone().run(&[set_limit("a", Some(3)), set_event_limit(Some(9)), reserve("ann", 2, &[("a", 1)])]);
+    assert_eq!(of_both[2], Err(over(Some("a"), 3)));
     let of_event = world.run(&[set_event_limit(Some(3)), reserve("ann", 2, &[("b", 1)])]);
     assert_eq!(of_event[1], Err(over(None, 3)));
 }

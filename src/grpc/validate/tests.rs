@@ -402,6 +402,51 @@ fn apply_fields() {
     expect("empty", &told(apply_event(v1::ApplyEventRequest::default())), &[("event", "INVALID_EVENT")]);
 }
 
+/// The other tests go beyond what the API documents, this one to the last that it allows.
+#[test]
+fn what_is_at_a_bound_is_taken() {
+    let span = |seconds| Some(Duration { seconds, nanos: 0 });
+    for ttl in [1, 2_592_000] {
+        let most = reserve(|r| {
+            r.order_ref = "ä".repeat(128);
+            body(r).lines =
+                (0..100).map(|number| line(&format!("events/gala/allocations/a{number}"), 1_000_000)).collect();
+            body(r).ttl = span(ttl);
+        });
+        expect("reservation", &told(most), &[]);
+        let longer = v1::ExtendReservationRequest { name: NAME.into(), ttl: span(ttl) };
+        expect("extension", &told(extend(&longer)), &[]);
+    }
+    for (rate, inside_max, pass_lifetime, grace) in [(0, 0, 1, 1), (100_000, 10_000_000, 86_400, 3_600)] {
+        let waiting_room = v1::WaitingRoom {
+            admissions_per_second: rate,
+            inside_max,
+            pass_lifetime: span(pass_lifetime),
+            grace: span(grace),
+            ..Default::default()
+        };
+        let event = config(|event| {
+            event.display_name = "ä".repeat(200);
+            event.max_hold_ttl = span(2_592_000);
+            event.waiting_room = Some(waiting_room);
+        });
+        expect("event", &told(event), &[]);
+    }
+    for capacity in [0, 1_000_000_000] {
+        let allocation = |number| v1::Allocation {
+            name: format!("events/gala/allocations/a{number}"),
+            display_name: "ä".repeat(200),
+            capacity,
+            ..Default::default()
+        };
+        let event = Some(v1::Event { name: "events/gala".into(), ..Default::default() });
+        let allocations = (0..1_000).map(allocation).collect();
+        expect("all", &told(apply_event(v1::ApplyEventRequest { event, allocations, ..Default::default() })), &[]);
+    }
+    let reason = "ä".repeat(500);
+    expect("reason", &told(force_release(v1::ForceReleaseReservationRequest { name: NAME.into(), reason })), &[]);
+}
+
 #[test]
 fn transfer_fields() {
     let right = v1::TransferCapacityRequest {

@@ -80,6 +80,10 @@ mod tests {
         assert_eq!(Estimate::of(51, &facts, &RULES), Estimate { min: Some(5_000), max: Some(6_600) });
         // Beyond the cap, one place a second becomes free at worst.
         assert_eq!(Estimate::of(101, &facts, &RULES), Estimate { min: Some(10_000), max: Some(102_500) });
+        // Those who are inside already take places under the cap.
+        let half = Facts { inside: 50, ..facts };
+        assert_eq!(Estimate::of(50, &half, &RULES), Estimate { min: Some(4_900), max: Some(6_500) });
+        assert_eq!(Estimate::of(51, &half, &RULES), Estimate { min: Some(5_000), max: Some(52_500) });
     }
 
     #[test]
@@ -94,6 +98,8 @@ mod tests {
             assert!(min < 50_000 && 50_000 < max, "{estimate:?}");
         }
         assert!(late.min > early.min && late.max < early.max, "{early:?} {late:?}");
+        // Of 59 people in the memory's 29.5 s; two standard deviations are 15 people, or half a person a second.
+        assert_eq!(late, Estimate { min: Some(39_267), max: Some(69_122) });
         assert_eq!(at(120_000, 0.0).max, None, "if nobody was let in, there is no telling");
     }
 
@@ -109,5 +115,9 @@ mod tests {
         let without = Estimate::of(500, &facts, &RULES);
         let with = Estimate::of(500, &Facts { left: 250.0, ..facts }, &RULES);
         assert!(with.min < without.min && with.max == without.max, "{without:?} {with:?}");
+        // Of nearly ten who leave in a second, half stood before somebody in the middle of the line, and all before the last.
+        assert_eq!((without.min, with.min), (Some(49_900), Some(33_673)));
+        let last = Estimate::of(1_000, &Facts { left: 250.0, ..facts }, &RULES);
+        assert_eq!(last.min, Some(50_871));
     }
 }

@@ -106,15 +106,21 @@ mod tests {
         let ann = Who([1; 16]);
         rooms.ask(0, &event("taken"), ann, Ask::Join, &SHUT);
         rooms.ask(0, &event("empty"), ann, Ask::Leave, &SHUT);
+        // Nobody waits in these two, but somebody is inside, or was called in.
+        let (bob, open) = (Who([2; 16]), Rules { rate: 9, ..SHUT });
+        rooms.ask(0, &event("visited"), ann, Ask::Join, &open);
+        for (who, ask) in [(ann, Ask::Join), (bob, Ask::Join), (ann, Ask::Leave)] {
+            rooms.ask(0, &event("called"), who, ask, &open);
+        }
         let mut kept_at = |now, id: &str| {
             rooms.ask(now, &event(id), ann, Ask::Join, &SHUT);
             let mut kept: Vec<_> = rooms.of.keys().map(|id| id.as_str().to_owned()).filter(|kept| kept != id).collect();
             kept.sort();
             kept
         };
-        assert_eq!(kept_at(EMPTY_KEPT_MILLIS, "a"), ["empty", "taken"]);
-        assert_eq!(kept_at(EMPTY_KEPT_MILLIS + 1, "b"), ["a", "taken"]);
-        assert_eq!(kept_at(QUIET_KEPT_MILLIS, "c"), ["a", "b", "taken"]);
+        assert_eq!(kept_at(EMPTY_KEPT_MILLIS, "a"), ["called", "empty", "taken", "visited"]);
+        assert_eq!(kept_at(EMPTY_KEPT_MILLIS + 1, "b"), ["a", "called", "taken", "visited"]);
+        assert_eq!(kept_at(QUIET_KEPT_MILLIS, "c"), ["a", "b", "called", "taken", "visited"]);
         assert_eq!(kept_at(QUIET_KEPT_MILLIS + 1, "d"), ["a", "b", "c"]);
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 
+mod calls;
 mod crowd;
 
 use super::*;
@@ -244,85 +245,6 @@ fn position(standing: Standing) -> u64 {
 
 fn is_inside(standing: Standing) -> bool {
     matches!(standing.stand, Stand::Inside { .. })
-}
-
-#[test]
-fn a_place_is_kept_for_the_grace_time_and_then_passed_on() {
-    let shut = Rules { rate: 0, ..RULES };
-    let mut room = Room::new(START, &shut);
-    for n in 0..3 {
-        assert_eq!(position(room.ask(START, who(n), Ask::Join, &shut)), u64::from(n) + 1);
-    }
-    // The third keeps asking; the second comes back within the grace time, the first after it.
-    for at in (1..=10).map(|n| START + n * 1_000) {
-        assert_eq!(position(room.ask(at, who(2), Ask::Join, &shut)), 3);
-    }
-    assert_eq!(position(room.ask(START + 10_000, who(1), Ask::Join, &shut)), 2);
-    assert_eq!(position(room.ask(START + 10_001, who(2), Ask::Join, &shut)), 2, "the first has lost his place");
-    assert_eq!(position(room.ask(START + 10_001, who(0), Ask::Join, &shut)), 3, "and begins anew at the end");
-    assert_eq!(position(room.ask(START + 10_001, who(1), Ask::Join, &shut)), 1);
-}
-
-#[test]
-fn when_nobody_could_ask_nobody_loses_his_place() {
-    let shut = Rules { rate: 0, ..RULES };
-    let mut room = Room::new(START, &shut);
-    for n in 0..3 {
-        room.ask(START, who(n), Ask::Join, &shut);
-    }
-    // An hour without a server. Then they come back in another order, each within half of the grace time.
-    let back = START + 3_600_000;
-    for (n, after) in [(2, 0), (0, 2_000), (1, 5_000)] {
-        assert_eq!(position(room.ask(back + after, who(n), Ask::Join, &shut)), u64::from(n) + 1);
-    }
-}
-
-#[test]
-fn who_was_called_and_does_not_come_makes_room() {
-    let one = Rules { rate: 1_000, inside_max: 1, ..RULES };
-    let mut room = Room::new(START, &one);
-    assert!(is_inside(room.ask(START, who(0), Ask::Join, &one)));
-    room.ask(START, who(1), Ask::Join, &one);
-    room.ask(START, who(2), Ask::Join, &one);
-    assert_eq!(room.ask(START + 1_000, who(0), Ask::Leave, &one).stand, Stand::Gone);
-    // The second is called by that, and does not come: after the grace time it is the third's turn.
-    for at in 2..=11 {
-        assert_eq!(position(room.ask(START + at * 1_000, who(2), Ask::Join, &one)), 1, "{at}");
-    }
-    assert!(is_inside(room.ask(START + 11_001, who(2), Ask::Join, &one)));
-    assert_eq!(position(room.ask(START + 11_001, who(1), Ask::Join, &one)), 1);
-}
-
-#[test]
-fn rate_and_cap_change_for_those_who_wait_already() {
-    let mut rules = Rules { rate: 0, inside_max: 2, ..RULES };
-    let mut room = Room::new(START, &rules);
-    for n in 0..10 {
-        assert_eq!(position(room.ask(START, who(n), Ask::Join, &rules)), u64::from(n) + 1);
-    }
-    rules.rate = 1_000;
-    room.ask(START + 10, who(9), Ask::Join, &rules);
-    let mut come =
-        |at: Millis, rules: &Rules| (0..10).filter(|n| is_inside(room.ask(at, who(*n), Ask::Join, rules))).count();
-    assert_eq!(come(START + 100, &rules), 2, "the cap");
-    rules.inside_max = 7;
-    assert_eq!(come(START + 200, &rules), 7);
-    rules.inside_max = 3;
-    assert_eq!(come(START + 300, &rules), 7, "nobody is thrown out");
-    rules.inside_max = 8;
-    assert_eq!(come(START + 400, &rules), 8);
-}
-
-#[test]
-fn a_full_line_takes_nobody_more_and_keeps_those_it_has() {
-    let small = Rules { rate: 0, places_max: 2, ..RULES };
-    let mut room = Room::new(START, &small);
-    room.ask(START, who(0), Ask::Join, &small);
-    room.ask(START, who(1), Ask::Join, &small);
-    assert_eq!(room.ask(START, who(2), Ask::Join, &small).stand, Stand::Full);
-    assert_eq!(position(room.ask(START, who(1), Ask::Join, &small)), 2);
-    room.ask(START, who(0), Ask::Leave, &small);
-    assert_eq!(position(room.ask(START, who(2), Ask::Join, &small)), 2);
 }
 
 /// A whole sale: people come in a crowd, one in ten gives up, those inside take a while. Nearly everybody must find that his

@@ -122,6 +122,20 @@ mod tests {
         assert!((3_300..=3_700).contains(&max), "{max}: 2 · 7 · 50,000 / 200");
     }
 
+    /// Batches of one size say nothing of the slope, but a command cannot cost more than its part of all that they take.
+    #[test]
+    fn it_follows_a_store_whose_commands_get_cheaper() {
+        let varied = (1..300).map(|index| index * 37 % 101 + 50);
+        let mut pace = pace(0, 200, varied);
+        for fixed_micros in [0, 20_000] {
+            for _ in 0..300 {
+                pace.observe(100, Duration::from_micros(fixed_micros + 50 * 100));
+            }
+        }
+        let max = pace.waiting_max(MOST);
+        assert!((5_500..=5_700).contains(&max), "{max}: 2 · 7 · 20,000 / 50");
+    }
+
     #[test]
     fn without_batches_nothing_is_too_much() {
         assert_eq!(Pace::default().waiting_max(MOST), MOST);

@@ -107,6 +107,8 @@ mod tests {
     fn a_closed_door_has_no_estimate() {
         let closed = Rules { rate: 0, ..RULES };
         assert_eq!(Estimate::of(1, &Facts::default(), &closed), Estimate { min: None, max: None });
+        let before = Facts { waiting: 9, inside: 5, admitted: 5.0, left: 5.0, observed: 60_000 };
+        assert_eq!(Estimate::of(5, &before, &closed), Estimate { min: None, max: None }, "whatever was counted");
     }
 
     #[test]

@@ -151,5 +151,9 @@ mod tests {
         assert_eq!(line.push(who(10_000)), 10_000);
         line.remove(3);
         assert_eq!(line.before(10_000), 1_000, "an old ticket is nobody's");
+        for _ in 0..2 {
+            line.remove(9_600);
+            assert_eq!((line.len(), line.before(10_000)), (1_000, 999), "nobody leaves twice");
+        }
     }
 }

@@ -18,6 +18,12 @@ fn a_place_is_kept_for_the_grace_time_and_then_passed_on() {
     assert_eq!(position(room.ask(START + 10_001, who(2), Ask::Join, &shut)), 2, "the first has lost his place");
     assert_eq!(position(room.ask(START + 10_001, who(0), Ask::Join, &shut)), 3, "and begins anew at the end");
     assert_eq!(position(room.ask(START + 10_001, who(1), Ask::Join, &shut)), 1);
+    // Now the third is the only one who goes on asking.
+    for at in (11..=20).map(|n| START + n * 1_000) {
+        assert_eq!(position(room.ask(at, who(2), Ask::Join, &shut)), 2);
+    }
+    let alone = room.ask(START + 20_002, who(2), Ask::Join, &shut);
+    assert_eq!((position(alone), alone.facts.waiting), (1, 1), "the others asked again once, and then no more");
 }
 
 /// Nobody's call has taken him out yet: his own does.
@@ -121,6 +127,19 @@ fn nobody_is_called_in_who_is_not_there() {
 }
 
 #[test]
+fn one_call_calls_in_a_bounded_number() {
+    let (shut, open) = (Rules { rate: 0, ..RULES }, Rules { rate: 1_000, inside_max: 1_000, ..RULES });
+    let nth = |n: usize| Who((n as u128).to_be_bytes());
+    let mut room = Room::new(START, &shut);
+    for n in 0..2 * BITE {
+        room.ask(START, nth(n), Ask::Join, &shut);
+    }
+    room.ask(START, nth(0), Ask::Join, &open);
+    let last = room.ask(START + 1_000, nth(2 * BITE - 1), Ask::Join, &open);
+    assert_eq!((position(last), last.facts.inside), (BITE as u64, BITE as u64));
+}
+
+#[test]
 fn what_was_counted_tells_nothing_of_other_settings_or_of_another_crowd() {
     let mut rules = Rules { rate: 1, ..RULES };
     let mut room = Room::new(START, &rules);
@@ -143,6 +162,30 @@ fn what_was_counted_tells_nothing_of_other_settings_or_of_another_crowd() {
     }
     assert_eq!(counted(6_000, 0, Ask::Leave, &rules), (false, true, 2_000));
     assert_eq!(counted(6_000, 7, Ask::Join, &rules), (false, false, 0));
+}
+
+#[test]
+fn who_left_counts_less_the_longer_ago_it_was() {
+    let shut = Rules { rate: 0, ..RULES };
+    let mut room = Room::new(START, &shut);
+    room.ask(START, who(0), Ask::Join, &shut);
+    room.ask(START, who(1), Ask::Join, &shut);
+    assert!((room.ask(START, who(1), Ask::Leave, &shut).facts.left - 1.0).abs() < 1e-9);
+    let left = (1..=30).map(|n| room.ask(START + n * 1_000, who(0), Ask::Join, &shut).facts.left).last().unwrap();
+    assert!((left - (-1.0_f64).exp()).abs() < 1e-9, "{left} after the memory's length");
+}
+
+/// Calls may come with moments that several servers read, or that were set back.
+#[test]
+fn a_clock_that_goes_back_stands_still() {
+    let mut room = Room::new(START, &RULES);
+    for (at, n) in [(START, 0), (START - 5_000, 0), (START - 5_000, 1)] {
+        let until = START + RULES.pass_millis;
+        assert_eq!(room.ask(at, who(n), Ask::Join, &RULES).stand, Stand::Inside { until });
+    }
+    assert_eq!(position(room.ask(START - 5_000, who(2), Ask::Join, &RULES)), 1);
+    assert_eq!(position(room.ask(START + 400, who(2), Ask::Join, &RULES)), 1, "that was less than half a second");
+    assert!(is_inside(room.ask(START + 600, who(2), Ask::Join, &RULES)));
 }
 
 #[test]

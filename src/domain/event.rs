@@ -166,6 +166,13 @@ impl Allocation {
     pub fn capacity_wanted(&self) -> i64 {
         self.drain_to.unwrap_or(self.capacity)
     }
+
+    /// Lets a capacity that is being drained follow what is held and sold.
+    pub fn follow_drain(&mut self) {
+        let Some(target) = self.drain_to else { return };
+        self.capacity = target.max(self.held + self.sold);
+        self.drain_to = (self.capacity > target).then_some(target);
+    }
 }
 
 /// An event with all its allocations, read at one moment.
@@ -173,8 +180,18 @@ impl Allocation {
 pub struct EventView {
     /// The event.
     pub event: Event,
-    /// All its allocations, in order of their ids. `held` leaves out what had expired at `read_at`.
+    /// All its allocations, in order of their ids. `held` leaves out what had expired at `read_at`, and capacities that are being
+    /// drained follow that.
     pub allocations: Vec<Allocation>,
     /// The moment of the reading, by the clock that decides on expiry.
     pub read_at: Timestamp,
+}
+
+impl EventView {
+    /// Of allocations whose `held` has just been made to leave out what had expired.
+    #[must_use]
+    pub fn drained(mut self) -> Self {
+        self.allocations.iter_mut().for_each(Allocation::follow_drain);
+        self
+    }
 }

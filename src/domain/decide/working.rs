@@ -254,13 +254,12 @@ impl<'a> Working<'a> {
     pub(super) fn shrink_drained(&mut self, deltas: &mut [Delta]) {
         for delta in deltas {
             let Ok(allocation) = self.allocation(&delta.allocation) else { continue };
-            let Some(target) = allocation.drain_to else { continue };
-            let capacity = target.max(allocation.held + allocation.sold);
-            let change = capacity - allocation.capacity;
+            if allocation.drain_to.is_none() {
+                continue;
+            }
             let mut after = allocation.clone();
-            after.capacity = capacity;
-            after.drain_to = (capacity > target).then_some(target);
-            delta.capacity += change;
+            after.follow_drain();
+            delta.capacity += after.capacity - allocation.capacity;
             self.put_allocation(after);
         }
     }

@@ -69,7 +69,7 @@ macro_rules! conformance_tests {
                 allocations_of_loaded_reservations_come_along, expired_holds_come_earliest_first,
                 holds_that_expire_together_come_in_order_of_ids,
                 expired_holds_are_loaded_at_once_if_wanted, the_earliest_expiry_is_known, the_journal_is_read_in_a_lane;
-            reads: a_view_leaves_out_expired_holds, events_come_in_pages, reservations_come_in_pages,
+            reads: a_view_leaves_out_expired_holds, a_capacity_that_is_drained_follows_expired_holds_in_a_view, events_come_in_pages, reservations_come_in_pages,
                 the_journal_comes_in_parts, single_things_are_found, totals_are_of_all_events, events_with_expired_holds_are_found,
                 events_with_a_waiting_room_are_found;
             owners: an_owners_reservations_are_listed_at_every_moment, listing_survives_a_restart_within_a_run,

@@ -39,6 +39,39 @@ pub(in crate::storage) async fn a_view_leaves_out_expired_holds(backend: &mut im
     assert_eq!(dump(backend, "e1").await.allocations[0].held, 3);
 }
 
+pub(in crate::storage) async fn a_capacity_that_is_drained_follows_expired_holds_in_a_view(backend: &mut impl Backend) {
+    let mut lane = lane(backend).await;
+    create(&mut *lane, "e1", &[("ga", 5), ("vip", 5)]).await;
+    reserve(&mut *lane, "e1", |now| {
+        vec![
+            hold(v7(1), "ann", &[("ga", 2), ("vip", 3)], now, Duration::from_secs(1)),
+            hold(v7(2), "ann", &[("ga", 3)], now, Duration::from_secs(2)),
+        ]
+    })
+    .await;
+    let mut draft = begin(&mut *lane, "e1", &[], &["ga", "vip"]).await;
+    for (id, target) in [("ga", 1), ("vip", 2)] {
+        let allocation = draft.allocation(id);
+        (allocation.capacity, allocation.drain_to) = (allocation.held, Some(target));
+        allocation.version += 1;
+        draft.journal(JournalKind::AllocationUpdated, Actor::System);
+    }
+    lane.commit(&[draft.finish()]).await.unwrap();
+    let shown = async || {
+        let view = backend.store().event(&event_id("e1")).await.unwrap().unwrap();
+        let page = backend.store().events(None, 10).await.unwrap();
+        assert_eq!(page.items[0].allocations, view.allocations, "both ways to read agree");
+        view.allocations.iter().map(|a| (a.capacity, a.drain_to, a.available())).collect::<Vec<_>>()
+    };
+    assert_eq!(shown().await, [(5, Some(1), 0), (3, Some(2), 0)]);
+    backend.advance(Duration::from_secs(1)).await;
+    assert_eq!(shown().await, [(3, Some(1), 0), (2, None, 2)]);
+    backend.advance(Duration::from_secs(1)).await;
+    assert_eq!(shown().await, [(1, None, 1), (2, None, 2)]);
+    // An audit reads what is stored.
+    assert_eq!(dump(backend, "e1").await.allocations[0].capacity, 5);
+}
+
 pub(in crate::storage) async fn totals_are_of_all_events(backend: &mut impl Backend) {
     backend.store().check().await.unwrap();
     assert_eq!(backend.store().totals().await.unwrap(), Totals::default());

@@ -302,7 +302,7 @@ impl Store for PostgresStore {
     }
 
     async fn event(&self, id: &EventId) -> Result<Option<EventView>> {
-        Ok(views(&self.rows(queries::EVENT, &[Arg::Text(id.as_str())]).await?)?.pop())
+        Ok(views(&self.rows(queries::EVENT, &[Arg::Text(id.as_str())]).await?)?.pop().map(EventView::drained))
     }
 
     async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Page<EventView, EventId>> {
@@ -316,6 +316,7 @@ impl Store for PostgresStore {
             return Ok(Page { items: views.into_iter().flatten().collect(), next });
         }
         let views = views(&self.rows(queries::EVENTS, &args).await?)?;
+        let views = views.into_iter().map(EventView::drained).collect();
         Ok(page(views, limit, |view| view.event.id.clone()))
     }
 

@@ -164,7 +164,7 @@ impl Store for SqliteStore {
     async fn event(&self, id: &EventId) -> Result<Option<EventView>> {
         let now = self.clock_now();
         let query = sqlx::query(queries::EVENT).bind(id.as_str().to_owned()).bind(now.as_micros());
-        Ok(event_views(&self.rows(query).await?, now)?.pop())
+        Ok(event_views(&self.rows(query).await?, now)?.pop().map(EventView::drained))
     }
 
     async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Page<EventView, EventId>> {
@@ -172,6 +172,7 @@ impl Store for SqliteStore {
         let after = after.map_or("", EventId::as_str).to_owned();
         let query = sqlx::query(queries::EVENTS).bind(after).bind(now.as_micros()).bind(limit_and_one(limit));
         let views = event_views(&self.rows(query).await?, now)?;
+        let views = views.into_iter().map(EventView::drained).collect();
         Ok(page(views, limit, |view| view.event.id.clone()))
     }
 

@@ -53,13 +53,13 @@ impl AdminService for Admin {
     type WatchChangesStream = Messages<v1::WatchChangesResponse>;
 
     async fn create_event(&self, request: Request<v1::CreateEventRequest>) -> Result<Response<v1::Event>, Status> {
-        let (event, _) = self.edit(request, validate::create_event).await?;
-        self.0.edited_view(&event).await.map(Response::new)
+        let (_, answer) = self.edit(request, validate::create_event).await?;
+        self.0.edited_view(&answer).await.map(Response::new)
     }
 
     async fn update_event(&self, request: Request<v1::UpdateEventRequest>) -> Result<Response<v1::Event>, Status> {
-        let (event, _) = self.edit(request, validate::update_event).await?;
-        self.0.edited_view(&event).await.map(Response::new)
+        let (_, answer) = self.edit(request, validate::update_event).await?;
+        self.0.edited_view(&answer).await.map(Response::new)
     }
 
     async fn create_allocation(
@@ -83,8 +83,8 @@ impl AdminService for Admin {
         request: Request<v1::ApplyEventRequest>,
     ) -> Result<Response<v1::ApplyEventResponse>, Status> {
         let validate_only = request.get_ref().validate_only;
-        let (event, _) = self.edit(request, validate::apply_event).await?;
-        let event = if validate_only { None } else { Some(self.0.edited_view(&event).await?) };
+        let (_, answer) = self.edit(request, validate::apply_event).await?;
+        let event = if validate_only { None } else { Some(self.0.edited_view(&answer).await?) };
         Ok(Response::new(v1::ApplyEventResponse { event }))
     }
 

@@ -138,11 +138,14 @@ impl Api {
         reservation(event, &self.run(event, actor, action, deadline).await?)
     }
 
-    /// An event as it is after an edit. What changed of its waiting room holds for the next call to this server.
-    async fn edited_view(&self, event: &EventId) -> Result<v1::Event, Status> {
+    /// An event as an edit left it, with its allocations as they are now: the settings and the etag of a later edit would be what the
+    /// caller neither asked for nor has seen. What changed of its waiting room holds for the next call to this server.
+    async fn edited_view(&self, answer: &Answer) -> Result<v1::Event, Status> {
+        let Answer::Event(edited) = answer else { return Err(unexpected(answer)) };
         // Where it fails, the next look is not far.
         let _ = self.door.look(self.engine.store()).await;
-        self.view(event, Consistency::Strong).await
+        let v1::Event { allocations, seq, read_time, .. } = self.view(&edited.id, Consistency::Strong).await?;
+        Ok(v1::Event { allocations, seq, read_time, ..convert::event::event(edited) })
     }
 
     async fn view(&self, event: &EventId, consistency: Consistency) -> Result<v1::Event, Status> {

@@ -73,6 +73,27 @@ async fn an_old_etag_is_told_the_current_state() {
     assert_eq!((current.etag.as_str(), current.sales_state()), ("\"1\"", v1::SalesState::OnSale));
 }
 
+/// Who pauses a sale is not told that it is on, with an etag that overwrites the edit of somebody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edits_at_once_are_each_answered_with_their_own() {
+    let (_data, server) = sale().await;
+    let operators = (0..4).map(|operator| {
+        let mut admin = server.admin();
+        tokio::spawn(async move {
+            for round in 0..50 {
+                let asked = if (operator + round) % 2 == 0 { v1::SalesState::Paused } else { v1::SalesState::OnSale };
+                let event = v1::Event { name: "events/sale".into(), sales_state: asked.into(), ..Default::default() };
+                let update_mask = Some(FieldMask { paths: vec!["sales_state".to_owned()] });
+                let answer = admin.update_event(v1::UpdateEventRequest { event: Some(event), update_mask }).await;
+                assert_eq!(answer.expect("there is no etag to be wrong").into_inner().sales_state(), asked);
+            }
+        })
+    });
+    for operator in operators.collect::<Vec<_>>() {
+        operator.await.expect("each is answered with what it asked for");
+    }
+}
+
 #[tokio::test]
 async fn an_edit_is_answered_with_the_whole_event() {
     let (_data, server) = sale().await;

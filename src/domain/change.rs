@@ -139,7 +139,8 @@ pub struct JournalEntry {
     pub reason: Option<String>,
     /// `EventCreated`, `EventUpdated`: the settings from then on.
     pub event: Option<EventEdit>,
-    /// `AllocationCreated`, `AllocationUpdated`: the settings from then on.
+    /// `AllocationCreated`, `AllocationUpdated`: the settings from then on. `CapacityTransferred`: those of the allocation that was given
+    /// units, where it was being drained.
     pub allocation: Option<AllocationEdit>,
 }
 

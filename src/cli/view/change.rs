@@ -76,6 +76,9 @@ impl ChangeView {
         {
             parts.push(format!("{} {}", allocation.id, allocation.display_name).trim_end().to_owned());
         }
+        if let Some(AllocationView { id, drain_target: Some(target), .. }) = &self.allocation {
+            parts.push(format!("{id} drains to {target}"));
+        }
         for delta in &self.deltas {
             let counts = [("capacity", delta.capacity), ("held", delta.held), ("sold", delta.sold)];
             let counts = counts.iter().filter(|(_, n)| *n != 0).map(|(name, n)| format!(" {name} {n:+}"));
@@ -206,6 +209,16 @@ mod tests {
         let line = change.as_line();
         assert!(line.starts_with("7  -  CONFIRMED  alice"), "{line}");
         assert!(!line.contains(['\n', '\u{1b}']), "{line}");
+    }
+
+    #[test]
+    fn a_transfer_that_only_moves_the_end_of_a_draining_says_so() {
+        let name = "events/demo/allocations/floor".to_owned();
+        let allocation = v1::Allocation { name, capacity: 4, drain_target: Some(3), ..Default::default() };
+        let change = v1::Change { allocation: Some(allocation), ..Default::default() };
+        let given = v1::change::Delta { allocation: "box".to_owned(), capacity: -2, ..Default::default() };
+        let change = ChangeView::from(v1::Change { deltas: vec![given], ..change });
+        assert_eq!(change.what(), "floor drains to 3; box capacity -2");
     }
 
     #[test]

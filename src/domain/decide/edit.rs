@@ -177,22 +177,24 @@ pub(super) fn update_allocation(
 /// Moves capacity between two allocations.
 pub(super) fn transfer_capacity(working: &mut Working<'_>, command: &Command, transfer: &TransferCapacity) -> Outcome {
     working.event()?;
-    for (id, expected) in [(&transfer.from, transfer.from_expected), (&transfer.to, transfer.to_expected)] {
-        let allocation = working.allocation(id)?;
+    let (giver, taker) = (working.allocation(&transfer.from)?, working.allocation(&transfer.to)?);
+    for (allocation, expected) in [(giver, transfer.from_expected), (taker, transfer.to_expected)] {
         if allocation.version != expected {
             return Err(Refusal::EtagMismatch(Box::new(Current::Allocation(allocation.clone()))));
         }
     }
-    let taker_wants = working.allocation(&transfer.to)?.capacity_wanted() + transfer.quantity;
-    if taker_wants > CAPACITY_MAX {
+    let taker_drains = taker.drain_to.is_some();
+    if taker.capacity_wanted() + transfer.quantity > CAPACITY_MAX {
         return Err(Refusal::CapacityTooLarge(transfer.to.clone()));
     }
-    let giver_keeps = working.allocation(&transfer.from)?.capacity_wanted() - transfer.quantity;
+    let giver_keeps = giver.capacity_wanted() - transfer.quantity;
     require_committed_within(working, &transfer.from, giver_keeps)?;
     let (from, given) = resize(working, &transfer.from, -transfer.quantity)?;
     let (to, taken) = resize(working, &transfer.to, transfer.quantity)?;
     working.log(JournalKind::CapacityTransferred, command.actor.clone(), |entry| {
         entry.deltas.extend([given, taken].into_iter().filter(|delta| delta.capacity != 0));
+        // What it was given may only have moved the end of its draining, which no count tells.
+        entry.allocation = taker_drains.then(|| AllocationEdit::from(&to));
     });
     Ok(Answer::Transferred { from, to })
 }
@@ -225,9 +227,8 @@ fn require_committed_within(working: &mut Working<'_>, id: &AllocationId, wanted
 
 /// Goes to `wanted` at once, or as far as what is held and sold allows, and on as units come back.
 fn set_capacity(allocation: &mut Allocation, wanted: i64) {
-    let committed = allocation.held + allocation.sold;
-    allocation.capacity = wanted.max(committed);
-    allocation.drain_to = (wanted < committed).then_some(wanted);
+    allocation.drain_to = Some(wanted);
+    allocation.follow_drain();
 }
 
 fn log_edit(

@@ -246,13 +246,12 @@ fn a_transfer_is_refused_in_order() {
     world.ok(create_event(config()));
     assert_eq!(world.refused(wrong.clone()), Refusal::AllocationNotFound(allocation("a")));
     world.ok(create_allocation("a", 5, None));
+    assert_eq!(world.refused(wrong.clone()), Refusal::AllocationNotFound(allocation("b")));
+    world.ok(create_allocation("b", CAPACITY_MAX - 4, None));
     let current =
         |world: &World, name| Refusal::EtagMismatch(Box::new(Current::Allocation(world.allocation(name).clone())));
     assert_eq!(world.refused(wrong), current(&world, "a"));
-    let wrong_to = transfer(("a", 1), ("b", 9), 5);
-    assert_eq!(world.refused(wrong_to.clone()), Refusal::AllocationNotFound(allocation("b")));
-    world.ok(create_allocation("b", CAPACITY_MAX - 4, None));
-    assert_eq!(world.refused(wrong_to), current(&world, "b"));
+    assert_eq!(world.refused(transfer(("a", 1), ("b", 9), 5)), current(&world, "b"));
     world.ok(reserve("ann", 1, &[("a", 3)]));
     assert_eq!(world.refused(transfer(("a", 1), ("b", 1), 5)), Refusal::CapacityTooLarge(allocation("b")));
     let below = Refusal::CapacityBelowCommitted { allocation: allocation("a"), committed: 3 };
@@ -290,9 +289,18 @@ fn a_draining_allocation_takes_what_it_is_given_as_a_later_end() {
     world.ok(set_capacity("a", 1, CapacityMode::Drain));
     world.ok(transfer(("b", 1), ("a", 2), 2));
     assert_eq!((world.counts("a"), world.allocation("a").drain_to), ((4, 4, 0), Some(3)));
+    let told = |world: &World| {
+        let entry = world.journal.last().unwrap();
+        let edit = entry.allocation.as_ref().map(|edit| (edit.id.clone(), edit.capacity, edit.drain_to));
+        (entry.deltas.iter().map(|delta| delta.capacity).collect::<Vec<_>>(), edit)
+    };
+    assert_eq!(told(&world), (vec![-2], Some(("a".to_owned(), 4, Some(3)))), "no count of it tells that");
     world.ok(transfer(("b", 2), ("a", 3), 2));
     assert_eq!((world.counts("a"), world.allocation("a").drain_to), ((5, 4, 0), None));
+    assert_eq!(told(&world), (vec![-2, 1], Some(("a".to_owned(), 5, None))));
     assert_eq!(world.counts("b"), (1, 0, 0));
+    world.ok(transfer(("a", 4), ("b", 3), 1));
+    assert_eq!(told(&world), (vec![-1, 1], None), "counts tell all");
 }
 
 /// The API refuses it; if it came here all the same, no capacity may come of it.

@@ -468,11 +468,12 @@ impl Reference {
         if self.event.is_none() {
             return Err(Refusal::EventNotFound);
         }
-        for (id, expected) in [(from, from_expected), (to, to_expected)] {
-            let pool = self.pools.get(id).ok_or_else(|| Refusal::AllocationNotFound(id.clone()))?;
-            if pool.version != *expected {
-                return Ok(Verdict::EtagMismatch);
-            }
+        let missing = [from, to].into_iter().find(|id| !self.pools.contains_key(*id));
+        if let Some(missing) = missing {
+            return Err(Refusal::AllocationNotFound(missing.clone()));
+        }
+        if (self.pools[from].version, self.pools[to].version) != (*from_expected, *to_expected) {
+            return Ok(Verdict::EtagMismatch);
         }
         if self.pools[to].wanted + quantity > CAPACITY_MAX {
             return Err(Refusal::CapacityTooLarge(to.clone()));

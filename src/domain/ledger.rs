@@ -1,8 +1,8 @@
-//! Replays a journal: adding up its deltas gives the counts.
+//! Replays a journal: adding up its deltas gives the counts, and its last edits give the settings.
 
 use std::collections::BTreeMap;
 
-use super::change::JournalEntry;
+use super::change::{AllocationEdit, EventEdit, JournalEntry};
 use super::ids::{AllocationId, Seq};
 
 /// Counts of one allocation.
@@ -39,13 +39,17 @@ pub enum LedgerError {
     },
 }
 
-/// The counts of one event after the entries that it was given.
+/// The counts and settings of one event after the entries that it was given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
     /// The number of the last entry.
     pub seq: Seq,
     /// By allocation.
     pub allocations: BTreeMap<AllocationId, Counts>,
+    /// The last edit of the event.
+    pub event: Option<EventEdit>,
+    /// The last edit of each allocation. (Its capacity has gone on since.)
+    pub edits: BTreeMap<AllocationId, AllocationEdit>,
 }
 
 impl Ledger {
@@ -57,10 +61,12 @@ impl Ledger {
     pub fn apply(&mut self, entry: &JournalEntry) -> Result<(), LedgerError> {
         let expected = self.seq + 1;
         self.seq = entry.seq;
+        self.event = entry.event.clone().or(self.event.take());
         if let Some(edit) = &entry.allocation
             && let Ok(id) = AllocationId::new(&edit.id)
         {
-            self.allocations.entry(id).or_default();
+            self.allocations.entry(id.clone()).or_default();
+            self.edits.insert(id, edit.clone());
         }
         let mut impossible = None;
         for delta in &entry.deltas {

@@ -1,6 +1,6 @@
 //! Audits: does the journal, replayed, give what the tables say?
 
-use crate::domain::{Allocation, Counts, Difference, Ledger, ReservationBook, Seq, Subject};
+use crate::domain::{Allocation, Counts, Difference, EventEdit, EventView, Ledger, ReservationBook, Seq, Subject};
 use crate::storage::{AuditReader, Result};
 
 /// Most differences that an audit tells one by one.
@@ -77,7 +77,9 @@ pub(super) async fn audit(mut reader: Box<dyn AuditReader>, watcher: Watcher<'_>
             watcher(progress);
         }
         if pass == 0 {
-            compare_counts(&mut *reader, &ledger, &mut report).await?;
+            let view = reader.event().await?;
+            compare_counts(&view, &ledger, &mut report);
+            compare_settings(&view, &ledger, &mut report);
         }
         loop {
             let reservations = reader.next_reservations(BITE).await?;
@@ -95,8 +97,7 @@ pub(super) async fn audit(mut reader: Box<dyn AuditReader>, watcher: Watcher<'_>
     Ok(report)
 }
 
-async fn compare_counts(reader: &mut dyn AuditReader, ledger: &Ledger, report: &mut AuditReport) -> Result<()> {
-    let view = reader.event().await?;
+fn compare_counts(view: &EventView, ledger: &Ledger, report: &mut AuditReport) {
     report.seq = view.event.last_seq;
     if ledger.seq != view.event.last_seq {
         report.add(differs(Subject::Event, "last_seq", &ledger.seq, &view.event.last_seq));
@@ -118,7 +119,44 @@ async fn compare_counts(reader: &mut dyn AuditReader, ledger: &Ledger, report: &
         let journal = format!("{} of {}", counts.held + counts.sold, counts.capacity);
         report.add(differs(Subject::Allocation(id), "allocation", &journal, &"none"));
     }
-    Ok(())
+}
+
+fn compare_settings(view: &EventView, ledger: &Ledger, report: &mut AuditReport) {
+    let mut compare = |subject: Subject, journal: Vec<(&'static str, String)>, stored: Vec<(&'static str, String)>| {
+        for ((field, journal), (_, stored)) in journal.into_iter().zip(stored) {
+            if journal != stored {
+                report.add(Difference { subject: subject.clone(), field, journal, stored });
+            }
+        }
+    };
+    if let Some(edit) = &ledger.event {
+        compare(Subject::Event, event_settings(edit), event_settings(&EventEdit::from(&view.event.config)));
+    }
+    for allocation in &view.allocations {
+        let Some(edit) = ledger.edits.get(&allocation.id) else { continue };
+        let settings = |name: &String, limit| vec![("display_name", name.clone()), ("limit_per_owner", shown(limit))];
+        let journal = settings(&edit.display_name, edit.limit_per_owner);
+        let stored = settings(&allocation.display_name, allocation.limit_per_owner);
+        compare(Subject::Allocation(allocation.id.clone()), journal, stored);
+    }
+}
+
+fn event_settings(edit: &EventEdit) -> Vec<(&'static str, String)> {
+    let room = edit.waiting_room.as_ref().map(|room| format!("{:?}", room.to_settings()));
+    vec![
+        ("display_name", edit.display_name.clone()),
+        ("sales_state", edit.sales_state.clone()),
+        ("on_sale_at", shown(edit.on_sale_at)),
+        ("off_sale_at", shown(edit.off_sale_at)),
+        ("hold_ttl_default", edit.hold_ttl_default.to_string()),
+        ("hold_ttl_max", edit.hold_ttl_max.to_string()),
+        ("limit_per_owner", shown(edit.limit_per_owner)),
+        ("waiting_room", room.unwrap_or_else(|| "none".to_owned())),
+    ]
+}
+
+fn shown(number: Option<i64>) -> String {
+    number.map_or_else(|| "none".to_owned(), |number| number.to_string())
 }
 
 fn fields(journal: &Counts, stored: &Allocation) -> [(&'static str, i64, i64); 3] {

@@ -72,6 +72,20 @@ async fn changed_counts_show() {
 }
 
 #[tokio::test]
+async fn changed_settings_show() {
+    let sql = "UPDATE events SET sales_state = 'PAUSED', limit_per_owner = 9, on_sale_at = 5 WHERE id = 'demo'";
+    let fields = ["limit_per_owner", "on_sale_at", "sales_state"];
+    assert_eq!(differences(sql).await, fields.map(|field| (Subject::Event, field)));
+    let sql = "UPDATE events SET display_name = 'x', off_sale_at = 5, hold_ttl_default = 1, hold_ttl_max = 2,
+                      waiting_room_rate = 1, waiting_room_on_loss = 'OPEN', waiting_room_pass_lifetime = 60000000,
+                      waiting_room_grace = 60000000 WHERE id = 'demo'";
+    let fields = ["display_name", "hold_ttl_default", "hold_ttl_max", "off_sale_at", "waiting_room"];
+    assert_eq!(differences(sql).await, fields.map(|field| (Subject::Event, field)));
+    let sql = "UPDATE allocations SET display_name = 'x', limit_per_owner = 9 WHERE event_id = 'demo'";
+    assert_eq!(differences(sql).await, ["display_name", "limit_per_owner"].map(|field| (ga(), field)));
+}
+
+#[tokio::test]
 async fn changed_reservations_show() {
     let sql = "UPDATE reservations SET state = 'HELD' WHERE event_id = 'demo' AND state = 'RELEASED'";
     assert_eq!(differences(sql).await, [(of(2), "held units"), (of(2), "state")]);

@@ -104,6 +104,8 @@ pub(super) fn settings(config: &PostgresConfig) -> Vec<(&'static str, String)> {
     let mut settings: Vec<_> = by_key.into_iter().map(|key| (key, "off".to_owned())).collect();
     let plans = if config.one_event_a_batch { "force_custom_plan" } else { "force_generic_plan" };
     settings.push(("plan_cache_mode", plans.to_owned()));
+    // What is not there is written as NULL in an array, whatever the database has set that to mean.
+    settings.push(("array_nulls", "on".to_owned()));
     // The server gives up a little before the client does, so that the client learns that nothing happened; and it does not
     // keep the event of a client that is gone.
     let millis = config.timeout.as_millis().max(100);

@@ -9,6 +9,7 @@ mod plans;
 mod pooled;
 mod readers;
 mod scale_out;
+mod settings;
 
 /// What every store must do.
 mod conformance {

@@ -5,6 +5,7 @@ use boxoffice_proto::v1::admin_service_server::AdminService;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::caller::Caller;
+use super::page::Listing;
 use super::validate::{self, ListOf};
 use super::watch::Messages;
 use super::{Api, convert, deadline, errors, watch};
@@ -34,6 +35,7 @@ impl Admin {
         event: &EventId,
         after: Option<&ReservationId>,
         size: usize,
+        listing: Listing,
     ) -> Result<(Vec<v1::Reservation>, String), Status> {
         let store = self.0.engine.store();
         // Before the reading: a hold that has lapsed by then and still stands there has surely lapsed.
@@ -44,7 +46,7 @@ impl Admin {
             self.0.check_event_exists(event).await?;
         }
         let items = items.into_iter().map(|each| (each.id, each)).collect();
-        Ok(super::shown(event, now, Page { items, next }))
+        Ok(super::shown(event, now, Page { items, next }, listing))
     }
 }
 
@@ -116,9 +118,11 @@ impl AdminService for Admin {
         let list = validate::list_all_reservations(request.get_ref())?;
         let (reservations, next_page_token) = match &list.of {
             ListOf::Owner(owner, after) => {
-                super::owners_reservations(&self.0, &list.event, owner, *after, list.size).await?
+                super::owners_reservations(&self.0, &list.event, owner, *after, list.size, list.listing).await?
             }
-            ListOf::Everybody(after) => self.all_reservations(&list.event, after.as_ref(), list.size).await?,
+            ListOf::Everybody(after) => {
+                self.all_reservations(&list.event, after.as_ref(), list.size, list.listing).await?
+            }
         };
         Ok(Response::new(v1::AdminServiceListReservationsResponse { reservations, next_page_token }))
     }

@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::caller::Caller;
-use super::page::Token as _;
 use super::validate::{self, Batch};
 use super::waiting_room::{Entry, pass_of};
 use super::watch::Messages;
@@ -149,7 +148,7 @@ impl InventoryService for Inventory {
                     && !response.events.is_empty()
                     && let Some(last) = &after
                 {
-                    response.next_page_token = last.token();
+                    response.next_page_token = list.listing.token(last);
                     return Ok(Response::new(response));
                 }
                 response.events.push(event);
@@ -158,7 +157,7 @@ impl InventoryService for Inventory {
             let is_last = piece.next.is_none() && piece.items.len() <= left;
             if is_last || response.events.len() >= list.size {
                 let last = after.filter(|_| !is_last);
-                response.next_page_token = last.map(|last| last.token()).unwrap_or_default();
+                response.next_page_token = last.map(|last| list.listing.token(&last)).unwrap_or_default();
                 return Ok(Response::new(response));
             }
         }
@@ -245,8 +244,9 @@ impl InventoryService for Inventory {
         request: Request<v1::ListReservationsRequest>,
     ) -> Result<Response<v1::ListReservationsResponse>, Status> {
         let owner = Caller::of(&request)?.owner()?;
-        let list = validate::list_reservations(request.get_ref())?;
-        let page = super::owners_reservations(&self.0, &list.event, &owner, list.after, list.size).await?;
+        let list = validate::list_reservations(request.get_ref(), &owner)?;
+        let page =
+            super::owners_reservations(&self.0, &list.event, &owner, list.after, list.size, list.listing).await?;
         let (reservations, next_page_token) = page;
         Ok(Response::new(v1::ListReservationsResponse { reservations, next_page_token }))
     }

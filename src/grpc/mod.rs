@@ -34,6 +34,7 @@ pub use self::waiting_room::PASS_KEY;
 pub(crate) use self::waiting_room::WaitingRooms;
 
 use self::caller::Caller;
+use self::page::Listing;
 pub(crate) use self::watchers::Watchers;
 use crate::domain::{Action, Actor, Answer, Command, EventId, OwnerId, Reservation, Seq, Timestamp};
 use crate::engine::{Consistency, Engine};
@@ -200,6 +201,7 @@ async fn owners_reservations(
     owner: &OwnerId,
     after: Seq,
     size: usize,
+    listing: Listing,
 ) -> Result<(Vec<v1::Reservation>, String), Status> {
     let store = api.engine.store();
     // Before the reading, for the reason that GetReservation gives.
@@ -209,14 +211,15 @@ async fn owners_reservations(
     if page.items.is_empty() {
         api.check_event_exists(event).await?;
     }
-    Ok(shown(event, now, page))
+    Ok(shown(event, now, page, listing))
 }
 
 /// Reservations with their keys as one message shows them, as many as fit it, and the token of the next page.
-fn shown<K: page::Token>(
+fn shown<K: page::Key>(
     event: &EventId,
     now: Timestamp,
     page: Page<(K, Reservation), K>,
+    listing: Listing,
 ) -> (Vec<v1::Reservation>, String) {
     let (mut shown, mut bytes, mut last) = (Vec::with_capacity(page.items.len()), 0, None);
     for (key, each) in page.items {
@@ -225,10 +228,10 @@ fn shown<K: page::Token>(
         if bytes > page::PAGE_BYTES_MAX
             && let Some(last) = &last
         {
-            return (shown, K::token(last));
+            return (shown, listing.token(last));
         }
         shown.push(reservation);
         last = Some(key);
     }
-    (shown, page.next.map(|key| key.token()).unwrap_or_default())
+    (shown, page.next.map(|key| listing.token(&key)).unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! Long lists come whole, in order, in pages that every client can take.
+//! Long lists come whole, in order, in pages that every client can take; and they go on only where they were left.
 
 use std::sync::Arc;
 
@@ -8,9 +8,11 @@ use boxoffice::domain::{
 };
 use boxoffice_proto::v1;
 use prost::Message as _;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
-use crate::in_process::{StuckStore, config, event, start};
-use crate::support::by;
+use crate::in_process::{Running, StuckStore, config, event, start};
+use crate::support::{by, reason};
 
 /// The size that gRPC clients take unless they are told otherwise.
 const CLIENT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -158,5 +160,88 @@ async fn reservations_are_listed_whole_in_pages_that_fit() {
             }
         }
         assert_eq!(listed, names, "pages of {page_size}, of {of:?}");
+    }
+}
+
+/// What is listed, and of it what a request names.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Listed {
+    Events,
+    /// By a buyer: an event's, and his own.
+    Own(&'static str, &'static str),
+    /// By an operator: an event's, of an owner or of everybody.
+    Anybodys(&'static str, &'static str),
+}
+
+const LISTS: [Listed; 8] = [
+    Listed::Events,
+    Listed::Own("gala", "ann"),
+    Listed::Own("gala", "bob"),
+    Listed::Own("other", "ann"),
+    Listed::Anybodys("gala", "ann"),
+    Listed::Anybodys("gala", "bob"),
+    Listed::Anybodys("gala", ""),
+    Listed::Anybodys("other", ""),
+];
+
+impl Listed {
+    /// Asks for a page, and answers the token of the next.
+    async fn page(self, server: &Running, page_size: i32, token: &str) -> Result<String, Status> {
+        let (mut inventory, page_token) = (server.inventory(), token.to_owned());
+        let parent = |event| format!("events/{event}");
+        match self {
+            Self::Events => {
+                let request = v1::ListEventsRequest { page_size, page_token, consistency: 0 };
+                inventory.list_events(request).await.map(|page| page.into_inner().next_page_token)
+            }
+            Self::Own(event, owner) => {
+                let request = v1::ListReservationsRequest { parent: parent(event), page_size, page_token };
+                let page = inventory.list_reservations(by(owner, request)).await;
+                page.map(|page| page.into_inner().next_page_token)
+            }
+            Self::Anybodys(event, owner) => {
+                let (parent, owner) = (parent(event), owner.to_owned());
+                let request = v1::AdminServiceListReservationsRequest { parent, owner, page_size, page_token };
+                let page = server.admin().list_reservations(request).await;
+                page.map(|page| page.into_inner().next_page_token)
+            }
+        }
+    }
+
+    async fn refuses(self, server: &Running, token: &str) {
+        let status = self.page(server, 1, token).await.expect_err(token);
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "INVALID_PAGE_TOKEN"));
+        let fields = status.get_details_bad_request().expect("which field").field_violations;
+        assert_eq!(fields.iter().map(|each| each.field.as_str()).collect::<Vec<_>>(), ["page_token"], "{self:?}");
+    }
+}
+
+/// Another page of a list may be of another size. All else must be as it was (AIP-158).
+#[tokio::test]
+async fn a_page_token_goes_on_with_its_own_list_alone() {
+    let small = |number: u128| Reservation {
+        owner: OwnerId::new(["ann", "bob"][usize::from(number % 2 == 1)]).expect("an owner"),
+        lines: Vec::new(),
+        ..large_reservation(number)
+    };
+    let events = ["gala", "other", "third"].map(|id| event(&EventId::new(id).expect("an id"))).to_vec();
+    let store = StuckStore { events, reservations: (0..10).map(small).collect(), ..Default::default() };
+    let server = start(Arc::new(store), config()).await;
+    for of in LISTS {
+        let token = of.page(&server, 1, "").await.expect("a page");
+        assert!(!token.is_empty(), "{of:?} has more");
+        for list in LISTS {
+            if list == of {
+                assert_eq!(list.page(&server, 1_000, &token).await.expect("the rest"), "", "{of:?}");
+            } else {
+                list.refuses(&server, &token).await;
+            }
+        }
+        for at in 0..token.len() {
+            let mut altered = token.clone().into_bytes();
+            altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+            of.refuses(&server, std::str::from_utf8(&altered).expect("ASCII")).await;
+        }
+        of.refuses(&server, &token[..token.len() - 1]).await;
     }
 }

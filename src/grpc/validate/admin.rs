@@ -13,6 +13,7 @@ use crate::domain::{
 };
 use crate::grpc::convert::mask::{AllocationField, EventField};
 use crate::grpc::convert::{event as wire, reservation};
+use crate::grpc::page::Listing;
 
 const REQUEST: Path<'static> = Path::Request;
 
@@ -275,6 +276,7 @@ pub(in crate::grpc) fn force_release(
 /// A list of anybody's reservations.
 #[derive(Debug)]
 pub(in crate::grpc) struct List {
+    pub(in crate::grpc) listing: Listing,
     pub(in crate::grpc) event: EventId,
     pub(in crate::grpc) size: usize,
     pub(in crate::grpc) of: ListOf,
@@ -293,14 +295,15 @@ pub(in crate::grpc) fn list_all_reservations(
     let mut violations = Violations::default();
     let event = violations.event_name("INVALID_PARENT", REQUEST.field("parent"), &request.parent);
     let size = violations.page_size(request.page_size, PAGES);
+    let listing = Listing::anybodys(&request.parent, &request.owner);
     let of = if request.owner.is_empty() {
-        violations.page_token(&request.page_token).map(ListOf::Everybody)
+        violations.page_token(&request.page_token, listing).map(ListOf::Everybody)
     } else {
         let owner = violations.owner(REQUEST.field("owner"), &request.owner);
-        let after = violations.page_token::<Seq>(&request.page_token);
+        let after = violations.page_token::<Seq>(&request.page_token, listing);
         owner.zip(after).map(|(owner, after)| ListOf::Owner(owner, after.unwrap_or(0)))
     };
-    violations.check(event.zip(size).zip(of).map(|((event, size), of)| List { event, size, of }))
+    violations.check(event.zip(size).zip(of).map(|((event, size), of)| List { listing, event, size, of }))
 }
 
 /// A part of the journal.

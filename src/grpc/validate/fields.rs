@@ -6,7 +6,7 @@ use crate::domain::{
     OwnerId, ReservationId, Seq, Timestamp, VERSION_OF_NOTHING, Version,
 };
 use crate::grpc::convert::{self, names, time};
-use crate::grpc::page::Token;
+use crate::grpc::page::{Key, Listing};
 
 /// Page sizes of a list: what 0 stands for, and what larger ones count as.
 #[derive(Debug, Clone, Copy)]
@@ -235,13 +235,13 @@ impl Violations {
         }
     }
 
-    /// The token of a page.
-    pub(super) fn page_token<K: Token>(&mut self, token: &str) -> Option<Option<K>> {
-        const WANTED: &str = "must be the next_page_token of a page before";
+    /// The token of a page of a list: the key after which it begins.
+    pub(super) fn page_token<K: Key>(&mut self, token: &str, list: Listing) -> Option<Option<K>> {
+        const WANTED: &str = "must be the next_page_token of a page before, of the same list";
         if token.is_empty() {
             return Some(None);
         }
-        self.require("INVALID_PAGE_TOKEN", Path::Request.field("page_token"), K::parse(token), WANTED).map(Some)
+        self.require("INVALID_PAGE_TOKEN", Path::Request.field("page_token"), list.key(token), WANTED).map(Some)
     }
 
     /// The first number of a change that is wanted.

@@ -13,6 +13,7 @@ use prost::Message;
 use tonic::Status;
 
 use super::*;
+use crate::domain::OwnerId;
 
 static SCHEMA: LazyLock<Messages> = LazyLock::new(|| Messages::of(boxoffice_proto::FILE_DESCRIPTOR_SET));
 
@@ -40,7 +41,7 @@ const TARGETS: [(&str, Target); 25] = [
     ("InventoryService/CreateReservation", |bytes| one(bytes, |request| create_reservation(&request))),
     ("InventoryService/BatchCreateReservations", |bytes| several(bytes, batch_and_items)),
     ("InventoryService/GetReservation", |bytes| one(bytes, |request| get_reservation(&request))),
-    ("InventoryService/ListReservations", |bytes| one(bytes, |request| list_reservations(&request))),
+    ("InventoryService/ListReservations", |bytes| one(bytes, |request| list_reservations(&request, &ann()))),
     ("InventoryService/ExtendReservation", |bytes| one(bytes, |request| extend(&request))),
     ("InventoryService/ReleaseReservation", |bytes| one(bytes, |request| release(&request))),
     ("InventoryService/ConfirmReservation", |bytes| one(bytes, |request| confirm(&request))),
@@ -66,6 +67,10 @@ const TARGETS: [(&str, Target); 25] = [
     ("AdminService/WatchChanges", |bytes| one(bytes, |request| watch_changes(&request))),
     ("AdminService/AuditEvent", |bytes| one(bytes, |request| audit_event(&request))),
 ];
+
+fn ann() -> OwnerId {
+    OwnerId::new("ann").expect("an owner")
+}
 
 fn one<M, T>(bytes: &[u8], check: impl Fn(M) -> Result<T, Violations>) -> Option<Vec<(Whole, Told)>>
 where
@@ -114,7 +119,7 @@ fn likely(field: &str) -> &'static [&'static str] {
         "replaces" => &["", RESERVATION],
         "owner" | "owners" => &["ann", "bob"],
         "order_ref" => &["", "order-7"],
-        "page_token" => &["", "cwAAAAAAAABN", "ZWdhbGE"],
+        "page_token" => &["", "AAAAAAAAAE3FKk9RrZSYmg", "Z2FsYXl3EI46i3QW", "AZLwwX06fMGODztdKpxOcR6T073FKPNu"],
         "etag" | "from_etag" | "to_etag" => &["", "\"0\"", "\"1\"", "\"9223372036854775807\""],
         "paths" => &["display_name", "sales_state", "capacity", "limit_per_owner", "max_hold_ttl", "on_sale_time"],
         _ => &["a text"],

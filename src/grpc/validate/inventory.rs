@@ -9,6 +9,7 @@ use crate::domain::{
 };
 use crate::engine::Consistency;
 use crate::grpc::convert::reservation;
+use crate::grpc::page::Listing;
 
 /// Most requests of one `BatchCreateReservations`.
 pub(in crate::grpc) const BATCH_MAX: usize = 1_000;
@@ -34,6 +35,7 @@ fn consistency(violations: &mut Violations, wanted: i32) -> Option<Consistency> 
 /// A list of events that is wanted.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::grpc) struct EventsList {
+    pub(in crate::grpc) listing: Listing,
     pub(in crate::grpc) size: usize,
     pub(in crate::grpc) after: Option<EventId>,
     pub(in crate::grpc) consistency: Consistency,
@@ -42,10 +44,11 @@ pub(in crate::grpc) struct EventsList {
 pub(in crate::grpc) fn list_events(request: &v1::ListEventsRequest) -> Result<EventsList, Violations> {
     let mut violations = Violations::default();
     let size = violations.page_size(request.page_size, PAGES);
-    let after = violations.page_token(&request.page_token);
+    let listing = Listing::events();
+    let after = violations.page_token(&request.page_token, listing);
     let consistency = consistency(&mut violations, request.consistency);
     let list = size.zip(after).zip(consistency);
-    violations.check(list.map(|((size, after), consistency)| EventsList { size, after, consistency }))
+    violations.check(list.map(|((size, after), consistency)| EventsList { listing, size, after, consistency }))
 }
 
 pub(in crate::grpc) fn watch_event(request: &v1::WatchEventRequest) -> Result<(EventId, Seq), Violations> {
@@ -200,18 +203,23 @@ pub(in crate::grpc) fn get_reservation(
 /// A list of one owner's reservations.
 #[derive(Debug)]
 pub(in crate::grpc) struct OwnList {
+    pub(in crate::grpc) listing: Listing,
     pub(in crate::grpc) event: EventId,
     pub(in crate::grpc) size: usize,
     pub(in crate::grpc) after: Seq,
 }
 
-pub(in crate::grpc) fn list_reservations(request: &v1::ListReservationsRequest) -> Result<OwnList, Violations> {
+pub(in crate::grpc) fn list_reservations(
+    request: &v1::ListReservationsRequest,
+    owner: &OwnerId,
+) -> Result<OwnList, Violations> {
     let mut violations = Violations::default();
     let event = violations.event_name("INVALID_PARENT", REQUEST.field("parent"), &request.parent);
     let size = violations.page_size(request.page_size, PAGES);
-    let after = violations.page_token::<Seq>(&request.page_token);
+    let listing = Listing::own(&request.parent, owner.as_str());
+    let after = violations.page_token::<Seq>(&request.page_token, listing);
     let list = event.zip(size).zip(after);
-    violations.check(list.map(|((event, size), after)| OwnList { event, size, after: after.unwrap_or(0) }))
+    violations.check(list.map(|((event, size), after)| OwnList { listing, event, size, after: after.unwrap_or(0) }))
 }
 
 pub(in crate::grpc) fn extend(request: &v1::ExtendReservationRequest) -> Result<(EventId, Action), Violations> {

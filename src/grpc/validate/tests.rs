@@ -2,8 +2,9 @@ use boxoffice_proto::v1;
 use prost_types::{Duration, FieldMask, Timestamp};
 
 use super::*;
-use crate::domain::{Action, EventId, HOLD_TTL_DEFAULT, HOLD_TTL_LIFETIME_DEFAULT, Reserve, SalesState};
+use crate::domain::{Action, EventId, HOLD_TTL_DEFAULT, HOLD_TTL_LIFETIME_DEFAULT, OwnerId, Reserve, SalesState};
 use crate::engine::Consistency;
+use crate::grpc::page::Listing;
 use crate::grpc::validate::inventory::EventsList;
 
 const ID: &str = "0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71";
@@ -172,7 +173,7 @@ fn reading_requests() {
     let list = |page_size, page_token: &str, consistency| {
         list_events(&v1::ListEventsRequest { page_size, page_token: page_token.into(), consistency })
     };
-    let right = |size, consistency| EventsList { size, after: None, consistency };
+    let right = |size, consistency| EventsList { listing: Listing::events(), size, after: None, consistency };
     assert_eq!(list(0, "", 0).unwrap(), right(50, Consistency::Cached));
     assert_eq!(list(5_000, "", 2).unwrap(), right(1_000, Consistency::Strong));
     let wrong = [
@@ -190,7 +191,7 @@ fn reading_requests() {
     let request = v1::ListReservationsRequest { parent: "x".into(), page_size: -1, page_token: "x".into() };
     let wrong =
         [("parent", "INVALID_PARENT"), ("page_size", "INVALID_PAGE_SIZE"), ("page_token", "INVALID_PAGE_TOKEN")];
-    expect("list", &told(list_reservations(&request)), &wrong);
+    expect("list", &told(list_reservations(&request, &OwnerId::new("ann").unwrap())), &wrong);
 
     let request = v1::AdminServiceListReservationsRequest {
         parent: "x".into(),

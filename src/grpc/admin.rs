@@ -134,8 +134,7 @@ impl AdminService for Admin {
         Caller::of(&request)?.admin()?;
         let page = validate::list_changes(request.get_ref())?;
         // Read first: then "the newest" is not older than the page.
-        let newest = self.0.engine.store().last_seq(&page.event).await.map_err(|error| errors::read_failed(&error))?;
-        let newest = newest.ok_or_else(|| errors::event_not_found(&page.event))?;
+        let newest = self.0.newest_seq(&page.event).await?;
         let (changes, next) = super::read_changes(&self.0, &page.event, page.from, page.size).await?;
         let next_from_seq = if next > newest { 0 } else { next };
         Ok(Response::new(v1::ListChangesResponse { changes, next_from_seq }))

@@ -35,6 +35,7 @@ pub(crate) use self::waiting_room::WaitingRooms;
 
 use self::caller::Caller;
 use self::page::Listing;
+use self::validate::Violations;
 pub(crate) use self::watchers::Watchers;
 use crate::domain::{Action, Actor, Answer, Command, EventId, OwnerId, Reservation, Seq, Timestamp};
 use crate::engine::{Consistency, Engine};
@@ -154,10 +155,26 @@ impl Api {
         view.map(|view| convert::event::view(&view)).ok_or_else(|| errors::event_not_found(event))
     }
 
+    /// The number of an event's newest change, as the database now has it.
+    async fn newest_seq(&self, event: &EventId) -> Result<Seq, Status> {
+        let seq = self.engine.store().last_seq(event).await.map_err(|error| errors::read_failed(&error))?;
+        seq.ok_or_else(|| errors::event_not_found(event))
+    }
+
     /// For lists, which are empty both of an event without items and of no event.
     async fn check_event_exists(&self, event: &EventId) -> Result<(), Status> {
-        let seq = self.engine.store().last_seq(event).await.map_err(|error| errors::read_failed(&error))?;
-        seq.map(|_| ()).ok_or_else(|| errors::event_not_found(event))
+        self.newest_seq(event).await.map(|_| ())
+    }
+
+    /// Refuses to go on after a change that there is not: a restored backup, or a failover, has left the database with less than
+    /// whoever asks has seen, and he would not hear of what has happened since.
+    async fn check_seen(&self, event: &EventId, seen: Seq) -> Result<(), Status> {
+        let newest = self.newest_seq(event).await?;
+        if seen <= newest {
+            return Ok(());
+        }
+        let description = format!("is beyond the newest change, which is {newest}: begin anew");
+        Err(Violations::one("INVALID_FROM_SEQ", "from_seq", description).into())
     }
 }
 

@@ -151,7 +151,11 @@ pub(super) async fn event(
 ) -> Result<Messages<v1::WatchEventResponse>, Status> {
     // Asked once before the stream begins, so that a wrong name is answered as by any other call.
     let view = api.engine.view(&event, Consistency::Cached).await;
-    view.map_err(|error| errors::read_failed(&error))?.ok_or_else(|| errors::event_not_found(&event))?;
+    let view = view.map_err(|error| errors::read_failed(&error))?.ok_or_else(|| errors::event_not_found(&event))?;
+    // He may have seen by another server what this view does not show yet: only the database knows.
+    if seen > view.event.last_seq {
+        api.check_seen(&event, seen).await?;
+    }
     let newest = api.engine.watch(&event).await;
     let watcher = Watcher { api: api.clone(), event, newest, until, sent: None, _place: place };
     Ok(Box::pin(try_unfold((watcher, seen), |(mut watcher, seen)| async move {
@@ -213,7 +217,7 @@ pub(super) async fn changes(
     until: Until,
     place: WatcherPlace,
 ) -> Result<Messages<v1::WatchChangesResponse>, Status> {
-    api.check_event_exists(&event).await?;
+    api.check_seen(&event, next - 1).await?;
     let follower = Follower::new(api, event, place, until);
     Ok(Box::pin(try_unfold((follower, next), |(mut follower, next)| async move {
         let (changes, next) = next_changes(&mut follower, next).await?;

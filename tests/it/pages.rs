@@ -245,3 +245,34 @@ async fn a_page_token_goes_on_with_its_own_list_alone() {
         of.refuses(&server, &token[..token.len() - 1]).await;
     }
 }
+
+/// As after a backup was restored: whoever watched before knows of changes that are no more.
+#[tokio::test]
+async fn who_has_seen_more_than_there_is_is_told_to_begin_anew() {
+    let journal: Vec<_> = (1..=7).map(large_change).collect();
+    // The view that this server keeps is older than the newest change, which another one wrote.
+    let server = start(Arc::new(StuckStore { journal, ..Default::default() }), config()).await;
+    let watch = async |from_seq| {
+        let request = v1::WatchEventRequest { name: "events/gala".to_owned(), from_seq };
+        server.inventory().watch_event(request).await.map(|_| ())
+    };
+    let follow = async |from_seq| {
+        let request = v1::WatchChangesRequest { parent: "events/gala".to_owned(), from_seq };
+        server.admin().watch_changes(request).await.map(|_| ())
+    };
+    for from_seq in [0, 1, 2, 7] {
+        watch(from_seq).await.expect("a stream");
+        follow(from_seq).await.expect("a stream");
+    }
+    follow(8).await.expect("the next change may come");
+    for status in [watch(8).await, watch(i64::MAX).await, follow(9).await, follow(i64::MAX).await] {
+        let status = status.expect_err("there is no such change");
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "INVALID_FROM_SEQ"));
+        let fields = status.get_details_bad_request().expect("which field").field_violations;
+        let told: Vec<_> = fields.iter().map(|each| (each.field.as_str(), each.description.as_str())).collect();
+        assert_eq!(told, [("from_seq", "is beyond the newest change, which is 7: begin anew")]);
+    }
+    let request = v1::ListChangesRequest { parent: "events/gala".to_owned(), from_seq: 100, page_size: 0 };
+    let page = server.admin().list_changes(request).await.expect("an empty page").into_inner();
+    assert_eq!((page.changes.len(), page.next_from_seq), (0, 0));
+}

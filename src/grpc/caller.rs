@@ -192,9 +192,10 @@ fn wrong_owner(description: &'static str) -> Status {
 }
 
 /// A header was sent more than once. Somebody before us might have checked another of its values than we would.
-struct Twice;
+pub(super) struct Twice;
 
-fn only<'a>(mut values: impl Iterator<Item = &'a HeaderValue>) -> Result<Option<&'a HeaderValue>, Twice> {
+/// The one value of a header, if it was sent.
+pub(super) fn only<'a>(mut values: impl Iterator<Item = &'a HeaderValue>) -> Result<Option<&'a HeaderValue>, Twice> {
     let first = values.next();
     if values.next().is_some() { Err(Twice) } else { Ok(first) }
 }

@@ -179,8 +179,8 @@ impl InventoryService for Inventory {
     ) -> Result<Response<v1::Reservation>, Status> {
         let owner = Caller::of(&request)?.owner()?;
         let (event, reserve) = validate::create_reservation(request.get_ref())?;
+        let pass = pass_of(&request)?;
         if self.0.door.is_guarded() {
-            let pass = pass_of(&request);
             let entry = Entry { owner: &owner, reserve: &reserve, pass: pass.as_deref() };
             self.0.check_passes(&event, &[entry]).await.into_iter().collect::<Result<(), _>>()?;
         }
@@ -200,7 +200,7 @@ impl InventoryService for Inventory {
             caller.may_name_owners()?;
             None
         };
-        let (deadline, pass) = (deadline::of(&request), pass_of(&request));
+        let (deadline, pass) = (deadline::of(&request), pass_of(&request)?);
         let wait = self.0.wait(&request);
         let batch = validate::batch(request.into_inner())?;
         let more = u32::try_from(batch.requests.len()).unwrap_or(u32::MAX).saturating_sub(1);

@@ -9,8 +9,9 @@ use futures::stream::try_unfold;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::caller::Caller;
+use super::caller::{self, Caller};
 use super::convert::time;
+use super::validate::Violations;
 use super::watch::{Messages, Until};
 use super::watchers::WatcherPlace;
 use super::{Api, errors, validate};
@@ -156,11 +157,12 @@ fn wire(state: State) -> v1::Place {
     v1::Place { state: state.into(), ..v1::Place::default() }
 }
 
-/// The pass that came with a call. One that is no text, or of which there are several, lets nobody in.
-pub(super) fn pass_of<T>(request: &Request<T>) -> Option<String> {
-    let mut sent = request.metadata().get_all(PASS_KEY).iter();
-    let pass = sent.next()?.to_str().unwrap_or("?");
-    Some(if sent.next().is_none() { pass.to_owned() } else { "?".to_owned() })
+/// The pass that came with a call. One that is no text lets nobody in.
+pub(super) fn pass_of<T>(request: &Request<T>) -> Result<Option<String>, Status> {
+    match caller::only(request.metadata().as_ref().get_all(PASS_KEY).iter()) {
+        Ok(sent) => Ok(sent.map(|pass| pass.to_str().unwrap_or("?").to_owned())),
+        Err(caller::Twice) => Err(Violations::one("INVALID_PASS", PASS_KEY, "must be sent once").into()),
+    }
 }
 
 /// Somebody who wants to reserve.

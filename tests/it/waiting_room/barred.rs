@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use boxoffice::domain::EventId;
+use boxoffice::grpc::PASS_KEY;
 use boxoffice::server::ServerConfig;
 use boxoffice::waiting_room::{Ask, Facts, RoomError, Rooms, Rules, Stand, Standing, Who};
 use boxoffice_proto::v1;
@@ -50,6 +51,34 @@ async fn a_crowd_without_passes_takes_a_few_of_the_databases_connections_and_no_
         assert_eq!(reason(&status), "WAITING_ROOM_REQUIRED");
     }
     assert_eq!(reason(&reserve().await), "WAITING_ROOM_REQUIRED", "their turns come back");
+}
+
+/// Somebody before us might have looked at the other one.
+#[tokio::test]
+async fn a_pass_that_is_sent_twice_is_a_wrong_call_and_no_wrong_pass() {
+    for waiting_room in [Some(room()), None] {
+        let server = start(Arc::new(StuckStore { waiting_room, ..StuckStore::default() }), config()).await;
+        let mut inventory = server.inventory();
+        let mut one = by("ann", wants_of(EVENT, &new_id()));
+        let requests = vec![one.get_ref().clone()];
+        let parent = one.get_ref().parent.clone();
+        let mut several = by("ann", v1::BatchCreateReservationsRequest { parent, requests, ..Default::default() });
+        for pass in ["1.A", "1.B"] {
+            one.metadata_mut().append(PASS_KEY, pass.parse().expect("ASCII"));
+            several.metadata_mut().append(PASS_KEY, pass.parse().expect("ASCII"));
+        }
+        // Where it is let by, it waits for ever at a store that is stuck.
+        let answers = async {
+            let one = inventory.create_reservation(one).await.map(|_| ());
+            [one, inventory.batch_create_reservations(several).await.map(|_| ())]
+        };
+        for status in tokio::time::timeout(WAIT_MAX, answers).await.expect("answers in time") {
+            let status = status.expect_err("which of the two?");
+            assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "INVALID_PASS"));
+            assert_eq!(status.message(), "boxoffice-pass must be sent once");
+            assert_eq!(status.get_details_bad_request().expect("what").field_violations[0].field, PASS_KEY);
+        }
+    }
 }
 
 /// A room in which nobody gets a place.

@@ -166,7 +166,7 @@ impl Api {
         self.newest_seq(event).await.map(|_| ())
     }
 
-    /// Refuses to go on after a change that there is not: a restored backup, or a failover, has left the database with less than
+    /// Refuses to go on after a change that is not there: a restored backup, or a failover, has left the database with less than
     /// whoever asks has seen, and he would not hear of what has happened since.
     async fn check_seen(&self, event: &EventId, seen: Seq) -> Result<(), Status> {
         let newest = self.newest_seq(event).await?;

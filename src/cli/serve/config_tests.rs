@@ -30,11 +30,11 @@ fn text(matches: &ArgMatches, id: &str) -> String {
 
 #[test]
 fn a_file_gives_options_and_the_command_line_goes_before_it() {
-    let file = "dev = true\nlisten = \"127.0.0.1:1\"\ndatabase-lanes = 7\nsweep-interval = \"3s\"\n";
+    let file = "dev = true\nlisten = \"127.0.0.1:1\"\nwatchers-max = 7\nsweep-interval = \"3s\"\n";
     let given = matches(file, &["--listen", "127.0.0.1:2"]).unwrap();
     assert!(given.get_flag("dev"));
     assert_eq!(text(&given, "listen"), "127.0.0.1:2");
-    assert_eq!(text(&given, "database_lanes"), "7");
+    assert_eq!(text(&given, "watchers_max"), "7");
     assert_eq!(text(&given, "sweep_interval"), "3s");
     assert!(!matches("dev = false", &[]).unwrap().get_flag("dev"));
 }
@@ -45,6 +45,24 @@ fn a_flag_goes_before_what_the_file_says_of_another_that_excludes_it() {
     assert_eq!(given.value_source("database_url"), None);
     let given = matches("data = \"here\"\n", &["--database-url", "postgres://x"]).unwrap();
     assert_eq!(text(&given, "data"), "./data");
+}
+
+#[test]
+fn what_is_said_of_a_database_wants_its_url() {
+    for key in ["database-lanes = 7", "database-readers = 7", "database-timeout = \"2s\"", "database-pooler = true"] {
+        let refused = matches(key, &[]).unwrap_err();
+        assert!(refused.contains("--database-url <URL>"), "{key}: {refused}");
+        matches(&format!("database-url = \"postgres://x\"\n{key}"), &[]).unwrap();
+        let of_a_file = matches(&format!("database-url = \"postgres://x\"\n{key}"), &["--data", "here"]).unwrap();
+        assert_eq!(
+            (text(&of_a_file, "data").as_str(), of_a_file.value_source("database_url")),
+            ("here", None),
+            "{key}"
+        );
+    }
+    assert!(matches("database-one-event-a-batch = true", &[]).is_err());
+    assert!(matches("", &["--data", "here", "--database-lanes", "7"]).is_err());
+    matches("database-pooler = false", &[]).unwrap();
 }
 
 /// A variable goes before the file, also before what the file says of an option that the variable's excludes.

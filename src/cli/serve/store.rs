@@ -13,7 +13,8 @@ use boxoffice::storage::sqlite::SqliteStore;
 use crate::cli::failure::Failure;
 use crate::cli::values;
 
-/// Options of the store.
+/// Options of the store. Those of PostgreSQL want its URL: a server that was meant for a database must not sell from a file of its own
+/// because the URL was forgotten.
 #[derive(clap::Args)]
 #[group(skip)]
 pub(crate) struct Args {
@@ -25,21 +26,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL", env = "BOXOFFICE_DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
     /// PostgreSQL: lanes, each with a connection of its own; from so many events this server can sell at the same time
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, requires = "database_url", conflicts_with = "data", value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     database_lanes: u16,
     /// PostgreSQL: most connections for reads
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, requires = "database_url", conflicts_with = "data", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     database_readers: u16,
     /// PostgreSQL: how long it may take to answer, waiting for locks included
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = timeout)]
+    #[arg(long, requires = "database_url", conflicts_with = "data", value_name = "DURATION", default_value = "5s", value_parser = timeout)]
     database_timeout: Duration,
     /// PostgreSQL: a pooler in transaction mode (pgbouncer) stands in between; run `boxoffice migrate` on the database itself
     /// first
-    #[arg(long)]
+    #[arg(long, requires_if("true", "database_url"), conflicts_with = "data")]
     database_pooler: bool,
     /// PostgreSQL: never write to two events in one transaction, as a database that is spread over machines by event (Citus)
     /// wants it
-    #[arg(long)]
+    #[arg(long, requires_if("true", "database_url"), conflicts_with = "data")]
     database_one_event_a_batch: bool,
 }
 

@@ -1,5 +1,7 @@
 //! Rows to values of the domain. The statements of both databases name the same columns in the same order.
 
+use std::fmt::Display;
+
 use super::{Result, StoreError, Totals, json};
 use crate::domain::{
     Allocation, AllocationId, Duration, Event, EventConfig, EventId, EventView, InvalidId, JournalKind, Line, OnLoss,
@@ -81,6 +83,11 @@ impl<'r> Columns<'r> {
 
     pub(super) fn event(&mut self) -> Result<Event> {
         let id = self.event_id()?;
+        let name = id.clone();
+        self.rest_of_event(id).map_err(|error| found_in("event", &name, error))
+    }
+
+    fn rest_of_event(&mut self, id: EventId) -> Result<Event> {
         let mut config = EventConfig {
             display_name: self.text()?.to_owned(),
             sales_state: self.named("sales state", SalesState::parse)?,
@@ -135,6 +142,10 @@ impl<'r> Columns<'r> {
 
     pub(super) fn reservation(&mut self) -> Result<Reservation> {
         let id = self.reservation_id()?;
+        self.rest_of_reservation(id).map_err(|error| found_in("reservation", &id, error))
+    }
+
+    fn rest_of_reservation(&mut self, id: ReservationId) -> Result<Reservation> {
         let owner = self.owner()?;
         let state = self.named("state", State::parse)?;
         let lines = json::parse_lines(self.text()?, self.opt_text()?, self.opt_text()?)?;
@@ -221,6 +232,14 @@ pub(super) fn journal_reservation(
 
 pub(super) fn journal_kind(text: &str) -> Result<JournalKind> {
     JournalKind::parse(text).ok_or_else(|| corrupt("kind of change", text))
+}
+
+/// Says which row it is that holds what cannot be.
+fn found_in(what: &str, id: &dyn Display, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Corrupt(why) => StoreError::Corrupt(format!("{what} {id}: {why}")),
+        other => other,
+    }
 }
 
 fn invalid(what: &str, text: &str, error: InvalidId) -> StoreError {

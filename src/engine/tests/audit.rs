@@ -98,6 +98,22 @@ async fn changed_reservations_show() {
     assert_eq!(differences(sql).await, [(of(1), "reservation")]);
 }
 
+/// Whoever has to mend it is told which row it is.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_named() {
+    let world = World::new().await;
+    let event = honest_event(&world, "demo").await;
+    execute(&world, "UPDATE reservations SET lines = 'two' WHERE owner = 'eve'").await;
+    let error = world.engine.audit(&event).await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!(
+            "the database holds an impossible value: reservation {}: units two: expected ident at line 1 column 2",
+            id(4)
+        )
+    );
+}
+
 /// Takes all journal entries of a kind out of their chunks.
 macro_rules! without_kind {
     ($kind:literal) => {

@@ -127,16 +127,16 @@ impl Cli {
 
 /// Tells what is wrong with the command line, to a program as one JSON value, and ends. (So does help that was asked for.)
 fn wrong_usage(error: &clap::Error) -> ! {
-    let options = std::env::args_os().take_while(|word| word != "--");
-    if error.use_stderr() && options.into_iter().any(|word| word == "--json") {
-        Failure::Usage(in_one_line(&error.render().to_string())).report(true);
+    let mut options = std::env::args_os().take_while(|word| word != "--");
+    if error.use_stderr() && options.any(|word| word == "--json") {
+        Failure::Usage(without_hints(&error.render().to_string())).report(true);
         std::process::exit(error.exit_code());
     }
     error.exit()
 }
 
-/// What clap says is wrong, without its heading, the usage and the hints.
-fn in_one_line(told: &str) -> String {
+/// What clap says is wrong, in one line without its heading, the usage and the hints.
+fn without_hints(told: &str) -> String {
     let told = told.strip_prefix("error: ").unwrap_or(told);
     let what = told.split("\n\n").next().unwrap_or(told);
     what.split_whitespace().collect::<Vec<_>>().join(" ")

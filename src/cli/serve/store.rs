@@ -26,21 +26,26 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL", env = "BOXOFFICE_DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
     /// PostgreSQL: lanes, each with a connection of its own; from so many events this server can sell at the same time
-    #[arg(long, requires = "database_url", conflicts_with = "data", value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(requires = "database_url", conflicts_with = "data")]
     database_lanes: u16,
     /// PostgreSQL: most connections for reads
-    #[arg(long, requires = "database_url", conflicts_with = "data", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(requires = "database_url", conflicts_with = "data")]
     database_readers: u16,
     /// PostgreSQL: how long it may take to answer, waiting for locks included
-    #[arg(long, requires = "database_url", conflicts_with = "data", value_name = "DURATION", default_value = "5s", value_parser = timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = timeout)]
+    #[arg(requires = "database_url", conflicts_with = "data")]
     database_timeout: Duration,
     /// PostgreSQL: a pooler in transaction mode (pgbouncer) stands in between; run `boxoffice migrate` on the database itself
     /// first
-    #[arg(long, requires_if("true", "database_url"), conflicts_with = "data")]
+    #[arg(long)]
+    #[arg(requires_if("true", "database_url"), conflicts_with = "data")]
     database_pooler: bool,
     /// PostgreSQL: never write to two events in one transaction, as a database that is spread over machines by event (Citus)
     /// wants it
-    #[arg(long, requires_if("true", "database_url"), conflicts_with = "data")]
+    #[arg(long)]
+    #[arg(requires_if("true", "database_url"), conflicts_with = "data")]
     database_one_event_a_batch: bool,
 }
 

@@ -65,3 +65,27 @@ impl RedisMetrics {
         self.up.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_is_counted_under_its_name() {
+        let named = [
+            (RedisOutcome::Answered, "answered"),
+            (RedisOutcome::Refused, "refused"),
+            (RedisOutcome::Silent, "silent"),
+            (RedisOutcome::Broken, "broken"),
+            (RedisOutcome::Away, "away"),
+            (RedisOutcome::Busy, "busy"),
+        ];
+        assert_eq!(named.len(), OUTCOMES.len());
+        for (outcome, name) in named {
+            let metrics = RedisMetrics::default();
+            metrics.count(outcome);
+            let counted: Vec<_> = metrics.commands.read().filter(|(_, count)| *count > 0).collect();
+            assert_eq!(counted, [(name, 1)]);
+        }
+    }
+}

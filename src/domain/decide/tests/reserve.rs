@@ -310,16 +310,22 @@ fn no_expiry_is_told_that_may_be_too_late() {
 
 #[test]
 fn the_next_expiry_is_that_of_the_earliest_hold() {
-    let mut world = World::selling(&[("a", 3)]);
     let lasting = |number, ttl| ask("bob", Reserve { ttl: Some(secs(ttl)), ..request(number, &[("a", 1)]) });
-    // What is sold at once is no hold, though it expires when it is sold.
-    let batch = [buy("bob", 1, &[("a", 1)]), lasting(2, 30), lasting(3, 20), reserve("ann", 4, &[("a", 1)])];
-    let outcomes = world.run(&batch);
-    let earliest = Some(START.plus(secs(20)));
-    assert!(
-        matches!(outcomes[3], Err(Refusal::AllHeld { next_expiry, .. }) if next_expiry == earliest),
-        "{outcomes:?}"
-    );
+    // None was there before, or one that lapses after those of the batch, or before them.
+    for (before, earliest) in [(None, 20), (Some(25), 20), (Some(15), 15)] {
+        let mut world = World::selling(&[("a", if before.is_some() { 4 } else { 3 })]);
+        if let Some(ttl) = before {
+            world.ok(lasting(5, ttl));
+        }
+        // What is sold at once is no hold, though it expires when it is sold.
+        let batch = [buy("bob", 1, &[("a", 1)]), lasting(2, 30), lasting(3, 20), reserve("ann", 4, &[("a", 1)])];
+        let outcomes = world.run(&batch);
+        let earliest = Some(START.plus(secs(earliest)));
+        assert!(
+            matches!(outcomes[3], Err(Refusal::AllHeld { next_expiry, .. }) if next_expiry == earliest),
+            "{outcomes:?}"
+        );
+    }
 }
 
 #[test]

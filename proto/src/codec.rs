@@ -16,7 +16,6 @@ use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, FileDescriptorSet};
 use tonic::codec::{BufferSettings, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Code, Status};
-use tonic_prost::ProstDecoder;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 /// Messages of at most this many bytes are read without a look: in memory they take a few megabytes at most.
@@ -63,7 +62,7 @@ where
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        Weighing(ProstDecoder::default())
+        Weighing(PhantomData)
     }
 }
 
@@ -85,20 +84,23 @@ impl<T: Message> Encoder for Whole<T> {
     }
 }
 
-/// Refuses what would grow too large, and reads the rest.
-pub struct Weighing<U>(ProstDecoder<U>);
+/// Refuses what would grow too large, and reads the rest: from the piece of memory that it came in, since a message is read in dozens
+/// of pieces, too.
+pub struct Weighing<U>(PhantomData<U>);
 
 impl<U: Message + Default + Name> Decoder for Weighing<U> {
     type Item = U;
     type Error = Status;
 
     fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        // What has come is one piece of memory.
-        if from.remaining() > UNWEIGHED_BYTES_MAX {
-            let piece = from.chunk();
-            check(&U::full_name(), piece.get(..from.remaining()).unwrap_or(piece))?;
+        // tonic hands a whole message on as one piece of memory.
+        let piece = from.chunk();
+        if piece.len() > UNWEIGHED_BYTES_MAX {
+            check(&U::full_name(), piece)?;
         }
-        self.0.decode(from)
+        let message = U::decode(piece).map_err(|error| Status::internal(error.to_string()))?;
+        from.advance(from.remaining());
+        Ok(Some(message))
     }
 
     fn buffer_settings(&self) -> BufferSettings {

@@ -8,7 +8,9 @@ use serde_json::Value;
 use tonic::{Code, Status};
 
 use super::failure::Failure;
-use super::output::{shell_word, table};
+use super::output::shell_word;
+use super::table::Column::Text;
+use super::table::table;
 use super::view::{AllocationView, EventView};
 
 /// What this caller wanted, and what he would have overwritten.
@@ -36,7 +38,7 @@ impl Conflict {
     pub(crate) fn as_table(&self) -> String {
         let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let rows = self.fields.iter().map(|row| vec![row.field.to_owned(), cell(&row.yours), cell(&row.theirs)]);
-        table(&["field", "yours", "theirs"], &[], rows)
+        table(&["field", "yours", "theirs"].map(Text), rows)
     }
 }
 

@@ -20,6 +20,7 @@ mod refund;
 mod release;
 mod reservations;
 mod serve;
+mod table;
 mod token;
 mod values;
 mod verify;

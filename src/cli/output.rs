@@ -1,14 +1,12 @@
-//! Answers: tables for people, JSON for programs.
+//! Answers: text for people, JSON for programs.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write as _};
 
 use serde::Serialize;
-use tabled::builder::Builder;
-use tabled::settings::object::Columns;
-use tabled::settings::{Alignment, Padding, Style};
 
 use super::failure::Failure;
+use super::table::terminal_width;
 
 /// Where and how answers go.
 #[derive(Debug, Clone, Copy)]
@@ -43,67 +41,6 @@ pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
             Failure::Failed(format!("cannot write the answer: {error}"))
         }
     })
-}
-
-/// A table with a header; the columns in `numbers` are aligned to the right. On a terminal it keeps to its width.
-pub(crate) fn table(header: &[&str], numbers: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let rows = rows.into_iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
-    painted(&lay_out(header, numbers, rows, terminal_width()))
-}
-
-/// Columns of the terminal that stdout is, if it is one.
-pub(crate) fn terminal_width() -> Option<usize> {
-    console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns))
-}
-
-/// Between the columns, and around all, of a table with and without lines.
-const WITH_LINES: (usize, usize) = (3, 1);
-const WITHOUT_LINES: (usize, usize) = (2, 0);
-/// Texts are not cut shorter than this; then the terminal breaks the lines.
-const TEXT_COLUMNS_MIN: usize = 6;
-
-/// Where there is no room, the lines go first, then the ends of the longest texts. Numbers and bars are never cut: what is
-/// left of them would be untrue.
-fn lay_out(header: &[&str], numbers: &[usize], mut rows: Vec<Vec<String>>, width: Option<usize>) -> String {
-    let mut widths: Vec<usize> = header.iter().map(|cell| console::measure_text_width(cell)).collect();
-    for row in &rows {
-        for (column, cell) in widths.iter_mut().zip(row) {
-            *column = (*column).max(console::measure_text_width(cell));
-        }
-    }
-    let total = |widths: &[usize], (between, around): (usize, usize)| {
-        widths.iter().sum::<usize>() + widths.len() * between + around
-    };
-    let width = width.unwrap_or(usize::MAX);
-    let lines = total(&widths, WITH_LINES) <= width;
-    let is_text = |column: &usize| !numbers.contains(column) && !header[*column].starts_with('█');
-    while !lines && total(&widths, WITHOUT_LINES) > width {
-        let widest = (0..widths.len()).filter(is_text).max_by_key(|column| widths[*column]);
-        match widest.map(|column| &mut widths[column]).filter(|columns| **columns > TEXT_COLUMNS_MIN) {
-            Some(columns) => *columns -= 1,
-            None => break,
-        }
-    }
-    for row in &mut rows {
-        for (cell, columns) in row.iter_mut().zip(&widths) {
-            if console::measure_text_width(cell) > *columns {
-                *cell = console::truncate_str(cell, *columns, "…").into_owned();
-            }
-        }
-    }
-    let mut builder = Builder::default();
-    builder.push_record(header.iter().zip(&widths).map(|(cell, columns)| console::truncate_str(cell, *columns, "…")));
-    rows.into_iter().for_each(|row| builder.push_record(row));
-    let mut table = builder.build();
-    if lines {
-        table.with(Style::rounded());
-    } else {
-        table.with(Style::empty()).with(Padding::new(0, WITHOUT_LINES.0, 0, 0));
-    }
-    for column in numbers {
-        table.modify(Columns::one(*column), Alignment::right());
-    }
-    table.to_string()
 }
 
 /// Bars in colours, where stdout is a terminal that has them and nobody objects (`NO_COLOR`, `CLICOLOR=0`).
@@ -233,37 +170,6 @@ mod tests {
     #[test]
     fn a_bar_of_nothing_is_empty() {
         assert_eq!(counts(0, 0, 0), [0, 0, 30]);
-    }
-
-    #[test]
-    fn a_table_keeps_to_the_terminal_and_cuts_no_number_and_no_bar() {
-        let header = ["allocation", "name", "capacity", "sold", LEGEND_NARROW];
-        let bar = bar_of(7, 3, 20, BAR_CELLS_NARROW);
-        let row = || {
-            vec![
-                "floor".to_owned(),
-                "The floor before the stage".to_owned(),
-                "1000000000".to_owned(),
-                "7".to_owned(),
-                bar.clone(),
-            ]
-        };
-        let at = |width| lay_out(&header, &[2, 3], vec![row()], width);
-        let widest = |text: &str| text.lines().map(|line| console::measure_text_width(line.trim_end())).max().unwrap();
-        let free = at(None);
-        assert!(free.contains('╭') && free.contains("The floor before the stage"), "{free}");
-        assert_eq!(at(Some(widest(&free))), free, "it fits just so");
-        for width in 50..widest(&free) {
-            let text = at(Some(width));
-            assert!(widest(&text) <= width && !text.contains('╭'), "{width}:\n{text}");
-            assert!(text.contains("1000000000") && text.contains(&bar), "{text}");
-        }
-        assert!(at(Some(60)).contains('…'), "{}", at(Some(60)));
-    }
-
-    #[test]
-    fn texts_of_others_cannot_reach_the_terminal() {
-        assert!(!table(&["name"], &[], [vec!["\u{1b}[2Jbad".to_owned()]]).contains('\u{1b}'));
     }
 
     #[test]

@@ -25,7 +25,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Where the embedded database is. No server may be using it
-    #[arg(long, value_name = "DIR", default_value = "./data", conflicts_with = "database_url")]
+    #[arg(long, value_name = "DIR", env = "BOXOFFICE_DATA", default_value = "./data", conflicts_with = "database_url")]
     data: PathBuf,
     /// Audit a PostgreSQL database instead. Servers may go on using it: each event is read in one read-only transaction
     #[arg(long, value_name = "URL", env = "BOXOFFICE_DATABASE_URL", hide_env_values = true)]

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::{AllocationPart, Document};
 use crate::cli::failure::Failure;
-use crate::cli::output::table;
+use crate::cli::table::Column::Text;
+use crate::cli::table::table;
 use crate::cli::values;
 use crate::cli::view::{AllocationView, EventView};
 
@@ -56,7 +57,7 @@ impl Conflicts {
         let rows = self.0.iter().map(|one| {
             vec![values::last_segment(&one.resource).to_owned(), one.field.clone(), cell(&one.yours), cell(&one.theirs)]
         });
-        table(&["of", "field", "yours", "theirs"], &[], rows)
+        table(&["of", "field", "yours", "theirs"].map(Text), rows)
     }
 }
 
@@ -174,7 +175,7 @@ impl Plan {
 
     /// The difference, for people.
     pub(crate) fn as_table(&self) -> String {
-        table(&["of", "field", "is", "will be"], &[], self.changes.iter().flat_map(Change::rows))
+        table(&["of", "field", "is", "will be"].map(Text), self.changes.iter().flat_map(Change::rows))
     }
 }
 

@@ -4,7 +4,9 @@ use boxoffice_proto::v1;
 use serde::Serialize;
 
 use super::{AllocationView, EventView, enum_name, moment, time};
-use crate::cli::output::{counted, printable, table};
+use crate::cli::output::{counted, printable};
+use crate::cli::table::Column::{Number, Text};
+use crate::cli::table::table;
 use crate::cli::values::last_segment;
 
 /// A change.
@@ -115,7 +117,7 @@ impl ChangeView {
 /// Changes, one line each, for people.
 pub(crate) fn change_table(changes: &[ChangeView]) -> String {
     let rows = changes.iter().map(ChangeView::cells);
-    table(&["seq", "when", "kind", "who", "reservation", "what"], &[0], rows)
+    table(&[Number("seq"), Text("when"), Text("kind"), Text("who"), Text("reservation"), Text("what")], rows)
 }
 
 /// What an audit found.
@@ -142,7 +144,7 @@ pub(crate) struct DifferenceView {
 pub(crate) fn difference_table(differences: &[DifferenceView]) -> String {
     let row =
         |one: &DifferenceView| vec![one.resource.clone(), one.field.clone(), one.journal.clone(), one.stored.clone()];
-    table(&["resource", "field", "journal says", "stored is"], &[], differences.iter().map(row))
+    table(&["resource", "field", "journal says", "stored is"].map(Text), differences.iter().map(row))
 }
 
 impl From<v1::AuditEventResponse> for AuditView {

@@ -5,7 +5,9 @@ use serde::Serialize;
 use serde_json::Number;
 
 use super::{enum_name, limit, moment, seconds, span, time, to_the_second};
-use crate::cli::output::{bar, legend, printable, table};
+use crate::cli::output::{bar, legend, printable};
+use crate::cli::table::Column::{Name, Text};
+use crate::cli::table::{Column, table};
 use crate::cli::values::last_segment;
 
 /// An event.
@@ -198,8 +200,11 @@ pub(crate) fn allocation_table<'a>(allocations: impl IntoIterator<Item = &'a All
             one.etag.clone(),
         ]
     });
-    let header = ["allocation", "name", "capacity", "sold", "held", "available", legend(), "limit", "etag"];
-    table(&header, &[2, 3, 4, 5, 7], rows)
+    let [capacity, sold, held, available, limit] =
+        ["capacity", "sold", "held", "available", "limit"].map(Column::Number);
+    let bars = Text(legend());
+    let columns = [Text("allocation"), Name("name"), capacity, sold, held, available, bars, limit, Text("etag")];
+    table(&columns, rows)
 }
 
 /// Events, one line each, for people.
@@ -217,8 +222,9 @@ pub(crate) fn event_table(events: &[EventView]) -> String {
             bar(sold, held, capacity),
         ]
     });
-    let header = ["event", "name", "state", "capacity", "sold", "held", "available", legend()];
-    table(&header, &[3, 4, 5, 6], rows)
+    let [capacity, sold, held, available] = ["capacity", "sold", "held", "available"].map(Column::Number);
+    let columns = [Text("event"), Name("name"), Text("state"), capacity, sold, held, available, Text(legend())];
+    table(&columns, rows)
 }
 
 #[cfg(test)]

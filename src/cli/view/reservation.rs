@@ -4,7 +4,8 @@ use boxoffice_proto::v1;
 use serde::Serialize;
 
 use super::{enum_name, moment, time};
-use crate::cli::output::table;
+use crate::cli::table::Column::Text;
+use crate::cli::table::table;
 use crate::cli::values::last_segment;
 
 /// A reservation.
@@ -104,7 +105,7 @@ pub(crate) fn reservation_table(reservations: &[ReservationView]) -> String {
             one.order_ref.clone(),
         ]
     });
-    table(&["reservation", "owner", "state", "units", "created", "held until", "order"], &[], rows)
+    table(&["reservation", "owner", "state", "units", "created", "held until", "order"].map(Text), rows)
 }
 
 #[cfg(test)]

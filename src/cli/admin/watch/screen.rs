@@ -6,7 +6,8 @@ use console::Term;
 use serde::Serialize;
 
 use crate::cli::failure::Failure;
-use crate::cli::output::{bar, counted, painted, print_line, printable, terminal_width};
+use crate::cli::output::{bar, counted, painted, print_line, printable};
+use crate::cli::table::terminal_width;
 use crate::cli::view::{ChangeView, EventView, allocation_table, to_the_second};
 
 /// Lines of a frame besides those of its allocations and changes.

@@ -25,6 +25,7 @@ mod identity;
 mod in_process;
 mod kills;
 mod limits;
+mod locked_file;
 mod logs;
 mod operations;
 mod pages;

@@ -24,7 +24,8 @@ pub(super) fn lane_code(error: &rusqlite::Error) -> Option<i32> {
     Some(error.sqlite_error()?.extended_code & 0xff)
 }
 
-/// Tells whether to try again, to report that the database is away, or that it holds nonsense.
+/// Tells that the database is away, or that it holds nonsense. Never to try again: what keeps the file locked (another program; there
+/// is one lane) was waited for already.
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     let undecodable = matches!(
         error,
@@ -46,7 +47,6 @@ pub(super) fn lane_error(error: rusqlite::Error) -> StoreError {
 
 fn of_code(code: Option<i32>, error: BoxError) -> StoreError {
     match code {
-        Some(code::BUSY | code::LOCKED) => StoreError::Retry(error),
         Some(code::CORRUPT | code::NOTADB | code::CONSTRAINT) => StoreError::Corrupt(error.to_string()),
         _ => StoreError::Unavailable(error),
     }

@@ -1,6 +1,5 @@
 //! Files that are read again when they change: keys and certificates are replaced while the server runs.
 
-use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -112,7 +111,7 @@ pub trait Reload: Send + Sync {
 /// Looks at the files of `each` every [`LOOK_INTERVAL`], and makes anew what they changed. Where that fails it is tried again
 /// with every look, since the cause may not be in the files: a key that was taken away must go. Each failure is told once.
 /// It ends when it is dropped.
-pub async fn follow(what: &'static str, each: Arc<dyn Reload>) -> Infallible {
+pub async fn follow(what: &'static str, each: Arc<dyn Reload>) {
     let mut interval = tokio::time::interval(LOOK_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failure: Option<String> = None;

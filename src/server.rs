@@ -9,7 +9,6 @@ mod health;
 mod operations;
 mod tls;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -249,9 +248,11 @@ impl Server {
             let operations = Operations { health: Arc::clone(&health), metrics: Arc::clone(&metrics) };
             background.spawn(operations.serve(listener));
         }
+        for (what, each) in from_files(&self.config, &self.pass_keys) {
+            background.spawn(files::follow(what, each));
+        }
         let gates = gates(&self.config, requests.clone(), stopped.clone());
-        let keys = Arc::clone(&self.pass_keys);
-        let door = DoorConfig { keys, shared: self.config.shared_rooms, clock: system_clock() };
+        let door = DoorConfig { keys: self.pass_keys, shared: self.config.shared_rooms, clock: system_clock() };
         let door = Arc::new(Door::new(door, Arc::clone(&metrics)));
         let mut shutdown = std::pin::pin!(shutdown);
         // Before the first request, so that nobody slips in. If the database does not answer now, nobody reserves until it does.
@@ -292,21 +293,7 @@ impl Server {
             draining.notified().await;
             tokio::time::sleep(self.config.drain_max).await;
         };
-        let keys = match self.config.authentication {
-            Authentication::Dev => None,
-            Authentication::Tokens(verifier) => Some(verifier as Arc<dyn Reload>),
-        };
-        let passes = Some(self.pass_keys as Arc<dyn Reload>).filter(|_| self.config.pass_keys.is_some());
-        let certificates = self.config.tls.map(|tls| tls as Arc<dyn Reload>);
-        let following = async {
-            tokio::join!(
-                follow("keys of tokens", keys),
-                follow("TLS certificates", certificates),
-                follow("keys of passes", passes)
-            )
-        };
         tokio::select! {
-            (never, _, _) = following => match never {},
             served = serving => served.map_err(|error| ServeError::Stopped(error.into())),
             () = drained_long_enough => {
                 tracing::warn!(requests = requests.running(), "connections are cut that did not end in time");
@@ -316,12 +303,19 @@ impl Server {
     }
 }
 
-/// Keeps something up to date with its files, if there is something.
-async fn follow(what: &'static str, each: Option<Arc<dyn Reload>>) -> Infallible {
-    match each {
-        Some(each) => files::follow(what, each).await,
-        None => std::future::pending().await,
-    }
+/// What is read from files, and is kept up to date with them.
+fn from_files(
+    config: &ServerConfig,
+    pass_keys: &Arc<PassKeys>,
+) -> impl Iterator<Item = (&'static str, Arc<dyn Reload>)> {
+    let keys = match &config.authentication {
+        Authentication::Dev => None,
+        Authentication::Tokens(verifier) => Some(Arc::clone(verifier) as Arc<dyn Reload>),
+    };
+    let certificates = config.tls.clone().map(|tls| tls as Arc<dyn Reload>);
+    let passes = config.pass_keys.as_ref().map(|_| Arc::clone(pass_keys) as Arc<dyn Reload>);
+    let all = [("keys of tokens", keys), ("TLS certificates", certificates), ("keys of passes", passes)];
+    all.into_iter().filter_map(|(what, each)| Some((what, each?)))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {

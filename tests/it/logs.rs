@@ -12,6 +12,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use crate::recorded;
+use crate::tokens::test_key;
 
 const KEY: &str = "x-request-id";
 
@@ -22,7 +23,9 @@ struct Logged {
 }
 
 impl Logged {
+    /// With what `file` adds to the settings of each of these servers.
     fn start(file: &str, database_url: &str) -> Self {
+        let file = format!("listen = \"127.0.0.1:0\"\nlog-format = \"json\"\nsweep-interval = \"0s\"\n{file}");
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("boxoffice.toml");
         std::fs::write(&path, file).expect("the file is written");
@@ -30,7 +33,6 @@ impl Logged {
             .arg("serve")
             .env("BOXOFFICE_CONFIG", &path)
             .env("BOXOFFICE_DATABASE_URL", database_url)
-            .env("BOXOFFICE_DEV", "1")
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -42,6 +44,11 @@ impl Logged {
         std::thread::spawn(move || lines.for_each(drop));
         let url = first.strip_prefix("listening on ").expect("it says where it listens").to_owned();
         Self { child, url }
+    }
+
+    fn client(&self) -> InventoryServiceClient<Channel> {
+        let endpoint = Endpoint::from_shared(self.url.clone()).expect("a valid url");
+        InventoryServiceClient::new(endpoint.connect_lazy())
     }
 
     /// Ends it, and returns what it logged.
@@ -74,10 +81,8 @@ fn returned(status: &Status) -> Option<String> {
 async fn a_request_is_named_in_the_log_and_its_caller_told_the_name() {
     let cluster = Cluster::start(&Options::default()).expect("a database server");
     let database = private_cluster::fresh_database(&cluster).expect("a database");
-    let file = "listen = \"127.0.0.1:0\"\nlog-format = \"json\"\ndatabase-timeout = \"1s\"\nsweep-interval = \"0s\"\n";
-    let server = Logged::start(file, &database);
-    let channel = Endpoint::from_shared(server.url.clone()).expect("a valid url").connect_lazy();
-    let mut client = InventoryServiceClient::new(channel);
+    let server = Logged::start("dev = true\ndatabase-timeout = \"1s\"\n", &database);
+    let mut client = server.client();
 
     let refused = ask(&mut client, Some("web-7")).await;
     assert_eq!((refused.code(), returned(&refused)), (tonic::Code::NotFound, Some("web-7".to_owned())));
@@ -97,4 +102,15 @@ async fn a_request_is_named_in_the_log_and_its_caller_told_the_name() {
         assert!(lines.iter().any(|line| line["message"] == "a read failed"), "{id}: {log:#?}");
     }
     assert!(log.iter().all(|line| line["request_id"] != "web-7"));
+}
+
+#[tokio::test]
+async fn a_server_that_has_nothing_to_sell_says_so() {
+    let database = private_cluster::fresh_database(private_cluster::shared()).expect("a database");
+    let keys = format!("auth-key = [{:?}]\n", test_key("ed25519.public.pem"));
+    let server = Logged::start(&keys, &database);
+    assert_eq!(ask(&mut server.client(), None).await.code(), tonic::Code::Unauthenticated, "it serves");
+    let log = server.log();
+    let message = "the inventory is in PostgreSQL, which has no events yet";
+    assert!(log.iter().any(|line| line["message"] == message), "{log:#?}");
 }

@@ -181,7 +181,10 @@ async fn serve_until_told(
         false => security::hint(scheme, address),
     };
     announce(scheme, address, &hint);
-    tracing::info!("the inventory is in {place}");
+    // Whoever serves the wrong directory or database sees it here, before buyers do.
+    let events = engine.store().events(None, 1).await;
+    let how = if events.is_ok_and(|events| events.items.is_empty()) { ", which has no events yet" } else { "" };
+    tracing::info!("the inventory is in {place}{how}");
     if let Some(address) = server.operations_addr() {
         tracing::info!("metrics and health are at http://{address}/metrics and /healthz");
     }

@@ -69,13 +69,10 @@ impl OwnerUsage {
 
     /// Takes up what a batch has committed.
     pub(super) fn committed(&mut self, event: &EventId, journal: &[JournalEntry]) {
-        let Some(first) = journal.first() else { return };
         let Some(kept) = self.tables.get_mut(event) else { return };
-        if kept.table.as_of() + 1 == first.seq {
-            let before = kept.table.entries();
-            apply_all(&mut kept.table, journal);
-            self.entries = (self.entries + kept.table.entries()).saturating_sub(before);
-        }
+        let before = kept.table.entries();
+        apply_all(&mut kept.table, journal);
+        self.entries = (self.entries + kept.table.entries()).saturating_sub(before);
         while self.tables.len() > 1 && (self.entries > ENTRIES_MAX || self.tables.len() > TABLES_MAX) {
             self.drop_oldest();
         }

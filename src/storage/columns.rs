@@ -205,7 +205,6 @@ pub(super) fn owner_units(reservations: Vec<Vec<Line>>) -> OwnerUnits {
     for line in reservations.into_iter().flatten() {
         *units.entry(line.allocation).or_default() += line.quantity - line.cancelled;
     }
-    units.retain(|_, units| *units != 0);
     units
 }
 

@@ -120,11 +120,7 @@ impl Follower {
     /// Shows what was read to those who come from now on, and tells those who watch where it is another state.
     fn show(&self, view: Newest) {
         self.newest.send_if_modified(|shown| {
-            let moved = match (&*shown, &view) {
-                (Ok(Some(old)), Ok(Some(new))) => new.event.last_seq != old.event.last_seq,
-                (Ok(None), Ok(None)) => false,
-                _ => true,
-            };
+            let moved = is_another_state(shown, &view);
             *shown = view;
             moved
         });
@@ -161,6 +157,15 @@ impl Follower {
     }
 }
 
+/// Whether those who were shown `old` are told of `new`: also where a database has lost what it once told of.
+fn is_another_state(old: &Newest, new: &Newest) -> bool {
+    match (old, new) {
+        (Ok(Some(old)), Ok(Some(new))) => new.event.last_seq != old.event.last_seq,
+        (Ok(None), Ok(None)) => false,
+        _ => true,
+    }
+}
+
 /// The newest change that this server tells of.
 async fn told(feed: &mut watch::Receiver<Seq>) -> Seq {
     if feed.changed().await.is_err() {
@@ -181,4 +186,30 @@ async fn heard(hearing: &mut Option<watch::Receiver<Vec<u8>>>) -> Option<Seq> {
 
 fn lock(watched: &Mutex<HashMap<EventId, Watched>>) -> MutexGuard<'_, HashMap<EventId, Watched>> {
     watched.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redis::some_view;
+
+    #[test]
+    fn those_who_watch_are_told_of_each_other_state_and_of_none_twice() {
+        let view = |seq, read_at| Ok(Some(Arc::new(some_view(seq, 1, read_at))));
+        let gone = || Newest::Ok(None);
+        let away = || Newest::Err(Arc::new(StoreError::Unavailable("away".into())));
+        let cases = [
+            (view(7, 1), view(8, 2), true),
+            (view(7, 1), view(7, 2), false),
+            (view(7, 1), view(6, 2), true),
+            (view(7, 1), gone(), true),
+            (gone(), gone(), false),
+            (gone(), view(7, 1), true),
+            (view(7, 1), away(), true),
+            (away(), view(7, 1), true),
+        ];
+        for (old, new, told) in cases {
+            assert_eq!(is_another_state(&old, &new), told, "{old:?} {new:?}");
+        }
+    }
 }

@@ -84,6 +84,13 @@ struct Found {
     age: Age,
 }
 
+impl Found {
+    /// What hung on the board, in a look that began at `begun`.
+    fn hung(hung: &Hung, begun: Instant) -> Self {
+        Self { view: Some(Arc::clone(&hung.view)), begun, age: LOOKED.within(hung.life) }
+    }
+}
+
 impl Views {
     pub(super) fn new(store: Arc<dyn Store>, board: Option<Arc<dyn Board>>, herald: Arc<Herald>) -> Self {
         let slots = Cache::builder().max_capacity(EVENTS_MAX).time_to_idle(REMEMBERED).build();
@@ -138,8 +145,7 @@ impl Views {
 
     /// Somebody else saw on the board what hangs there, in a look that began at `begun`.
     pub(super) fn seen(&self, hung: &Hung, begun: Instant) {
-        let found = Found { view: Some(Arc::clone(&hung.view)), begun, age: LOOKED.within(hung.life) };
-        self.learn(&hung.view.event.id, found);
+        self.learn(&hung.view.event.id, Found::hung(hung, begun));
     }
 
     fn learn(&self, event: &EventId, found: Found) {
@@ -256,7 +262,7 @@ async fn posted(board: &dyn Board, event: &EventId) -> Option<Found> {
         if let Some(hung) = look.hung {
             // An answer may have been on its way for longer than what it tells may be shown.
             let may_be_shown = begun.elapsed() < hung.life;
-            return may_be_shown.then(|| Found { view: Some(hung.view), begun, age: LOOKED.within(hung.life) });
+            return may_be_shown.then(|| Found::hung(&hung, begun));
         }
         if look.keeper == Keeper::Nobody || patience <= begun {
             return None;
@@ -292,6 +298,18 @@ mod tests {
         // As of a database that was set back.
         known.learn(found(2, now + REMEMBERED), now + REMEMBERED);
         assert_eq!(seq(&known), Some(2));
+    }
+
+    #[test]
+    fn what_hung_on_the_board_is_shown_no_longer_than_it_may_be() {
+        let now = Instant::now();
+        for (life, over) in [(MILLIS, MILLIS), (VIEW_LIFE, LOOKED.over)] {
+            let mut known = Known::nothing(now);
+            let hung = Hung { view: Arc::new(some_view(1, 1, 1)), life, age: Duration::ZERO };
+            known.learn(Found::hung(&hung, now), now);
+            assert_eq!((seq(&known), known.over), (Some(1), now + over), "{life:?}");
+            assert!(known.stale <= known.over, "{life:?}");
+        }
     }
 
     #[test]

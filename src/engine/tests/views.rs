@@ -60,6 +60,89 @@ async fn a_board_that_comes_back_shows_nothing_older_than_what_was_shown_meanwhi
         assert_eq!(look().await.event.last_seq, world.last_seq(&event).await);
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
+    // Nor is it in the way of what is newer still.
+    let patch = EventPatch { sales_state: Some(SalesState::OnSale), ..EventPatch::default() };
+    world.run(&event, by_admin(Action::UpdateEvent { expected: None, patch })).await.unwrap();
+    let begun = Instant::now();
+    while look().await.event.last_seq < world.last_seq(&event).await {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "the next change is never shown");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+/// A board that always says the same, and takes its time for it.
+struct Unmoved {
+    look: Look,
+    takes: std::time::Duration,
+}
+
+#[async_trait]
+impl Board for Unmoved {
+    fn is_up(&self) -> bool {
+        true
+    }
+
+    async fn look(&self, _: &EventId, _: bool) -> Result<Look, Away> {
+        tokio::time::sleep(self.takes).await;
+        Ok(self.look.clone())
+    }
+
+    async fn post(&self, _: &EventView, _: Instant, _: bool) -> Result<Posted, Away> {
+        Err(Away)
+    }
+
+    fn hear(&self, _: &EventId) -> Option<watch::Receiver<Vec<u8>>> {
+        None
+    }
+}
+
+/// What is shown of an event that has just changed, beside a board that knows the state before, or nothing.
+async fn shown_beside(board: impl FnOnce(Arc<EventView>) -> Unmoved) -> (Seq, Seq) {
+    let world = World::new().await;
+    let event = world.event("gala", 10, None).await;
+    let before = world.engine.store().event(&event).await.unwrap().unwrap();
+    reservation(world.run(&event, reserve("ann", 1, 1)).await);
+    let shared = Some(Arc::new(board(Arc::new(before))) as Arc<dyn Board>);
+    let engine = Engine::start(Arc::clone(&world.engine.store), quiet(), shared).await.unwrap();
+    let shown = engine.view(&event, Consistency::Cached);
+    let shown = tokio::time::timeout(std::time::Duration::from_secs(20), shown).await.expect("nothing is ever shown");
+    (shown.unwrap().unwrap().event.last_seq, world.last_seq(&event).await)
+}
+
+#[tokio::test]
+async fn what_was_too_long_on_its_way_from_the_board_is_not_shown() {
+    let takes = std::time::Duration::from_millis(50);
+    let (shown, newest) = shown_beside(|view| {
+        let hung = Hung { view, life: takes / 5, age: std::time::Duration::ZERO };
+        Unmoved { look: Look { hung: Some(hung), keeper: Keeper::Other, is_asked: true }, takes }
+    })
+    .await;
+    assert_eq!(shown, newest);
+}
+
+#[tokio::test]
+async fn whoever_reads_for_all_and_posts_nothing_is_not_waited_for_long() {
+    let (shown, newest) = shown_beside(|_| {
+        let look = Look { hung: None, keeper: Keeper::Other, is_asked: true };
+        Unmoved { look, takes: std::time::Duration::ZERO }
+    })
+    .await;
+    assert_eq!(shown, newest);
+}
+
+#[tokio::test]
+async fn whoever_watches_after_all_others_have_gone_sees_what_is_sold() {
+    let world = World::new().await;
+    let event = world.event("gala", 10, None).await;
+    drop(world.engine.watch(&event).await);
+    // Until nobody looks for the event any more. (Where that takes longer he only joins the one who does.)
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let mut newest = world.engine.watch(&event).await;
+    reservation(world.run(&event, reserve("ann", 1, 1)).await);
+    let seq = world.last_seq(&event).await;
+    let sees = newest.wait_for(|newest| matches!(newest, Ok(Some(view)) if view.event.last_seq == seq));
+    let sees = tokio::time::timeout(std::time::Duration::from_secs(20), sees).await;
+    assert!(sees.is_ok_and(|seen| seen.is_ok()), "he sees the state of before for ever");
 }
 
 #[tokio::test]

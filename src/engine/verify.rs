@@ -108,3 +108,23 @@ async fn audit_event(
         audited => audited,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_differences_of_many_events_some_are_told_and_all_are_counted() {
+        let mut found = DatabaseReport::default();
+        for event in ["a", "b", "c"] {
+            let mut report = AuditReport::default();
+            (0..600).for_each(|_| report.add(differs(Subject::Event, "x", &1, &2)));
+            found.add(event.to_owned(), report);
+        }
+        let told: Vec<_> = found.differing.iter().map(|one| (&*one.event, one.report.differences.len())).collect();
+        assert_eq!(told, [("a", 600), ("b", 400)]);
+        assert_eq!((found.events, found.difference_count), (3, 1_800));
+        assert!(!found.agrees());
+        assert!(!DatabaseReport { damage: vec!["a torn page".to_owned()], ..DatabaseReport::default() }.agrees());
+    }
+}

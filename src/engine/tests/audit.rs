@@ -4,7 +4,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{World, by_owner, id, reservation, reserve};
-use crate::domain::{Action, AllocationId, Duration, EventId, OnExpired, OrderRef, Subject};
+use crate::domain::{Action, AllocationId, Difference, Duration, EventId, OnExpired, OrderRef, Subject};
+use crate::engine::{AuditReport, DIFFERENCES_MAX};
 
 /// Makes an event whose reservations (ids 1 to 4) are sold, given back, held and lapsed.
 async fn honest_event(world: &World, name: &str) -> EventId {
@@ -21,7 +22,7 @@ async fn honest_event(world: &World, name: &str) -> EventId {
     event
 }
 
-async fn execute(world: &World, sql: &'static str) {
+pub(super) async fn execute(world: &World, sql: &'static str) {
     let options = SqliteConnectOptions::new().filename(world.dir.path().join("boxoffice.db"));
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
     let done = sqlx::query(sql).execute(&mut connection).await.unwrap();
@@ -69,6 +70,19 @@ async fn changed_counts_show() {
     assert_eq!(differences(sql).await, [(ga(), "capacity"), (ga(), "sold")]);
     let sql = "UPDATE events SET last_seq = last_seq + 1 WHERE id = 'demo'";
     assert_eq!(differences(sql).await, [(Subject::Event, "last_seq")]);
+    let sql = "UPDATE events SET allocation_count = 2 WHERE id = 'demo'";
+    assert_eq!(differences(sql).await, [(Subject::Event, "allocation_count")]);
+    let sql = "DELETE FROM allocations WHERE event_id = 'demo'";
+    assert_eq!(differences(sql).await, [(ga(), "allocation"), (Subject::Event, "allocation_count")]);
+}
+
+#[test]
+fn of_many_differences_some_are_told_and_all_are_counted() {
+    let mut report = AuditReport::default();
+    for _ in 0..=DIFFERENCES_MAX {
+        report.add(Difference { subject: Subject::Event, field: "x", journal: String::new(), stored: String::new() });
+    }
+    assert_eq!((report.differences.len(), report.difference_count), (DIFFERENCES_MAX, DIFFERENCES_MAX as u64 + 1));
 }
 
 #[tokio::test]

@@ -96,16 +96,18 @@ async fn what_is_rolled_back_even_alone_is_given_up_soon() {
 }
 
 #[tokio::test]
-async fn a_command_that_a_guard_refuses_fails_alone() {
-    let world = World::new().await;
-    let event = world.event("demo", 100, None).await;
-    world.faults.script(|call| match call {
-        Call::Commit(changes) if is_poisoned(changes) => Some(Fault::Fail(guard())),
-        _ => None,
-    });
-    assert_only_poison_failed(reserve_batch(&world, &event).await);
-    assert_eq!(world.faults.take_begins(), 1 + 10);
-    assert_eq!(world.held(&event).await, 9);
+async fn a_command_that_a_guard_refuses_or_that_meets_nonsense_fails_alone() {
+    for error in [guard, || StoreError::Corrupt("state 9".to_owned())] {
+        let world = World::new().await;
+        let event = world.event("demo", 100, None).await;
+        world.faults.script(move |call| match call {
+            Call::Commit(changes) if is_poisoned(changes) => Some(Fault::Fail(error())),
+            _ => None,
+        });
+        assert_only_poison_failed(reserve_batch(&world, &event).await);
+        assert_eq!(world.faults.take_begins(), 1 + 10);
+        assert_eq!(world.held(&event).await, 9);
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use futures::future::join_all;
 
+use super::audit::execute;
 use super::faulty::{Call, Fault};
 use super::{GA, World, by_admin, by_owner, id, reservation, reserve};
 use crate::domain::{
@@ -155,4 +156,19 @@ async fn what_a_failed_batch_counted_is_forgotten() {
     let Ok(decision) = decide(&snapshots[0], usage, &[theirs], now) else { panic!("it needs no more than is loaded") };
     lane.commit(&[decision.changes]).await.unwrap();
     assert_eq!(world.run(&event, reserve("ann", 3, 1)).await, over(None, 2));
+}
+
+/// A database that was set back has other changes now under the numbers that were counted already.
+#[tokio::test]
+async fn what_a_database_has_lost_is_not_counted_and_what_it_has_instead_is() {
+    let world = World::new().await;
+    let event = world.event("demo", 100, Some(2)).await;
+    reservation(world.run(&event, reserve("ann", 1, 2)).await);
+    execute(&world, "DELETE FROM reservations").await;
+    execute(&world, "DELETE FROM journal_chunks WHERE last_seq = 3").await;
+    execute(&world, "UPDATE allocations SET held = 0").await;
+    execute(&world, "UPDATE events SET last_seq = 2").await;
+    reservation(world.run(&event, reserve("bob", 2, 2)).await);
+    assert_eq!(world.run(&event, reserve("bob", 3, 1)).await, over(None, 2));
+    reservation(world.run(&event, reserve("ann", 4, 2)).await);
 }

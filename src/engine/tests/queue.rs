@@ -227,4 +227,24 @@ async fn upkeep_rests_while_callers_wait() {
     }
     // One after the first batch, none between the four others, and one once nobody waits any more.
     assert!((1..=2).contains(&pieces.load(Ordering::SeqCst)), "{pieces:?}");
+    let begun = Instant::now();
+    while pieces.load(Ordering::SeqCst) < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "what the last batches left to do is never done");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_takes_no_more_once_it_has_its_commands() {
+    let world = World::with(EngineConfig { batch_commands_max: 2, ..quiet() }).await;
+    let event = world.event("demo", 100, None).await;
+    let mut waiting = vec![world.hang(&event).await];
+    for n in 1..6 {
+        waiting.push(world.wait(&event, n, None).await);
+    }
+    world.faults.gate.open();
+    for waiting in &mut waiting {
+        reservation(waiting.await);
+    }
+    assert_eq!(world.faults.take_begins(), 1 + 3, "one that was there, two, two, and one");
 }

@@ -206,6 +206,7 @@ mod tests {
     use tonic_types::StatusExt as _;
 
     use super::*;
+    use crate::identity::{Expected, KeyFiles, Minted, Minter};
 
     fn headers(owners: &[&'static [u8]]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -241,6 +242,29 @@ mod tests {
     }
 
     #[test]
+    fn calls_count_against_the_buyer_and_then_his_gateway() {
+        let id = |name: &str| OwnerId::new(name).unwrap();
+        let known = |role, named: Option<&str>| {
+            let identity = Arc::new(Identity { subject: id("sub"), role, valid_until: Duration::from_secs(1) });
+            Caller::Known { identity, named: named.map(id), valid_until: None }
+        };
+        let (owner, gateway) = (Scope::Owner, Scope::Gateway);
+        for (caller, limits) in [
+            (Caller::Dev(None), vec![]),
+            (Caller::Dev(Some(id("ann"))), vec![(owner, "ann")]),
+            (known(Role::Buyer, None), vec![(owner, "sub")]),
+            (known(Role::Buyer, Some("sub")), vec![(owner, "sub")]),
+            (known(Role::Gateway, None), vec![(gateway, "sub")]),
+            (known(Role::Gateway, Some("ann")), vec![(owner, "ann"), (gateway, "sub")]),
+            (known(Role::Admin, None), vec![]),
+            (known(Role::Admin, Some("sub")), vec![]),
+        ] {
+            let told: Vec<_> = caller.limited().map(|key| (key.scope, key.name)).collect();
+            assert_eq!(told, limits, "{caller:?}");
+        }
+    }
+
+    #[test]
     fn a_token_is_sent_once_after_bearer_in_any_case() {
         let told = |values: &[&'static str]| {
             let mut headers = HeaderMap::new();
@@ -261,10 +285,27 @@ mod tests {
 
     #[test]
     fn no_token_is_left_in_the_headers() {
-        let mut headers = headers(&[b"ann"]);
-        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer secret"));
-        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer secret"));
-        Authentication::Dev.identify(&mut headers).unwrap();
-        assert!(!headers.contains_key(AUTHORIZATION));
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("key");
+        std::fs::write(&key, "pfWl9aWl9aWl9aWl9aWl9aWl9aWl9aWl9aWl9aWl9aU=").unwrap();
+        let keys = KeyFiles { keys: vec![key.clone()], jwks: Vec::new() };
+        let verifier = Verifier::load(keys, Expected::default()).unwrap();
+        let ann = Minted { sub: Some("ann".to_owned()), role: Some("buyer".to_owned()), ..Minted::default() };
+        let ann = Minted { exp: Some(now().as_secs() + 600), ..ann };
+        let good = format!("Bearer {}", Minter::load(&key).unwrap().mint(&ann, None).unwrap());
+        let tokens = Authentication::Tokens(Arc::new(verifier));
+        for (authentication, sent, known) in [
+            (&Authentication::Dev, vec!["Bearer secret", "Bearer secret"], true),
+            (&tokens, vec![good.as_str()], true),
+            (&tokens, vec!["Bearer secret"], false),
+            (&tokens, vec![good.as_str(), "Bearer secret"], false),
+        ] {
+            let mut headers = headers(&[b"ann"]);
+            for token in &sent {
+                headers.append(AUTHORIZATION, HeaderValue::from_str(token).unwrap());
+            }
+            assert_eq!(authentication.identify(&mut headers).is_ok(), known, "{authentication:?} {sent:?}");
+            assert!(!headers.contains_key(AUTHORIZATION), "{authentication:?} {sent:?}");
+        }
     }
 }

@@ -118,7 +118,7 @@ fn count(count: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Actor, AllocationId, OwnerId, ReservationId};
+    use crate::domain::{Actor, AllocationId, OnLoss, OwnerId, ReservationId, WaitingRoom, WaitingRoomEdit};
 
     #[test]
     fn kinds_have_the_names_of_the_model() {
@@ -153,5 +153,82 @@ mod tests {
         assert_eq!(change.reservation, "events/gala/reservations/0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71");
         assert_eq!((change.deltas[0].held, change.deltas[0].sold), (-2, 2));
         assert_eq!(change.occur_time, Some(prost_types::Timestamp { seconds: 1, nanos: 500_000_000 }));
+    }
+
+    #[test]
+    fn an_edit_is_told_with_all_that_it_set() {
+        let gala = EventId::new("gala").unwrap();
+        let moment = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        let span = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+        let room = WaitingRoomEdit::from(&WaitingRoom {
+            admissions_per_second: 5,
+            inside_max: Some(2_000),
+            on_loss: OnLoss::Open,
+            pass_lifetime: Duration::from_secs(300),
+            grace: Duration::from_secs(60),
+        });
+        let mut entry = JournalEntry::new(7, Timestamp::from_micros(1), JournalKind::EventUpdated, Actor::System);
+        entry.expires_at = Some(Timestamp::from_micros(40_000_000));
+        entry.reason = Some("late".to_owned());
+        entry.event = Some(EventEdit {
+            display_name: "Gala".to_owned(),
+            sales_state: "PAUSED".to_owned(),
+            on_sale_at: Some(10_000_000),
+            off_sale_at: Some(20_000_000),
+            hold_ttl_default: 600_000_000,
+            hold_ttl_max: 3_600_000_000,
+            limit_per_owner: Some(4),
+            waiting_room: Some(room),
+        });
+        entry.allocation = Some(AllocationEdit {
+            id: "stalls".to_owned(),
+            display_name: "Stalls".to_owned(),
+            capacity: 100,
+            drain_to: Some(90),
+            limit_per_owner: Some(3),
+        });
+        let change = change(&gala, &entry);
+        assert_eq!((change.expire_time, change.reason.as_str()), (moment(40), "late"));
+        let event = v1::Event {
+            name: "events/gala".to_owned(),
+            display_name: "Gala".to_owned(),
+            sales_state: v1::SalesState::Paused.into(),
+            on_sale_time: moment(10),
+            off_sale_time: moment(20),
+            default_hold_ttl: span(600),
+            max_hold_ttl: span(3_600),
+            limit_per_owner: 4,
+            waiting_room: Some(v1::WaitingRoom {
+                admissions_per_second: 5,
+                inside_max: 2_000,
+                on_loss: v1::waiting_room::OnLoss::Open.into(),
+                pass_lifetime: span(300),
+                grace: span(60),
+            }),
+            ..v1::Event::default()
+        };
+        assert_eq!(change.event, Some(event));
+        let allocation = v1::Allocation {
+            name: "events/gala/allocations/stalls".to_owned(),
+            display_name: "Stalls".to_owned(),
+            capacity: 100,
+            drain_target: Some(90),
+            limit_per_owner: 3,
+            ..v1::Allocation::default()
+        };
+        assert_eq!(change.allocation, Some(allocation));
+    }
+
+    #[test]
+    fn an_audit_tells_how_many_differences_there_are_beyond_those_that_it_lists() {
+        let stalls = Subject::Allocation(AllocationId::new("stalls").unwrap());
+        let difference = Difference { subject: stalls, field: "held", journal: "1".to_owned(), stored: "2".to_owned() };
+        let report =
+            AuditReport { changes: 3, reservations: 4, seq: 5, differences: vec![difference], difference_count: 6 };
+        let told = audit(&EventId::new("gala").unwrap(), &report);
+        assert_eq!((told.changes, told.reservations, told.seq, told.difference_count), (3, 4, 5, 6));
+        let told = &told.differences[0];
+        assert_eq!((told.resource.as_str(), told.field.as_str()), ("events/gala/allocations/stalls", "held"));
+        assert_eq!((told.journal.as_str(), told.stored.as_str()), ("1", "2"));
     }
 }

@@ -101,6 +101,85 @@ pub(in crate::grpc) fn parse_sales_state(number: i32) -> Option<SalesState> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{AllocationId, Duration, EventConfig, Timestamp};
+
+    /// Each field has another value, so that none can stand for another.
+    #[test]
+    fn an_event_is_shown_with_all_its_fields() {
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let seats = Allocation {
+            id: AllocationId::new("stalls").unwrap(),
+            display_name: "Stalls".to_owned(),
+            capacity: 100,
+            drain_to: Some(90),
+            held: 7,
+            sold: 20,
+            limit_per_owner: Some(3),
+            version: 6,
+        };
+        let room = WaitingRoom {
+            admissions_per_second: 5,
+            inside_max: Some(2_000),
+            on_loss: OnLoss::Open,
+            pass_lifetime: Duration::from_secs(300),
+            grace: Duration::from_secs(60),
+        };
+        let config = EventConfig {
+            display_name: "Gala".to_owned(),
+            sales_state: SalesState::Paused,
+            on_sale_at: Some(at(10)),
+            off_sale_at: Some(at(20)),
+            hold_ttl_default: Duration::from_secs(600),
+            hold_ttl_max: Duration::from_secs(3_600),
+            limit_per_owner: Some(4),
+            waiting_room: Some(room),
+        };
+        let gala = Event {
+            id: EventId::new("gala").unwrap(),
+            config,
+            last_seq: 9,
+            version: 2,
+            allocation_count: 1,
+            has_allocation_limits: true,
+            created_at: at(1),
+        };
+        let moment = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        let span = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+        let expected = v1::Event {
+            name: "events/gala".to_owned(),
+            display_name: "Gala".to_owned(),
+            sales_state: v1::SalesState::Paused.into(),
+            on_sale_time: moment(10),
+            off_sale_time: moment(20),
+            default_hold_ttl: span(600),
+            max_hold_ttl: span(3_600),
+            limit_per_owner: 4,
+            allocations: vec![v1::Allocation {
+                name: "events/gala/allocations/stalls".to_owned(),
+                display_name: "Stalls".to_owned(),
+                capacity: 100,
+                held: 7,
+                sold: 20,
+                available: 73,
+                limit_per_owner: 3,
+                etag: "\"6\"".to_owned(),
+                drain_target: Some(90),
+            }],
+            seq: 9,
+            etag: "\"2\"".to_owned(),
+            create_time: moment(1),
+            read_time: moment(30),
+            waiting_room: Some(v1::WaitingRoom {
+                admissions_per_second: 5,
+                inside_max: 2_000,
+                on_loss: v1::waiting_room::OnLoss::Open.into(),
+                pass_lifetime: span(300),
+                grace: span(60),
+            }),
+        };
+        let shown = view(&EventView { event: gala, allocations: vec![seats], read_at: at(30) });
+        assert_eq!(shown, expected);
+    }
 
     #[test]
     fn states_are_read_as_they_are_written() {

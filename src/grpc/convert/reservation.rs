@@ -71,6 +71,43 @@ pub(in crate::grpc) fn parse_capacity_mode(number: i32) -> Option<CapacityMode> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{AllocationId, OwnerId, ReservationId, Timestamp};
+
+    #[test]
+    fn a_reservation_is_shown_with_all_its_fields() {
+        let id = "0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71";
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let stalls = AllocationId::new("stalls").unwrap();
+        let sold = Reservation {
+            id: ReservationId::new(id).unwrap(),
+            owner: OwnerId::new("ann").unwrap(),
+            state: State::Confirmed,
+            lines: vec![Line { allocation: stalls, quantity: 4, requested: 6, cancelled: 1 }],
+            expires_at: at(30),
+            created_at: at(10),
+            updated_at: at(20),
+            fingerprint: 7,
+            order_ref: Some(OrderRef::new("order-1").unwrap()),
+        };
+        let moment = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        let expected = v1::Reservation {
+            name: format!("events/gala/reservations/{id}"),
+            state: v1::reservation::State::Confirmed.into(),
+            lines: vec![v1::reservation::Line {
+                allocation: "events/gala/allocations/stalls".to_owned(),
+                quantity: 4,
+                requested_quantity: 6,
+                cancelled_quantity: 1,
+            }],
+            owner: "ann".to_owned(),
+            expire_time: moment(30),
+            create_time: moment(10),
+            ttl: None,
+            order_ref: "order-1".to_owned(),
+            update_time: moment(20),
+        };
+        assert_eq!(reservation(&EventId::new("gala").unwrap(), &sold), expected);
+    }
 
     #[test]
     fn states_have_the_names_of_the_model() {

@@ -130,17 +130,18 @@ fn every_refusal_has_its_code_and_reason() {
 #[test]
 fn every_failure_has_its_code_and_reason() {
     let table = [
-        (Failure::Overloaded, Code::Unavailable, "OVERLOADED", true),
-        (Failure::DeadlineExceeded, Code::DeadlineExceeded, "DEADLINE_EXCEEDED", false),
-        (Failure::Unavailable, Code::Unavailable, "STORE_UNAVAILABLE", true),
-        (Failure::ShuttingDown, Code::Unavailable, "SHUTTING_DOWN", true),
-        (Failure::Internal, Code::Internal, "INTERNAL", false),
+        (Failure::Overloaded, Code::Unavailable, "OVERLOADED", Some(100)),
+        (Failure::DeadlineExceeded, Code::DeadlineExceeded, "DEADLINE_EXCEEDED", None),
+        (Failure::Unavailable, Code::Unavailable, "STORE_UNAVAILABLE", Some(500)),
+        (Failure::ShuttingDown, Code::Unavailable, "SHUTTING_DOWN", Some(500)),
+        (Failure::Internal, Code::Internal, "INTERNAL", None),
     ];
     for (failure, code, reason, retry) in table {
         let status = failed(&gala(), &failure);
         let details = status.get_error_details();
         assert_eq!((status.code(), details.error_info().unwrap().reason.as_str()), (code, reason));
-        assert_eq!(details.retry_info().is_some(), retry, "{failure:?}");
+        let asked_for = details.retry_info().map(|info| info.retry_delay.expect("after how long"));
+        assert_eq!(asked_for, retry.map(Duration::from_millis), "{failure:?}");
     }
 }
 
@@ -172,6 +173,49 @@ fn refusals_for_lack_of_units_say_what_is_lacking() {
     asked_for_more[0].requested = 9;
     let (a, b) = (refused(&gala(), &Refusal::SoldOut(lacks())), refused(&gala(), &Refusal::SoldOut(asked_for_more)));
     assert_eq!(a.details(), b.details(), "so that HTTP/2 can compress it away");
+}
+
+#[test]
+fn refusals_say_what_they_are_about() {
+    let at = |seconds: i64| Some(Timestamp::from_micros(seconds * 1_000_000));
+    let (event, allocation) = ("events/gala", "events/gala/allocations/stalls");
+    let cases = [
+        (
+            Refusal::SalesNotOpen { state: SalesState::OnSale, on_sale_at: at(1), off_sale_at: at(2) },
+            event,
+            vec![
+                ("off_sale_time", "1970-01-01T00:00:02Z"),
+                ("on_sale_time", "1970-01-01T00:00:01Z"),
+                ("sales_state", "ON_SALE"),
+            ],
+        ),
+        (Refusal::OwnerLimitExceeded { allocation: None, limit: 4 }, event, vec![("limit", "4")]),
+        (
+            Refusal::OwnerLimitExceeded { allocation: Some(stalls()), limit: 2 },
+            allocation,
+            vec![("allocation", "stalls"), ("limit", "2")],
+        ),
+        (
+            Refusal::CapacityBelowCommitted { allocation: stalls(), committed: 5 },
+            allocation,
+            vec![("allocation", "stalls"), ("committed", "5")],
+        ),
+        (
+            Refusal::SalesStateTransition { from: SalesState::Cancelled, to: SalesState::OnSale },
+            event,
+            vec![("from", "CANCELLED"), ("to", "ON_SALE")],
+        ),
+    ];
+    for (refusal, subject, metadata) in cases {
+        let details = refused(&gala(), &refusal).get_error_details();
+        let mut told: Vec<_> = details.error_info().unwrap().metadata.iter().collect();
+        told.sort_unstable();
+        let told: Vec<_> = told.into_iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(told, metadata, "{refusal:?}");
+        let quota = details.quota_failure().map(|failure| failure.violations[0].subject.as_str());
+        let precondition = details.precondition_failure().map(|failure| failure.violations[0].subject.as_str());
+        assert_eq!(quota.or(precondition), Some(subject), "{refusal:?}");
+    }
 }
 
 #[test]

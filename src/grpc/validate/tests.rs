@@ -215,6 +215,8 @@ fn reading_requests() {
     assert_eq!((page.from, page.size), (1, 10_000));
     let request = v1::WatchChangesRequest { parent: "x".into(), from_seq: -1 };
     expect("watch", &told(watch_changes(&request)), &[("parent", "INVALID_PARENT"), ("from_seq", "INVALID_FROM_SEQ")]);
+    let request = v1::WatchChangesRequest { parent: "events/gala".into(), from_seq: 0 };
+    assert_eq!(watch_changes(&request).unwrap().1, 1, "from the first on");
     expect("audit", &told(audit_event(&v1::AuditEventRequest { name: "x".into() })), &[("name", "INVALID_NAME")]);
 }
 
@@ -316,6 +318,8 @@ fn update_masks() {
         let told = told(update(empty(), paths(&["display_name", path])));
         expect(path, &told, &[("update_mask.paths[1]", "INVALID_UPDATE_MASK")]);
     }
+    let many = vec!["display_name"; 33];
+    expect("many", &told(update(empty(), paths(&many))), &[("update_mask", "INVALID_UPDATE_MASK")]);
     let unnamed = v1::Event { limit_per_owner: -1, sales_state: 77, etag: "3".into(), ..Default::default() };
     let wrong = told(update(unnamed.clone(), paths(&["limit_per_owner"])));
     expect(
@@ -324,11 +328,12 @@ fn update_masks() {
         &[("event.etag", "INVALID_ETAG"), ("event.limit_per_owner", "INVALID_LIMIT_PER_OWNER")],
     );
 
-    let cleared = paths(&["on_sale_time", "default_hold_ttl", "limit_per_owner"]);
+    let cleared = paths(&["on_sale_time", "default_hold_ttl", "max_hold_ttl", "limit_per_owner"]);
     let (_, action) = update(v1::Event { etag: "\"3\"".into(), ..Default::default() }, cleared).unwrap();
     let Action::UpdateEvent { expected, patch } = action else { panic!("{action:?}") };
     assert_eq!((expected, patch.on_sale_at, patch.limit_per_owner), (Some(3), Some(None), Some(None)));
     assert_eq!((patch.hold_ttl_default, patch.display_name, patch.sales_state), (Some(HOLD_TTL_DEFAULT), None, None));
+    assert_eq!(patch.hold_ttl_max, Some(HOLD_TTL_LIFETIME_DEFAULT));
 
     let none = v1::UpdateEventRequest { event: None, update_mask: None };
     expect("none", &told(update_event(none)), &[("update_mask", "INVALID_UPDATE_MASK"), ("event", "INVALID_EVENT")]);
@@ -388,7 +393,13 @@ fn apply_fields() {
         allocations: vec![allocation("b"), allocation("a")],
         ..Default::default()
     };
-    expect("right", &told(apply_event(right.clone())), &[]);
+    for validate_only in [false, true] {
+        let (_, action) = apply_event(v1::ApplyEventRequest { validate_only, ..right.clone() }).unwrap();
+        let Action::ApplyEvent(apply) = action else { panic!("{action:?}") };
+        assert_eq!(apply.validate_only, validate_only);
+        let ids: Vec<_> = apply.allocations.iter().map(|target| target.id.as_str()).collect();
+        assert_eq!(ids, ["a", "b"], "in order");
+    }
     let twice = v1::ApplyEventRequest { allocations: vec![allocation("a"), allocation("a")], ..right.clone() };
     expect("twice", &told(apply_event(twice)), &[("allocations[1].name", "INVALID_ALLOCATIONS")]);
     let other = v1::Allocation { name: "events/other/allocations/a".into(), ..Default::default() };
@@ -457,7 +468,10 @@ fn transfer_fields() {
         from_etag: "\"1\"".into(),
         to_etag: "\"2\"".into(),
     };
-    expect("right", &told(transfer_capacity(&right)), &[]);
+    let (_, action) = transfer_capacity(&right).unwrap();
+    let Action::TransferCapacity(transfer) = action else { panic!("{action:?}") };
+    assert_eq!((transfer.from.as_str(), transfer.from_expected), ("a", 1));
+    assert_eq!((transfer.to.as_str(), transfer.to_expected, transfer.quantity), ("b", 2, 1));
     let same = v1::TransferCapacityRequest { to: right.from.clone(), ..right.clone() };
     expect("same", &told(transfer_capacity(&same)), &[("to", "INVALID_TO")]);
     let other = v1::TransferCapacityRequest { to: "events/other/allocations/b".into(), ..right };

@@ -214,3 +214,48 @@ pub(super) fn parse_actor(actor: Option<&str>, reservation: Option<&(Reservation
         (None, None) => Err(StoreError::Corrupt("a journal entry without an actor or a reservation".to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::JournalKind;
+
+    #[test]
+    fn every_text_is_read_as_it_is_written() {
+        let controls: String = (0..0x20_u8).map(char::from).collect();
+        for plain in ["", "ann", "ä 🎫", "\u{7f}"] {
+            assert_eq!(text(plain), format!("\"{plain}\""));
+        }
+        for each in controls.chars().chain(['"', '\\', '/', '\u{7f}', '\u{2028}']) {
+            let given = format!("a{each}b");
+            assert_eq!(serde_json::from_str::<String>(&text(&given)).unwrap(), given, "{each:?}");
+        }
+        assert_eq!(serde_json::from_str::<String>(&text(&controls)).unwrap(), controls);
+    }
+
+    #[test]
+    fn what_cannot_have_been_written_is_not_read() {
+        assert!(parse_lines(r#"{"ga":2}"#, Some(r#"{"ga":3}"#), None).is_ok());
+        assert!(parse_lines(r#"{"ga":2}"#, Some(r#"{"vip":3}"#), None).is_err(), "granted and not requested");
+        assert!(parse_lines(r#"{"GA":2}"#, None, None).is_err(), "no allocation");
+        assert!(parse_actor(None, None).is_err(), "nobody");
+        assert!(parse_actor(Some("nobody"), None).is_err());
+    }
+
+    #[test]
+    fn an_actor_is_left_out_only_where_he_is_the_owner() {
+        let owner = |name| OwnerId::new(name).unwrap();
+        let id = ReservationId::new("01a200c2-ba75-77e5-892a-9c72169ce0c0").unwrap();
+        for (actor, stored) in [
+            (Actor::Owner(owner("ann")), None),
+            (Actor::Owner(owner("bob")), Some("owner:bob")),
+            (Actor::Admin(owner("ann")), Some("admin:ann")),
+            (Actor::System, Some("system")),
+        ] {
+            let mut entry = JournalEntry::new(7, Timestamp::from_micros(5), JournalKind::Released, actor.clone());
+            entry.reservation = Some((id, owner("ann")));
+            assert_eq!(stored_actor(&entry).as_deref(), stored);
+            assert_eq!(parse_actor(stored, entry.reservation.as_ref()).unwrap(), actor);
+        }
+    }
+}

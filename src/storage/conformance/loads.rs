@@ -125,6 +125,11 @@ pub(in crate::storage) async fn expired_holds_come_earliest_first(backend: &mut 
     lane.load_expired(snapshot, now, 3).await.unwrap();
     assert_eq!((snapshot.expired.len(), snapshot.reservations.len()), (5, 5));
     lane.rollback().await.unwrap();
+    // Their allocations come along, though nothing else names them.
+    let Loaded { now, mut snapshots, .. } = lane.begin(&[Wanted::new(event_id("e1"))]).await.unwrap();
+    lane.load_expired(&mut snapshots[0], now, 1).await.unwrap();
+    assert_eq!(snapshots[0].allocations.keys().collect::<Vec<_>>(), [&allocation_id("vip")]);
+    lane.rollback().await.unwrap();
 }
 
 pub(in crate::storage) async fn holds_that_expire_together_come_in_order_of_ids(backend: &mut impl Backend) {

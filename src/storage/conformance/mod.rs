@@ -54,7 +54,7 @@ pub(super) const EVENT_OF_THE_FIRST_VERSION: &str = "INSERT INTO events (id, dis
 macro_rules! conformance_tests {
     ($backend:path) => {
         $crate::storage::conformance::conformance_tests! { $backend;
-            writes: every_field_survives, what_new_reservations_have_in_common_survives, every_kind_of_change_survives, edits_survive, one_batch_may_span_events,
+            writes: every_field_survives, what_new_reservations_have_in_common_survives, every_kind_of_change_survives, edits_survive, each_edit_survives_by_itself, one_batch_may_span_events,
                 a_commit_without_changes_writes_nothing, a_rollback_leaves_nothing, a_dropped_lane_leaves_nothing,
                 many_lines_and_large_batches_fit;
             guards: a_stale_last_seq_is_refused, a_stale_last_seq_of_an_edit_is_refused, a_stale_event_version_is_refused,

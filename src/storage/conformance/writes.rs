@@ -166,6 +166,7 @@ pub(in crate::storage) async fn edits_survive(backend: &mut impl Backend) {
     draft.journal(JournalKind::AllocationUpdated, Actor::System);
     let mut reservation = draft.snapshot.reservations[&v7(1)].clone();
     reservation.state = State::Confirmed;
+    reservation.lines[0].requested = 5;
     reservation.order_ref =
         Some(OrderRef::new(AWKWARD.trim_end_matches('🎫').replace(['\u{7}', '\n'], "").as_str()).unwrap());
     reservation.expires_at = reservation.expires_at.plus(Duration::from_secs(9));
@@ -188,6 +189,41 @@ pub(in crate::storage) async fn edits_survive(backend: &mut impl Backend) {
     lane.commit(&[draft.finish()]).await.unwrap();
     let drained = &dump(backend, "e1").await.allocations[0];
     assert_eq!((drained.capacity, drained.drain_to, drained.version), (3, None, 2));
+}
+
+/// Stores write less where an event only moves on, or only the counts of an allocation change.
+pub(in crate::storage) async fn each_edit_survives_by_itself(backend: &mut impl Backend) {
+    let mut lane = lane(backend).await;
+    create(&mut *lane, "e1", &[("ga", 10)]).await;
+    let events: [fn(&mut Event); 5] = [
+        |event| event.version += 1,
+        |event| event.config.limit_per_owner = Some(4),
+        |event| event.config.sales_state = SalesState::Paused,
+        |event| event.has_allocation_limits = true,
+        |event| event.config.waiting_room = None,
+    ];
+    let allocations: [fn(&mut Allocation); 4] = [
+        |allocation| allocation.version += 1,
+        |allocation| allocation.limit_per_owner = Some(2),
+        |allocation| allocation.display_name = AWKWARD.to_owned(),
+        |allocation| allocation.capacity = 7,
+    ];
+    for edit in events {
+        let mut draft = begin(&mut *lane, "e1", &[], &[]).await;
+        draft.journal(JournalKind::EventUpdated, Actor::System);
+        edit(draft.event());
+        let changes = draft.finish();
+        lane.commit(std::slice::from_ref(&changes)).await.unwrap();
+        assert_eq!(dump(backend, "e1").await.event, changes.event.unwrap().after);
+    }
+    for edit in allocations {
+        let mut draft = begin(&mut *lane, "e1", &[], &["ga"]).await;
+        draft.journal(JournalKind::AllocationUpdated, Actor::System);
+        edit(draft.allocation("ga"));
+        let changes = draft.finish();
+        lane.commit(std::slice::from_ref(&changes)).await.unwrap();
+        assert_eq!(dump(backend, "e1").await.allocations, after(changes.allocations));
+    }
 }
 
 pub(in crate::storage) async fn one_batch_may_span_events(backend: &mut impl Backend) {

@@ -83,3 +83,101 @@ fn is_undecodable(error: &sqlx::Error) -> bool {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnIndexOutOfBounds { .. }
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::fmt;
+
+    use sqlx::error::{DatabaseError, ErrorKind};
+
+    use super::*;
+
+    /// What a server says with a code.
+    #[derive(Debug)]
+    struct Told(&'static str);
+
+    impl fmt::Display for Told {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.message())
+        }
+    }
+
+    impl Error for Told {}
+
+    impl DatabaseError for Told {
+        fn message(&self) -> &str {
+            "it must meet 5 rows and met 3"
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    fn told(code: &'static str) -> sqlx::Error {
+        sqlx::Error::Database(Box::new(Told(code)))
+    }
+
+    /// Whether to try again, away or nonsense; and whether a reader's server is in doubt.
+    #[test]
+    fn each_code_is_what_it_means_to_the_engine() {
+        let cases = [
+            ("40001", "again", false),
+            ("40P01", "again", false),
+            ("40003", "away", false),
+            ("26000", "again", false),
+            ("22P02", "nonsense", false),
+            ("23502", "nonsense", false),
+            ("42P01", "nonsense", false),
+            ("42501", "away", false),
+            ("53100", "away", false),
+            ("53300", "away", false),
+            ("55P03", "away", false),
+            ("08006", "away", true),
+            ("25006", "away", true),
+            ("57P01", "away", true),
+            ("57014", "away", false),
+            ("0A000", "away", true),
+        ];
+        for (code, meaning, doubt) in cases {
+            let found = match store_error(told(code)) {
+                StoreError::Retry(_) => "again",
+                StoreError::Unavailable(_) => "away",
+                StoreError::Corrupt(_) => "nonsense",
+                StoreError::Guard { .. } => "guard",
+            };
+            assert_eq!((found, leaves_server_in_doubt(&told(code))), (meaning, doubt), "{code}");
+        }
+        assert!(leaves_server_in_doubt(&sqlx::Error::PoolTimedOut));
+        assert!(!leaves_server_in_doubt(&sqlx::Error::Decode("no number".into())));
+    }
+
+    #[test]
+    fn a_write_that_meets_other_rows_is_refused_by_a_guard() {
+        for (code, met) in [(code::GUARD, 3), (code::UNIQUE_VIOLATION, 0), (code::CHECK_VIOLATION, 0)] {
+            let error = guard_error(told(code), "the insert of reservations", 5);
+            let StoreError::Guard { what, expected, actual } = error else { panic!("{code}: {error:?}") };
+            assert_eq!((what, expected, actual), ("the insert of reservations", 5, met), "{code}");
+        }
+        let twice = guard_error(told(code::UNIQUE_VIOLATION), NEW_EVENTS, 1);
+        assert!(matches!(twice, StoreError::Retry(_)), "somebody else has made it: {twice:?}");
+        assert!(matches!(guard_error(told("53100"), NEW_EVENTS, 1), StoreError::Unavailable(_)));
+    }
+}

@@ -51,3 +51,28 @@ fn of_code(code: Option<i32>, error: BoxError) -> StoreError {
         _ => StoreError::Unavailable(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_away_is_told_from_one_that_holds_nonsense() {
+        // Extended codes among them: SQLITE_CORRUPT_INDEX, SQLITE_CONSTRAINT_CHECK and SQLITE_IOERR_FSYNC.
+        let corrupt = [code::CORRUPT, code::NOTADB, code::CONSTRAINT, 779, 275];
+        let away = [code::BUSY, code::LOCKED, code::FULL, code::READONLY, 1_034];
+        let of = |code| lane_error(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for code in corrupt {
+            assert!(matches!(of(code), StoreError::Corrupt(_)), "{code}");
+        }
+        for code in away {
+            assert!(matches!(of(code), StoreError::Unavailable(_)), "{code}");
+        }
+        assert!(matches!(lane_error(rusqlite::Error::InvalidQuery), StoreError::Corrupt(_)));
+        let undecodable = sqlx::Error::Decode("no number".into());
+        assert!(matches!(store_error(undecodable), StoreError::Corrupt(_)));
+        assert!(matches!(store_error(sqlx::Error::PoolTimedOut), StoreError::Unavailable(_)));
+    }
+}

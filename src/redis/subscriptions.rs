@@ -136,4 +136,15 @@ mod tests {
         drop(listener);
         assert_eq!(subscriptions.difference(), (vec![], vec![]));
     }
+
+    #[test]
+    fn no_more_are_heard_than_so_many_and_whoever_goes_makes_room() {
+        let subscriptions = Subscriptions::default();
+        let mut listeners: Vec<_> =
+            (0..CHANNELS_MAX).map(|number| subscriptions.hear(&number.to_string()).unwrap()).collect();
+        assert!(subscriptions.hear("one more").is_none());
+        assert!(subscriptions.hear("0").is_some(), "it is heard already");
+        listeners.pop();
+        assert!(subscriptions.hear("one more").is_some());
+    }
 }

@@ -51,6 +51,11 @@ async fn a_view_hangs_no_longer_than_it_may_be_shown() {
     assert!(seen(&board).await.is_some());
     sleep(VIEW_LIFE).await;
     assert_eq!(seen(&board).await, None);
+    // Whoever else writes there makes it live no longer.
+    post(&board, (1, 1, 1), true).await;
+    private.tell("PEXPIRE test:{gala}:view 60000").unwrap();
+    assert_eq!(board.look(&event(), true).await.unwrap().hung.unwrap().life, VIEW_LIFE);
+    private.tell("DEL test:{gala}:view").unwrap();
     // What was read long ago is not posted at all, nor shown long.
     let read = Instant::now() - VIEW_LIFE;
     board.post(&view(2, 2, 2), read, true).await.expect_err("nobody may be shown it");

@@ -89,3 +89,13 @@ async fn redis_is_connected_to_again_after_it_fell_silent_between_two_connection
     let mut link = timeout(PATIENCE, connector.connect()).await.expect("within a bounded time").unwrap();
     link.check().await.unwrap();
 }
+
+#[tokio::test]
+async fn whoever_may_not_ask_for_the_role_is_connected_all_the_same() {
+    let private = private();
+    private.tell("ACL SETUSER shop on >secret ~* &* +@all -role").unwrap();
+    let url = format!("redis://shop:secret@127.0.0.1:{}", private.port());
+    let redis = connected(&url).await;
+    let refused = redis.ask::<()>("{any}", &redis::cmd("ROLE")).await.unwrap_err();
+    assert!(matches!(refused, RedisFailure::Failed(_)), "{refused:?}");
+}

@@ -54,6 +54,22 @@ fn what_each_call_may_meet_is_told_once_in_a_while() {
     assert!(told.is_due() && !told.is_due());
 }
 
+#[test]
+fn what_refuses_everything_is_away_and_what_refuses_one_command_is_not() {
+    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, NoPerm, NoScript, ReadOnly, ResponseError};
+    let is_away = |kind: ErrorKind| is_away(&RedisError::from((kind, "told so")));
+    for kind in [BusyLoading, ClusterDown, MasterDown, ReadOnly] {
+        assert!(is_away(ErrorKind::Server(kind)), "{kind:?}");
+    }
+    for kind in [NoPerm, NoScript, ResponseError] {
+        assert!(!is_away(ErrorKind::Server(kind)), "{kind:?}");
+    }
+    for kind in [ErrorKind::Io, ErrorKind::ClusterConnectionNotFound, ErrorKind::AuthenticationFailed] {
+        assert!(is_away(kind), "{kind:?}");
+    }
+    assert!(!is_away(ErrorKind::UnexpectedReturnType));
+}
+
 #[tokio::test]
 async fn a_script_runs_whether_redis_knows_it_or_not() {
     let private = private();

@@ -185,3 +185,28 @@ async fn all_calls_together_wait_once_for_a_redis_that_hangs() {
         until_answered(&server.redis).await;
     }
 }
+
+#[tokio::test]
+async fn a_redis_that_was_late_once_holds_the_limit_again() {
+    let private = private();
+    let server = Impatient::on(&private.url()).await;
+    private.pause().unwrap();
+    let before = server.waits();
+    server.call().await;
+    assert!(server.waits() > before, "it is late");
+    private.resume().unwrap();
+    until_answered(&server.redis).await;
+    // Once one call has found out that it answers, the others ask, too: more of them than may each try after a rest.
+    let begun = Instant::now();
+    loop {
+        let before = server.counted(RedisOutcome::Answered);
+        for _ in 0..10 {
+            server.call().await;
+        }
+        if server.counted(RedisOutcome::Answered) >= before + 20 {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "hardly anybody asks");
+        sleep(Duration::from_millis(5)).await;
+    }
+}

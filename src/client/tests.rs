@@ -64,6 +64,10 @@ fn without_a_reason_only_what_the_connection_or_a_proxy_says_is_asked_again() {
     again(Status::from_error(Box::new(broken)));
     let foreign = refused(Status::unimplemented("no such method"));
     assert_eq!(foreign.refusal, Refusal::Other(String::new()));
+    // A reason of somebody else's is none.
+    let details = ErrorDetails::with_error_info("SOLD_OUT", "example.com", HashMap::new());
+    let foreign = refused(Status::with_error_details(Code::FailedPrecondition, "no", details));
+    assert_eq!((foreign.refusal, foreign.reason.as_str()), (Refusal::Other(String::new()), ""));
 }
 
 /// Neither is repeated at once, nor told as a refusal, which says that there was no effect.
@@ -118,4 +122,20 @@ async fn a_call_may_have_all_the_time_there_is() {
     let client = Client::connect(&["http://127.0.0.1:1"], Caller::default(), config).unwrap();
     let error = client.get_reservation("events/sale/reservations/none").await.expect_err("nobody is there");
     assert!(matches!(error, Error::Unanswered { attempts: 1, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_attempt_takes_no_longer_than_what_is_left_of_the_call() {
+    // Somebody who takes connections and never says anything.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let config = Config {
+        deadline: Duration::from_millis(200),
+        attempt_timeout: Duration::from_secs(3_600),
+        ..Config::default()
+    };
+    let client = Client::connect(&[url], Caller::default(), config).unwrap();
+    let call = client.get_reservation("events/sale/reservations/none");
+    let answer = timeout(Duration::from_secs(20), call).await.expect("within the time of the call");
+    assert!(matches!(answer, Err(Error::Unanswered { .. })), "{answer:?}");
 }

@@ -119,3 +119,19 @@ fn ask_again_after(place: &v1::Place) -> Duration {
     let wanted = place.poll_after.and_then(|after| Duration::try_from(after).ok());
     wanted.unwrap_or(ASK_AGAIN).clamp(ASK_AGAIN_MIN, ASK_AGAIN_MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_neither_run_down_nor_left_to_forget_who_waits() {
+        let after = |seconds, nanos| {
+            let poll_after = Some(prost_types::Duration { seconds, nanos });
+            ask_again_after(&v1::Place { poll_after, ..v1::Place::default() })
+        };
+        assert_eq!(after(3, 0), Duration::from_secs(3));
+        assert_eq!((after(0, 1), after(3_600, 0)), (ASK_AGAIN_MIN, ASK_AGAIN_MAX));
+        assert_eq!((after(-1, 0), ask_again_after(&v1::Place::default())), (ASK_AGAIN, ASK_AGAIN));
+    }
+}

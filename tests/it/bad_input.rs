@@ -312,12 +312,19 @@ async fn what_does_not_exist_is_not_found() {
     let server = start(Arc::new(StuckStore::default()), config()).await;
     let (mut buyer, mut operator) = (server.inventory(), server.admin());
     let other = || "events/other".to_owned();
+    let of = |owner: &str| v1::AdminServiceListReservationsRequest {
+        parent: other(),
+        owner: owner.to_owned(),
+        ..Default::default()
+    };
     let events = [
         buyer.get_event(v1::GetEventRequest { name: other(), consistency: 0 }).await.err(),
         buyer.watch_event(v1::WatchEventRequest { name: other(), from_seq: 0 }).await.err(),
         operator.list_changes(v1::ListChangesRequest { parent: other(), ..Default::default() }).await.err(),
         operator.watch_changes(v1::WatchChangesRequest { parent: other(), from_seq: 0 }).await.err(),
         operator.audit_event(v1::AuditEventRequest { name: other() }).await.err(),
+        operator.list_reservations(of("")).await.err(),
+        operator.list_reservations(of("ann")).await.err(),
     ];
     for status in events {
         let status = status.expect("refused");

@@ -216,6 +216,7 @@ fn an_operator_runs_a_sale() {
     assert_eq!(released["state"], "RELEASED");
     let moved = server.json(&["admin", "transfer", "gala", "box", "floor", "1"]);
     assert_eq!((&moved["from"]["capacity"], &moved["to"]["capacity"]), (&3.into(), &3.into()));
+    assert_eq!((&moved["from"]["id"], &moved["to"]["id"]), (&"box".into(), &"floor".into()));
     assert_eq!(server.json(&["admin", "set-limit", "gala", "5"])["limit_per_owner"], 5);
     let edit: &[&str] = &["admin", "update-event", "gala", "--name", "Ball", "--on-sale-at", "2026-01-01T00:00:00Z"];
     let ball = server.json(&[edit, &["--off-sale-at", "none", "--hold-ttl", "1m", "--max-hold-ttl", "2m"]].concat());

@@ -245,7 +245,9 @@ async fn what_is_no_message_is_the_callers_fault() {
 #[tokio::test]
 async fn health_is_told_of_each_service() {
     let server = start(Arc::new(StuckStore::default()), config()).await;
-    for service in ["", "boxoffice.v1.InventoryService", "boxoffice.v1.AdminService"] {
+    let services =
+        ["", "boxoffice.v1.InventoryService", "boxoffice.v1.AdminService", "boxoffice.v1.WaitingRoomService"];
+    for service in services {
         assert_eq!(health(&server, service).await, ServingStatus::Serving, "{service}");
     }
 }

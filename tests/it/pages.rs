@@ -115,6 +115,11 @@ async fn changes_are_listed_and_watched_without_gaps_in_answers_that_fit() {
         }
     }
     assert_eq!(listed, (1..=700).collect::<Vec<_>>());
+    for (from_seq, next_from_seq) in [(697, 699), (698, 700), (699, 0), (700, 0)] {
+        let request = v1::ListChangesRequest { parent: parent(), from_seq, page_size: 2 };
+        let page = server.admin().list_changes(request).await.expect("a page").into_inner();
+        assert_eq!(page.next_from_seq, next_from_seq, "two from {from_seq} on");
+    }
 
     let request = v1::WatchChangesRequest { parent: parent(), from_seq: 5 };
     let mut stream = server.admin().watch_changes(request).await.expect("a stream").into_inner();
@@ -125,6 +130,29 @@ async fn changes_are_listed_and_watched_without_gaps_in_answers_that_fit() {
         watched.extend(answer.changes.into_iter().map(|change| change.seq));
     }
     assert_eq!(watched, (5..=700).collect::<Vec<_>>());
+}
+
+/// Whoever always finds something new never waits, and hears of the end all the same.
+#[tokio::test]
+async fn a_shutdown_ends_a_stream_that_has_much_to_tell_still() {
+    let journal: Vec<_> = (1..=700).map(large_change).collect();
+    let mut server = start(Arc::new(StuckStore { journal, ..Default::default() }), config()).await;
+    let request = v1::WatchChangesRequest { parent: "events/gala".to_owned(), from_seq: 0 };
+    let mut stream = server.admin().watch_changes(request).await.expect("a stream").into_inner();
+    let mut told = stream.message().await.expect("a message");
+    server.begin_to_stop();
+    let (mut last, mut end) = (0, None);
+    while let Some(answer) = told.take() {
+        last = answer.changes.last().expect("a change").seq;
+        match stream.message().await {
+            Ok(next) => told = next,
+            Err(status) => end = Some(status),
+        }
+    }
+    let end = end.expect("an end that says why");
+    assert_eq!((end.code(), reason(&end).as_str()), (Code::Unavailable, "SHUTTING_DOWN"));
+    assert!(last < 700, "all was told first");
+    server.stopped().await;
 }
 
 #[tokio::test]

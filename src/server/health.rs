@@ -122,3 +122,31 @@ impl Health {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::EngineConfig;
+    use crate::storage::sqlite::SqliteStore;
+
+    /// A check may have begun before the end, and be answered after it.
+    #[tokio::test]
+    async fn a_server_that_ends_never_serves_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(dir.path()).await.unwrap();
+        let engine = Engine::start(Arc::new(store), EngineConfig::default(), None).await.unwrap();
+        let (reporter, _service) = tonic_health::server::health_reporter();
+        let health = Health::serving(reporter, Arc::clone(&engine)).await;
+        let away = || State::Away("no answer".to_owned());
+        for state in [away(), State::Serving] {
+            health.set(state.clone()).await;
+            assert_eq!(health.state().await, state);
+        }
+        health.end().await;
+        for state in [State::Serving, away(), State::Serving] {
+            health.set(state).await;
+            assert_eq!(health.state().await, State::Ending);
+        }
+        engine.shutdown().await;
+    }
+}

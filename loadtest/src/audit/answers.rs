@@ -111,6 +111,7 @@ impl Judge<'_> {
             Reason::NotConfirmed => ended_as(State::Held),
             Reason::ReservationNotFound if candidates().contains(&None) => None,
             Reason::ReservationNotFound => fault(Key::Lost, "the journal has it"),
+            Reason::ReservationIdReused if self.is_of_another_request(call) => None,
             Reason::ReservationIdReused => fault(Key::WrongAnswer, "it is the same owner and the same request"),
             Reason::SalesNotOpen => fault(Key::WrongAnswer, "the event was on sale"),
         }
@@ -146,6 +147,12 @@ impl Judge<'_> {
             }
             Action::Extend { .. } | Action::Release | Action::Cancel { .. } | Action::Get => Vec::new(),
         }
+    }
+
+    /// Whether what was granted under this id is not what this request asks for.
+    fn is_of_another_request(&self, call: &Call) -> bool {
+        let granted = self.story(call).and_then(|story| story.moments.first());
+        granted.is_some_and(|granted| short_of_target(call, &granted.view).is_some())
     }
 
     /// Whether the owner can have had so much that the request went beyond a limit.

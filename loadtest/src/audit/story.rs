@@ -186,8 +186,11 @@ fn wrong_return(before: Option<&View>, entry: &Entry) -> Option<Impossible> {
     if !moves(entry, view, |quantity| (-quantity, 0)) {
         return Some((Key::Journal, "ended with other counts than were held"));
     }
-    let early = entry.kind == Kind::Expired && entry.at < view.expires;
-    early.then_some((Key::Journal, "expired before its time"))
+    match (entry.kind, entry.at < view.expires) {
+        (Kind::Expired, true) => Some((Key::Journal, "expired before its time")),
+        (Kind::Released, false) => Some((Key::Journal, "released although it had lapsed")),
+        _ => None,
+    }
 }
 
 fn wrong_refund(before: Option<&View>, entry: &Entry) -> Option<Impossible> {

@@ -61,6 +61,9 @@ impl<'a> Buyer<'a> {
         if self.chance(self.habits.retries) {
             self.again(&ask).await;
         }
+        if self.chance(self.habits.mistakes) {
+            self.ask_otherwise(&ask).await;
+        }
         if self.chance(self.habits.is_watched) {
             self.intrude(&ask).await;
         }
@@ -69,6 +72,9 @@ impl<'a> Buyer<'a> {
         }
         let intent = self.habits.intent(&mut self.random);
         self.follow(ask.reservation, intent, &view).await;
+        if self.chance(self.habits.retries) {
+            self.again(&ask).await;
+        }
         if self.chance(self.habits.looks) {
             self.act(ask.reservation, Action::Get).await;
         }
@@ -124,6 +130,10 @@ impl<'a> Buyer<'a> {
             Intent::Refund => self.refund(id, Vec::new()).await,
             Intent::RefundPartly => self.refund(id, half_of_first_line(view)).await,
             Intent::Release => self.release(id).await,
+            Intent::ReleaseTooLate => {
+                self.wait_until_expired().await;
+                self.release(id).await;
+            }
             Intent::Abandon => {}
             Intent::ExtendAndConfirm => {
                 self.act(id, Action::Extend { ttl_seconds: 2 }).await;
@@ -149,6 +159,10 @@ impl<'a> Buyer<'a> {
                 self.confirm(id, true).await;
             }
             Intent::ExtendAtExpiry => self.extend_at_expiry(id, view).await,
+            Intent::ReleaseAtExpiry => {
+                self.wait_for_expiry(view).await;
+                self.release(id).await;
+            }
         }
     }
 
@@ -185,8 +199,12 @@ impl<'a> Buyer<'a> {
     }
 
     async fn confirm_after_expiry(&mut self, id: Uuid, reacquire: bool) {
-        sleep(self.errand.hold + Duration::from_millis(self.random.random_range(0..500))).await;
+        self.wait_until_expired().await;
         self.confirm(id, reacquire).await;
+    }
+
+    async fn wait_until_expired(&mut self) {
+        sleep(self.errand.hold + Duration::from_millis(self.random.random_range(0..500))).await;
     }
 
     async fn refund(&mut self, id: Uuid, lines: Vec<Units>) {
@@ -240,6 +258,16 @@ impl<'a> Buyer<'a> {
             let ask = Ask { owner: INTRUDERS_FROM | self.errand.owner, intruder: true, reservation: id, action };
             self.caller.ask(self.errand.event, &ask, None).await;
         }
+    }
+
+    /// Asks for more than he has under the id of what he has.
+    async fn ask_otherwise(&mut self, ask: &Ask) {
+        let mut other = ask.clone();
+        if let Action::Reserve { lines, up_to, .. } = &mut other.action {
+            lines.iter_mut().for_each(|units| units.count += 1);
+            *up_to = false;
+        }
+        self.again(&other).await;
     }
 
     async fn again(&mut self, ask: &Ask) {

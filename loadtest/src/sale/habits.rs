@@ -14,6 +14,7 @@ pub(super) enum Intent {
     Refund,
     RefundPartly,
     Release,
+    ReleaseTooLate,
     Abandon,
     ExtendAndConfirm,
     ConfirmTooLate,
@@ -24,6 +25,7 @@ pub(super) enum Intent {
     ConfirmAtExpiry,
     ReacquireAtExpiry,
     ExtendAtExpiry,
+    ReleaseAtExpiry,
 }
 
 /// The habits of all buyers of a scenario. Shares are between 0 and 1.
@@ -43,8 +45,10 @@ pub(super) struct Habits {
     pub sells_at_once: f64,
     /// Comes back a little later where all is held.
     pub waits: f64,
-    /// Sends the request once more after its answer.
+    /// Sends the request once more after its answer, or when he has done all else.
     pub retries: f64,
+    /// Sends another request under the same id.
+    pub mistakes: f64,
     /// Somebody else learns of the id, and tries everything.
     pub is_watched: f64,
     /// Thinks before he goes on.
@@ -65,7 +69,8 @@ const ALL_KINDS: &[(Intent, u32)] = &[
     (Intent::ConfirmWithAnotherOrder, 3),
     (Intent::Refund, 7),
     (Intent::RefundPartly, 4),
-    (Intent::Release, 10),
+    (Intent::Release, 8),
+    (Intent::ReleaseTooLate, 2),
     (Intent::Abandon, 12),
     (Intent::ExtendAndConfirm, 4),
     (Intent::ConfirmTooLate, 2),
@@ -84,6 +89,7 @@ pub(super) const SALE: Habits = Habits {
     sells_at_once: 0.03,
     waits: 0.3,
     retries: 0.05,
+    mistakes: 0.03,
     is_watched: 0.04,
     thinks: 0.3,
     think_max: Duration::from_millis(300),
@@ -99,6 +105,7 @@ pub(super) const STORM: Habits = Habits {
     up_to: 0.0,
     waits: 0.0,
     retries: 0.0,
+    mistakes: 0.0,
     is_watched: 0.0,
     thinks: 0.0,
     looks: 0.0,
@@ -129,9 +136,10 @@ pub(super) const LIMITS: Habits = Habits {
 /// Everybody comes back at the moment of expiry.
 pub(super) const EXPIRY: Habits = Habits {
     intents: &[
-        (Intent::ConfirmAtExpiry, 50),
+        (Intent::ConfirmAtExpiry, 45),
         (Intent::ReacquireAtExpiry, 20),
-        (Intent::ExtendAtExpiry, 20),
+        (Intent::ExtendAtExpiry, 15),
+        (Intent::ReleaseAtExpiry, 10),
         (Intent::Abandon, 10),
     ],
     thinks: 0.0,

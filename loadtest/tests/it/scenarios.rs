@@ -74,6 +74,18 @@ async fn a_server_that_takes_retries_for_new_requests_is_caught() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_another_request_for_a_retry_is_caught() {
+    let report = sale_with(Some(Bug::TakesOthersForRetries)).await;
+    assert!(!report.passed && report.audit.wrong_answer > 0, "{:#?}", report.violations);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_back_what_has_lapsed_is_caught() {
+    let report = sale_with(Some(Bug::ReleasesTheLapsed)).await;
+    assert!(!report.passed && report.audit.duplicated > 0, "{:#?}", report.violations);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_benchmark_measures_every_call_and_counts_what_it_made() {
     let report = run(&start(None).await, "bench --turns 1 --seconds 0.2").await;
     assert!(report.passed, "{}", report.summary);

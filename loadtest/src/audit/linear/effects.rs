@@ -4,14 +4,14 @@ use boxoffice_proto::v1::reservation::State;
 
 use super::history::Answer;
 use crate::audit::evidence::{Delta, Entry, Kind};
-use crate::history::{Action, Call, CapacityChange, Told, owner_name};
+use crate::history::{Action, Call, CapacityChange, Told, Units, owner_name};
 
 /// Whether a change of the journal can be the effect of a call.
 pub(super) fn can_have_made(call: &Call, entry: &Entry) -> bool {
     let own = entry.owner == owner_name(call.ask.owner);
     own && match (&call.ask.action, entry.kind) {
-        (Action::Reserve { sell_as, .. }, Kind::Reserved | Kind::Sold) => {
-            sell_as.is_some() == (entry.kind == Kind::Sold)
+        (Action::Reserve { lines, up_to, sell_as, .. }, Kind::Reserved | Kind::Sold) => {
+            sell_as.is_some() == (entry.kind == Kind::Sold) && can_have_got(lines, *up_to, entry)
         }
         (Action::Extend { .. }, Kind::Extended) => match &call.told {
             Told::Shown(view) => Some(view.expires) == entry.expires,
@@ -21,6 +21,15 @@ pub(super) fn can_have_made(call: &Call, entry: &Entry) -> bool {
         (Action::Release, Kind::Released) | (Action::Cancel { .. }, Kind::Cancelled) => true,
         _ => false,
     }
+}
+
+/// Whether a request for these units can have been granted those.
+fn can_have_got(lines: &[Units], up_to: bool, entry: &Entry) -> bool {
+    let got = |wanted: &Units| {
+        let deltas = entry.deltas.iter().filter(|delta| delta.allocation == wanted.allocation);
+        deltas.map(|delta| delta.held + delta.sold).sum::<i32>()
+    };
+    lines.iter().all(|wanted| if up_to { got(wanted) <= wanted.count } else { got(wanted) == wanted.count })
 }
 
 /// Whether the call that made a change can have been answered so: with the reservation as it then was. A repeat that comes when the

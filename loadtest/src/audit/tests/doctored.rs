@@ -291,6 +291,23 @@ fn a_hold_that_ends_before_its_time_is_caught() {
 }
 
 #[test]
+fn a_hold_that_is_given_back_when_it_has_lapsed_is_caught() {
+    let mut late = with_journal(|journal| journal[7].kind = Kind::Released);
+    late.calls.push(call(14_950, 3, Action::Release, Told::Shown(view(State::Released, 2, 14_500))));
+    assert_caught(&late, Key::Journal, 1, "released although it had lapsed");
+}
+
+#[test]
+fn an_id_belongs_to_the_first_request() {
+    let again = |action, told| with_call(call(11_500, 1, action, told));
+    let reused = || Told::Refused(Reason::ReservationIdReused);
+    assert_clean(&again(reserve(3), reused()));
+    assert_caught(&again(reserve(2), reused()), Key::WrongAnswer, 1, "it is the same owner and the same request");
+    assert_caught(&again(reserve(3), Told::Shown(sold(1, 2, 0))), Key::WrongAnswer, 1, "was told CONFIRMED of 2 units");
+    assert_clean(&again(reserve(2), Told::Shown(sold(1, 2, 0))));
+}
+
+#[test]
 fn whoever_is_no_intruder_is_shown_his_own_reservations_only() {
     let mut shown = call(30_000, 7, Action::Get, Told::Shown(sold(1, 2, 0)));
     shown.ask.reservation = id(1);

@@ -74,6 +74,9 @@ impl InventoryService for Fake {
         self.on_own(name, &owner(&request), |event, reservation| match reservation.state() {
             State::Held => Ok(event.change(name, Kind::Released, State::Released, |r| (-r.lines[0].quantity, 0))),
             State::Released => Ok(reservation),
+            State::Expired if self.bug == Some(Bug::ReleasesTheLapsed) => {
+                Ok(event.change(name, Kind::Released, State::Released, |r| (-r.lines[0].quantity, 0)))
+            }
             _ => Err(ended(reservation.state())),
         })
     }

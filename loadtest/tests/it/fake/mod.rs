@@ -31,6 +31,10 @@ pub(crate) enum Bug {
     NeverReclaims,
     /// Does not compare owners.
     ShowsEverybody,
+    /// Takes another request with the same id for a retry.
+    TakesOthersForRetries,
+    /// Gives units back of what has lapsed, and so has come back.
+    ReleasesTheLapsed,
     /// Takes each retry for a new request; not always.
     GrantsRetriesAnew,
     /// One unit of each event is neither taken nor for sale.
@@ -108,7 +112,8 @@ impl Fake {
             event.chances += 1;
             let anew = self.bug == Some(Bug::GrantsRetriesAnew) && event.chances % 2 == 0;
             if let Some((reservation, first)) = event.reservations.get(&name).filter(|_| !anew) {
-                let same = reservation.owner == owner && *first == request;
+                let same =
+                    reservation.owner == owner && (*first == request || self.bug == Some(Bug::TakesOthersForRetries));
                 return Err(if same {
                     Ok(reservation.clone())
                 } else {

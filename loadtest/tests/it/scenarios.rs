@@ -74,6 +74,12 @@ async fn a_server_that_takes_retries_for_new_requests_is_caught() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_add_up_the_lines_of_an_allocation_is_caught() {
+    let report = sale_with(Some(Bug::TakesTheFirstLine)).await;
+    assert!(!report.passed && report.audit.wrong_answer > 0, "{:#?}", report.violations);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_takes_another_request_for_a_retry_is_caught() {
     let report = sale_with(Some(Bug::TakesOthersForRetries)).await;
     assert!(!report.passed && report.audit.wrong_answer > 0, "{:#?}", report.violations);

@@ -31,6 +31,8 @@ pub(crate) enum Bug {
     NeverReclaims,
     /// Does not compare owners.
     ShowsEverybody,
+    /// Grants only the first of the lines that name the same allocation.
+    TakesTheFirstLine,
     /// Takes another request with the same id for a retry.
     TakesOthersForRetries,
     /// Gives units back of what has lapsed, and so has come back.
@@ -61,6 +63,16 @@ pub(crate) async fn start(bug: Option<Bug>) -> String {
         .add_service(AdminServiceServer::new(fake));
     tokio::spawn(server.serve_with_incoming(incoming));
     url
+}
+
+/// All lines are of the one allocation.
+fn add_up(request: &mut CreateReservationRequest, only_the_first: bool) {
+    let Some(reservation) = &mut request.reservation else { return };
+    let units = reservation.lines.iter().map(|line| line.quantity).sum();
+    reservation.lines.truncate(1);
+    if !only_the_first {
+        reservation.lines.iter_mut().for_each(|line| line.quantity = units);
+    }
 }
 
 #[derive(Clone)]
@@ -98,7 +110,8 @@ impl Fake {
         self.on(name, act).map(Response::new)
     }
 
-    async fn reserve(&self, owner: &str, request: CreateReservationRequest) -> Result<Reservation, Status> {
+    async fn reserve(&self, owner: &str, mut request: CreateReservationRequest) -> Result<Reservation, Status> {
+        add_up(&mut request, self.bug == Some(Bug::TakesTheFirstLine));
         let parent = request.parent.clone();
         let name = format!("{parent}/reservations/{}", request.reservation_id);
         let checked = self.on(&parent, |event| {

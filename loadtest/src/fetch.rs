@@ -4,12 +4,12 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use boxoffice_proto::v1::audit_event_response::Difference;
 use boxoffice_proto::v1::{
     AdminServiceListReservationsRequest, Allocation, AuditEventRequest, AuditEventResponse, Change, Event,
-    ListChangesRequest, Reservation,
+    ListChangesRequest, ListReservationsRequest, Reservation,
 };
 use uuid::Uuid;
 
-use crate::audit::evidence::{Counter, Counters, Delta, Entry, Stored};
-use crate::client::{Admin, Inventory};
+use crate::audit::evidence::{Counter, Counters, Delta, Entry, OwnList, Stored};
+use crate::client::{Admin, Inventory, owned_by, owner_value};
 use crate::clock::micros;
 use crate::event::SaleEvent;
 use crate::history::{Line, View};
@@ -17,6 +17,8 @@ use crate::history::{Line, View};
 /// The largest pages that the API gives.
 const CHANGES_PAGE: i32 = 10_000;
 const RESERVATIONS_PAGE: i32 = 1_000;
+/// Small enough that many an owner has several pages.
+const OWN_PAGE: i32 = 2;
 
 /// Reads on in the journal, from after the last of `journal`, to its end.
 ///
@@ -51,11 +53,31 @@ pub async fn reservations(admin: &mut Admin, event: &SaleEvent) -> Result<Vec<St
         };
         let page = admin.list_reservations(request).await.context("the reservations cannot be read")?.into_inner();
         for reservation in &page.reservations {
-            let id = reservation_id(&reservation.name)?;
-            all.push(Stored { id, owner: reservation.owner.clone(), view: view(event, reservation)? });
+            all.push(stored(event, reservation)?);
         }
         if page.next_page_token.is_empty() {
             return Ok(all);
+        }
+        page_token = page.next_page_token;
+    }
+}
+
+/// Reads what somebody is shown as his own reservations.
+///
+/// # Errors
+/// Where the server does not answer, or with what cannot be read.
+pub async fn own_list(inventory: &mut Inventory, event: &SaleEvent, owner: String) -> Result<OwnList> {
+    let mut reservations = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = ListReservationsRequest { parent: event.name.clone(), page_size: OWN_PAGE, page_token };
+        let asked = inventory.list_reservations(owned_by(owner_value(&owner), request)).await;
+        let page = asked.context("an owner's reservations cannot be read")?.into_inner();
+        for reservation in &page.reservations {
+            reservations.push(stored(event, reservation)?);
+        }
+        if page.next_page_token.is_empty() {
+            return Ok(OwnList { owner, reservations });
         }
         page_token = page.next_page_token;
     }
@@ -89,6 +111,11 @@ pub fn differences(audit: &AuditEventResponse) -> Vec<String> {
         told.push(format!("{} differences", audit.difference_count));
     }
     told
+}
+
+fn stored(event: &SaleEvent, reservation: &Reservation) -> Result<Stored> {
+    let id = reservation_id(&reservation.name)?;
+    Ok(Stored { id, owner: reservation.owner.clone(), view: view(event, reservation)? })
 }
 
 /// A reservation of the API as the auditor sees it.

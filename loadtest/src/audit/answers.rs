@@ -42,8 +42,8 @@ impl Judge<'_> {
     fn fault(&self, call: &Call) -> Option<Fault> {
         match &call.told {
             Told::Busy | Told::Unknown(_) => None,
-            Told::Nonsense(why) => Some((Key::WrongAnswer, why.clone())),
             told if call.ask.intruder => intrusion(call, told),
+            Told::Nonsense(why) => Some((Key::WrongAnswer, why.clone())),
             Told::Shown(view) => self.untrue_view(call, view).or_else(|| short_of_target(call, view)),
             Told::Refused(reason) => self.untrue_refusal(call, *reason),
         }
@@ -187,13 +187,17 @@ impl Judge<'_> {
 /// To an intruder the reservation must not exist; only its id is taken.
 fn intrusion(call: &Call, told: &Told) -> Option<Fault> {
     let expected = match call.ask.action {
-        Action::Reserve { .. } => Reason::ReservationIdReused,
-        Action::Extend { .. } | Action::Confirm { .. } | Action::Release | Action::Cancel { .. } | Action::Get => {
-            Reason::ReservationNotFound
-        }
+        Action::Reserve { replaces: None, .. } => Reason::ReservationIdReused,
+        Action::Reserve { .. }
+        | Action::Extend { .. }
+        | Action::Confirm { .. }
+        | Action::Release
+        | Action::Cancel { .. }
+        | Action::Get => Reason::ReservationNotFound,
     };
     let owner = owner_name(call.ask.owner);
-    let text = || format!("{owner} asked for a reservation of another owner, and was not told {}", expected.as_str());
+    let text =
+        || format!("{owner} asked for a reservation of another owner, and was not told {} alone", expected.as_str());
     (*told != Told::Refused(expected)).then(|| (Key::Disclosed, text()))
 }
 

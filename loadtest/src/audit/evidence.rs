@@ -21,6 +21,8 @@ pub struct Evidence {
     pub counters: Counters,
     /// Every reservation, after everything has drained.
     pub reservations: Vec<Stored>,
+    /// What some of those who asked were shown as their own reservations, after everything has drained.
+    pub own_lists: Vec<OwnList>,
     /// What the server's own audit found to differ.
     pub server_audit: Vec<String>,
     /// What an owner may have.
@@ -45,6 +47,15 @@ pub enum Rest {
     /// Buyers, who asked for each allocation until they were told that nothing is left: when that was, last; or until they gave up,
     /// since all was held.
     AskedFor(Vec<Option<Micros>>),
+}
+
+/// The list of his own reservations that somebody was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnList {
+    /// Who asked for it.
+    pub owner: String,
+    /// What was in it.
+    pub reservations: Vec<Stored>,
 }
 
 /// A state of the event that somebody was shown.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use boxoffice_proto::v1::reservation::State;
 
 use super::availability::Availability;
-use super::evidence::{Counter, Evidence, Rest, Stored};
+use super::evidence::{Counter, Evidence, OwnList, Rest, Stored};
 use super::findings::{Findings, Key};
 use super::ledger::{Ledger, story_lines};
 use crate::clock::{Micros, SECOND};
@@ -17,6 +17,7 @@ const RECLAIM_TOLERANCE: Micros = 10 * SECOND;
 pub(super) fn check(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
     check_counters(evidence, ledger, findings);
     check_reservations(evidence, ledger, findings);
+    check_own_lists(evidence, ledger, findings);
     check_leaks(evidence, ledger, findings);
     check_sold_out(evidence, findings);
     for difference in &evidence.server_audit {
@@ -77,6 +78,27 @@ fn check_reservations(evidence: &Evidence, ledger: &Ledger, findings: &mut Findi
     for (id, story) in ledger.stories.iter().filter(|(id, _)| !listed.contains(id)) {
         let text = format!("reservation {id} is in the journal, but not listed");
         findings.add(Key::Mismatched, 1, text, story_lines(story, &evidence.journal));
+    }
+}
+
+/// Everybody is shown all that is his, and nothing else.
+fn check_own_lists(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
+    for OwnList { owner, reservations } in &evidence.own_lists {
+        let mut listed = HashSet::new();
+        for stored in reservations {
+            let twice = !listed.insert(stored.id);
+            if stored.owner != *owner {
+                let text = format!("{owner}'s list of his own reservations shows {} of {}", stored.id, stored.owner);
+                findings.add(Key::Disclosed, 1, text, Vec::new());
+            } else if let Some(text) = stored_fault(stored, twice, evidence.counters.read_at, ledger) {
+                findings.add(Key::Mismatched, 1, format!("{text}, in {owner}'s own list"), Vec::new());
+            }
+        }
+        let own = ledger.owners.get(owner).map(Vec::as_slice).unwrap_or_default();
+        for id in own.iter().filter(|id| !listed.contains(id)) {
+            let text = format!("reservation {id} is in the journal, but not in {owner}'s own list");
+            findings.add(Key::Mismatched, 1, text, Vec::new());
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! After the rush, when everything has drained: sells what is left, and gathers the evidence.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
@@ -13,12 +14,12 @@ use super::Sale;
 use super::caller::Caller;
 use super::drain::POLL;
 use super::viewer::Views;
-use crate::audit::evidence::{Counters, Entry, Evidence, Rest, Stored};
+use crate::audit::evidence::{Counters, Entry, Evidence, OwnList, Rest, Stored};
 use crate::client::{Admin, Inventory};
 use crate::clock::{Micros, now, time_ordered_id};
 use crate::event::SaleEvent;
 use crate::fetch;
-use crate::history::{Action, Ask, Call, OperatorCall, Reason, Told, Units};
+use crate::history::{Action, Ask, Call, OperatorCall, Reason, Told, Units, owner_name};
 
 /// Late buyers at work at the same time.
 const LATE_BUYERS: u32 = 16;
@@ -28,6 +29,8 @@ const LATE_FROM: u32 = 1 << 30;
 const NAMES_EACH: u32 = 1 << 24;
 /// Units in one late purchase, where no limit makes it less.
 const LATE_UNITS_MAX: i32 = 1_000;
+/// Most owners of an event whose own lists are read.
+const OWN_LISTS_MAX: usize = 100;
 /// How often to read what the server has written down until nothing changes meanwhile.
 const READINGS_MAX: u32 = 40;
 
@@ -141,13 +144,17 @@ pub(super) async fn gather(
     let (mut shown, mut disorder) = (std::mem::take(&mut views.shown), std::mem::take(&mut views.disorder));
     let mut told_sold_out = told_sold_out.into_iter();
     for (number, (event, held)) in sale.events.iter().zip(held_after_drain).enumerate() {
-        let Books { journal, server_audit, counters, reservations } = read(event, &mut admin, &mut inventory).await?;
+        let calls = calls.next().unwrap_or_default();
+        let owners = some_owners(&calls);
+        let Books { journal, server_audit, counters, reservations, own_lists } =
+            read(event, &owners, &mut admin, &mut inventory).await?;
         all.push(Evidence {
-            calls: calls.next().unwrap_or_default(),
+            calls,
             operators: operators.next().unwrap_or_default(),
             journal,
             counters,
             reservations,
+            own_lists,
             server_audit,
             limits: sale.limits,
             held_after_drain: *held,
@@ -166,21 +173,33 @@ struct Books {
     server_audit: Vec<String>,
     counters: Counters,
     reservations: Vec<Stored>,
+    own_lists: Vec<OwnList>,
+}
+
+/// Some of those who asked for anything, evenly spread: buyers, and intruders who have nothing.
+fn some_owners(calls: &[Call]) -> Vec<u32> {
+    let owners: BTreeSet<_> = calls.iter().map(|call| call.ask.owner).collect();
+    let each = owners.len().div_ceil(OWN_LISTS_MAX).max(1);
+    owners.into_iter().step_by(each).collect()
 }
 
 /// Reads it all, and again where something happened meanwhile: a hold that lapses between two readings makes no liar of a server
 /// that shows it first as held and then as expired.
-async fn read(event: &SaleEvent, admin: &mut Admin, inventory: &mut Inventory) -> Result<Books> {
+async fn read(event: &SaleEvent, owners: &[u32], admin: &mut Admin, inventory: &mut Inventory) -> Result<Books> {
     let mut journal = Vec::new();
     fetch::extend_journal(admin, event, &mut journal).await?;
     for _ in 0..READINGS_MAX {
         let server_audit = fetch::differences(&fetch::server_audit(admin, event).await?);
         let counters = fetch::counters(inventory, event).await?;
         let reservations = fetch::reservations(admin, event).await?;
+        let mut own_lists = Vec::with_capacity(owners.len());
+        for owner in owners {
+            own_lists.push(fetch::own_list(inventory, event, owner_name(*owner)).await?);
+        }
         let changes = journal.len();
         fetch::extend_journal(admin, event, &mut journal).await?;
         if journal.len() == changes {
-            return Ok(Books { journal, server_audit, counters, reservations });
+            return Ok(Books { journal, server_audit, counters, reservations, own_lists });
         }
         sleep(POLL).await;
     }

@@ -243,9 +243,10 @@ impl<'a> Buyer<'a> {
         self.confirm(id, false).await;
     }
 
-    /// Somebody else tries everything with an id that he should not know.
+    /// Somebody else tries everything with an id that he should not know, last of all to have it replaced by a hold of his own.
     async fn intrude(&mut self, ask: &Ask) {
         let id = ask.reservation;
+        let owner = INTRUDERS_FROM | self.errand.owner;
         let attempts = [
             ask.action.clone(),
             Action::Get,
@@ -255,9 +256,12 @@ impl<'a> Buyer<'a> {
             Action::Cancel { lines: Vec::new() },
         ];
         for action in attempts {
-            let ask = Ask { owner: INTRUDERS_FROM | self.errand.owner, intruder: true, reservation: id, action };
+            let ask = Ask { owner, intruder: true, reservation: id, action };
             self.caller.ask(self.errand.event, &ask, None).await;
         }
+        let action = Action::Reserve { lines: self.wish(), up_to: false, replaces: Some(id), sell_as: None };
+        let ask = Ask { owner, intruder: true, reservation: time_ordered_id(&mut self.random), action };
+        self.caller.ask(self.errand.event, &ask, None).await;
     }
 
     /// Asks for more than he has under the id of what he has.

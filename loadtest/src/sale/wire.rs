@@ -17,10 +17,41 @@ use crate::history::{Action, Ask, Reason, Told, Units, owner_name};
 
 /// Asks once.
 pub(super) async fn ask(client: Inventory, event: &SaleEvent, ask: &Ask) -> Told {
-    match call(client, event, ask).await {
+    match call(client.clone(), event, ask).await {
         Ok(reservation) => told_by_answer(event, ask, &reservation),
+        Err(status) if ask.intruder => told_to_intruder(client, event, ask, &status).await,
         Err(status) => told_by_status(&status),
     }
+}
+
+/// Somebody else's reservation must look like one that is not there, to the last byte: the intruder asks for such a one, too.
+async fn told_to_intruder(client: Inventory, event: &SaleEvent, ask: &Ask, status: &Status) -> Told {
+    let told = told_by_status(status);
+    if told != Told::Refused(Reason::ReservationNotFound) {
+        return told;
+    }
+    let answer = call(client, event, &of_nobodys(ask)).await;
+    match answer.map_err(|status| (told_by_status(&status), status)) {
+        Err((Told::Refused(Reason::ReservationNotFound), other)) if !is_same(status, &other) => {
+            Told::Nonsense(format!("{status:?}, where of no reservation it is {other:?}"))
+        }
+        Ok(_) | Err(_) => told,
+    }
+}
+
+/// The same request for a reservation that is not there.
+fn of_nobodys(ask: &Ask) -> Ask {
+    let other = |id: Uuid| Uuid::from_u128(id.as_u128() ^ 1);
+    let mut nobodys = ask.clone();
+    match &mut nobodys.action {
+        Action::Reserve { replaces: Some(replaced), .. } => *replaced = other(*replaced),
+        _ => nobodys.reservation = other(ask.reservation),
+    }
+    nobodys
+}
+
+fn is_same(one: &Status, other: &Status) -> bool {
+    (one.code(), one.message(), one.details()) == (other.code(), other.message(), other.details())
 }
 
 async fn call(mut client: Inventory, event: &SaleEvent, ask: &Ask) -> Result<Reservation, Status> {

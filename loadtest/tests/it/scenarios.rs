@@ -74,6 +74,14 @@ async fn a_server_that_takes_retries_for_new_requests_is_caught() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lists_others_reservations_or_hints_at_them_is_caught() {
+    for bug in [Bug::ListsEverybodys, Bug::HintsAtOthers] {
+        let report = sale_with(Some(bug)).await;
+        assert!(!report.passed && report.audit.disclosed > 0, "{bug:?}: {:#?}", report.violations);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_add_up_the_lines_of_an_allocation_is_caught() {
     let report = sale_with(Some(Bug::TakesTheFirstLine)).await;
     assert!(!report.passed && report.audit.wrong_answer > 0, "{:#?}", report.violations);

@@ -6,7 +6,7 @@ use super::fixture::{
     CAPACITY, assert_caught, assert_clean, call, confirm, entry, evidence, honest, honest_calls, honest_journal, id,
     intrusion, ms, order, reserve, sold, units, view, with_call, with_journal,
 };
-use crate::audit::evidence::{Entry, Evidence, Kind, Rest};
+use crate::audit::evidence::{Entry, Evidence, Kind, OwnList, Rest};
 use crate::audit::findings::{Key, Violation};
 use crate::audit::judge;
 use crate::history::{Action, Call, Reason, Told, View, owner_name};
@@ -194,6 +194,14 @@ fn tables_that_disagree_with_the_journal_are_caught() {
 fn an_intruder_must_learn_nothing() {
     let shown = intrusion(Action::Get, Told::Shown(sold(1, 2, 0)));
     assert_caught(&with_call(shown), Key::Disclosed, 1, "was not told RESERVATION_NOT_FOUND");
+    let others = intrusion(Action::Get, Told::Nonsense("other words than of no reservation".to_owned()));
+    assert_caught(&with_call(others), Key::Disclosed, 1, "was not told RESERVATION_NOT_FOUND");
+    let replace = Action::Reserve { lines: units(1), up_to: false, replaces: Some(id(1)), sell_as: None };
+    let mut replaced = intrusion(replace, Told::Refused(Reason::AlreadyConfirmed));
+    replaced.ask.reservation = id(43);
+    assert_caught(&with_call(replaced.clone()), Key::Disclosed, 1, "was not told RESERVATION_NOT_FOUND");
+    replaced.told = Told::Refused(Reason::ReservationNotFound);
+    assert_clean(&with_call(replaced));
     let hint = intrusion(confirm(1), Told::Refused(Reason::AlreadyConfirmed));
     assert_caught(&with_call(hint), Key::Disclosed, 1, "was not told RESERVATION_NOT_FOUND");
 }
@@ -266,6 +274,25 @@ fn a_reservation_is_listed_once_and_as_its_owners() {
     assert_caught(&given, Key::Mismatched, 1, "is listed as buyer-9's");
     let given = with_journal(|journal| journal[4].owner = owner_name(9));
     assert_caught(&given, Key::Journal, 1, "of buyer-1 became one of buyer-9");
+}
+
+#[test]
+fn everybody_is_shown_all_that_is_his_and_nothing_else() {
+    let list = |owner, ids: &[u32]| {
+        let mut evidence = honest();
+        let stored = |number: &u32| evidence.reservations.iter().find(|stored| stored.id == id(*number)).cloned();
+        let reservations = ids.iter().filter_map(stored).collect();
+        evidence.own_lists = vec![OwnList { owner: owner_name(owner), reservations }];
+        evidence
+    };
+    assert_clean(&list(1, &[1]));
+    assert_clean(&list(99, &[]));
+    assert_caught(&list(1, &[1, 2]), Key::Disclosed, 1, "buyer-1's list of his own reservations shows");
+    assert_caught(&list(1, &[]), Key::Mismatched, 1, "but not in buyer-1's own list");
+    assert_caught(&list(1, &[1, 1]), Key::Mismatched, 1, "is listed twice");
+    let mut stale = list(1, &[1]);
+    stale.own_lists[0].reservations[0].view.state = State::Held;
+    assert_caught(&stale, Key::Mismatched, 1, "is listed as HELD");
 }
 
 #[test]

@@ -159,6 +159,7 @@ pub(in crate::audit) fn evidence(mut journal: Vec<Entry>, calls: Vec<Call>) -> E
         operators: Vec::new(),
         counters: Counters { seq: replayed.seq, read_at: ms(60_000), allocations },
         reservations: stored.collect(),
+        own_lists: Vec::new(),
         journal,
         server_audit: Vec::new(),
         limits: Limits { per_owner: LIMIT, per_allocation: 0 },

@@ -124,6 +124,9 @@ impl FakeEvent {
     pub(super) fn grant(&self, owner: &str, request: &CreateReservationRequest) -> Result<i32, Status> {
         let wanted = request.reservation.as_ref().unwrap().lines[0].quantity;
         let replaced = self.reservations.get(&request.replaces).map(|(r, _)| r);
+        if !request.replaces.is_empty() && replaced.is_none_or(|r| r.owner != owner) {
+            return Err(not_found());
+        }
         if replaced.is_some_and(|r| r.state() == State::Confirmed) {
             return Err(ended(State::Confirmed));
         }
@@ -183,6 +186,12 @@ pub(super) fn precondition(reason: &str) -> Status {
 
 pub(super) fn not_found() -> Status {
     refusal(Code::NotFound, "RESERVATION_NOT_FOUND")
+}
+
+/// The same reason in other words.
+pub(super) fn not_yours() -> Status {
+    let reason = ErrorDetails::with_error_info("RESERVATION_NOT_FOUND", "boxoffice", HashMap::new());
+    Status::with_error_details(Code::NotFound, "not yours", reason)
 }
 
 pub(super) fn timestamp(at: Micros) -> Option<Timestamp> {

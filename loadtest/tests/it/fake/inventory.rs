@@ -143,8 +143,14 @@ impl InventoryService for Fake {
     }
     async fn list_reservations(
         &self,
-        _: Request<ListReservationsRequest>,
+        request: Request<ListReservationsRequest>,
     ) -> Result<Response<ListReservationsResponse>, Status> {
-        Err(Status::unimplemented("not used"))
+        let owner = owner(&request);
+        let is_his = |reservation: &Reservation| self.bug == Some(Bug::ListsEverybodys) || reservation.owner == owner;
+        let reservations = self.on(&request.get_ref().parent, |event| {
+            let all = event.reservations.values().map(|(reservation, _)| reservation);
+            all.filter(|reservation| is_his(reservation)).cloned().collect()
+        });
+        Ok(Response::new(ListReservationsResponse { reservations, next_page_token: String::new() }))
     }
 }

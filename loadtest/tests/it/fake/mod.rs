@@ -16,7 +16,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Response, Status};
 
-use event::{FakeEvent, event_name, not_found, precondition, refusal};
+use event::{FakeEvent, event_name, not_found, not_yours, precondition, refusal};
 
 /// What may be wrong with the fake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,10 @@ pub(crate) enum Bug {
     NeverReclaims,
     /// Does not compare owners.
     ShowsEverybody,
+    /// Lists all reservations as everybody's own.
+    ListsEverybodys,
+    /// Has other words for a reservation of somebody else than for none.
+    HintsAtOthers,
     /// Grants only the first of the lines that name the same allocation.
     TakesTheFirstLine,
     /// Takes another request with the same id for a retry.
@@ -102,7 +106,8 @@ impl Fake {
         let act = |event: &mut FakeEvent| {
             let (reservation, _) = event.reservations.get(name).ok_or_else(not_found)?;
             if reservation.owner != owner && self.bug != Some(Bug::ShowsEverybody) {
-                return Err(not_found());
+                let hints = self.bug == Some(Bug::HintsAtOthers);
+                return Err(if hints { not_yours() } else { not_found() });
             }
             let reservation = reservation.clone();
             act(event, reservation)

@@ -65,6 +65,8 @@ pub struct Shown {
     pub counters: Counters,
     /// How long before he asked it had been read, where he asked; negative: after that.
     pub age: Option<Micros>,
+    /// When somebody asked, last of all, and was shown this.
+    pub asked: Option<Micros>,
 }
 
 /// Most units that an owner may have; 0: no limit.

@@ -43,7 +43,7 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     tables::check(evidence, &ledger, &mut findings);
     check_promises(evidence, &mut findings);
     linear::check(evidence, &ledger, &mut findings);
-    shown::check(evidence, &mut findings);
+    shown::check(evidence, &ledger, &mut findings);
     if evidence.clock_step.abs() > answers::CLOCK_TOLERANCE {
         let step = evidence.clock_step / 1_000;
         findings.doubt(&format!("the machine's clock was set by {step} ms meanwhile, so that nobody knows"));

@@ -2,8 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::evidence::{Entry, Evidence, Shown};
+use uuid::Uuid;
+
+use super::evidence::{Counters, Delta, Entry, Evidence, Kind, Shown};
 use super::findings::{Findings, Key};
+use super::ledger::Ledger;
+use super::visible::Visible;
 use crate::clock::Micros;
 
 /// How old an answer may be that need not be read from the database for the one who asks (`CONSISTENCY_CACHED`).
@@ -11,66 +15,101 @@ const AGE_MAX: Micros = 250_000;
 /// Both clocks are this machine's.
 const CLOCK_TOLERANCE: Micros = 5_000;
 
-/// Capacity, held and sold of each allocation after one change.
-type Counts = Vec<[i32; 3]>;
+/// An event after one change.
+#[derive(Clone, Default)]
+struct Event {
+    /// Capacity, held and sold of each allocation.
+    counts: Vec<[i32; 3]>,
+    /// Holds that the journal has not ended yet: when each lapses, and its units.
+    holds: HashMap<Uuid, (Micros, Vec<Delta>)>,
+}
 
 /// Holds it against the journal.
-pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
+pub(super) fn check(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
     if evidence.shown.is_empty() {
         return;
     }
-    let states = states(&evidence.journal, evidence.counters.allocations.len());
-    for shown in &evidence.shown {
-        let seq = shown.counters.seq;
-        match states.get(&seq) {
-            Some(counts) => check_counts(shown, counts, findings),
-            None => {
-                let text = format!("somebody was shown the event as of change {seq}, which the journal has not");
-                findings.add(Key::WrongAnswer, 1, text, Vec::new());
-            }
-        }
-        if let Some(age) = shown.age.filter(|age| *age > AGE_MAX + CLOCK_TOLERANCE) {
-            let text = format!("somebody was shown what had been read {} ms before he asked", age / 1_000);
-            findings.add(Key::WrongAnswer, 1, text, vec![format!("as of change {seq}")]);
+    let mut by_seq: HashMap<i64, Vec<&Shown>> = HashMap::new();
+    evidence.shown.iter().for_each(|shown| by_seq.entry(shown.counters.seq).or_default().push(shown));
+    let mut event = Event { counts: vec![[0; 3]; evidence.counters.allocations.len()], ..Event::default() };
+    for entry in &evidence.journal {
+        event.add(entry);
+        for shown in by_seq.remove(&entry.seq).unwrap_or_default() {
+            event.check(shown, findings);
         }
     }
+    for seq in by_seq.into_keys() {
+        let text = format!("somebody was shown the event as of change {seq}, which the journal has not");
+        findings.add(Key::WrongAnswer, 1, text, Vec::new());
+    }
+    check_ages(evidence, &Visible::of(evidence, ledger), findings);
     for text in &evidence.disorder {
         findings.add(Key::WrongAnswer, 1, text.clone(), Vec::new());
     }
 }
 
-/// A hold that has lapsed counts as held in the journal until somebody notices, and for those who look no longer.
-fn check_counts(shown: &Shown, counts: &Counts, findings: &mut Findings) {
-    for (number, (counter, [capacity, held, sold])) in shown.counters.allocations.iter().zip(counts).enumerate() {
-        let sums = i64::from(counter.held) + i64::from(counter.sold) + i64::from(counter.available);
-        let is_true = (counter.capacity, counter.sold) == (*capacity, *sold)
-            && (0..=*held).contains(&counter.held)
-            && counter.available >= 0
-            && sums == i64::from(counter.capacity);
-        if !is_true {
-            let told = format!(
-                "{} units of #{number}, {} held, {} sold, {} available",
-                counter.capacity, counter.held, counter.sold, counter.available
-            );
-            let text = format!("somebody was shown {told} as of change {}", shown.counters.seq);
-            let journal = format!("the journal has {capacity}, at most {held} held, {sold} sold");
-            findings.add(Key::WrongAnswer, 1, text, vec![journal]);
+/// What is shown tells itself how old it is; and what somebody had been told of long enough before must be in it.
+fn check_ages(evidence: &Evidence, visible: &Visible, findings: &mut Findings) {
+    for Shown { counters: Counters { seq, .. }, age, asked } in &evidence.shown {
+        if let Some(age) = age.filter(|age| *age > AGE_MAX + CLOCK_TOLERANCE) {
+            let text = format!("somebody was shown what had been read {} ms before he asked", age / 1_000);
+            findings.add(Key::WrongAnswer, 1, text, vec![format!("as of change {seq}")]);
+        }
+        let Some(asked) = asked else { continue };
+        let committed = visible.committed(asked - AGE_MAX - CLOCK_TOLERANCE);
+        if let Some(newest) = committed.checked_sub(1).and_then(|index| evidence.journal.get(index))
+            && *seq < newest.seq
+        {
+            let text =
+                format!("somebody was shown the event as of change {seq} long after others had been told of more");
+            findings.add(Key::WrongAnswer, 1, text, vec![format!("he asked at {asked}"), newest.to_string()]);
         }
     }
 }
 
-/// What the journal tells of each of its changes.
-fn states(journal: &[Entry], allocations: usize) -> HashMap<i64, Counts> {
-    let mut counts: Counts = vec![[0; 3]; allocations];
-    let states = journal.iter().map(|entry| {
+impl Event {
+    fn add(&mut self, entry: &Entry) {
         for delta in &entry.deltas {
-            if let Some([capacity, held, sold]) = counts.get_mut(delta.allocation) {
+            if let Some([capacity, held, sold]) = self.counts.get_mut(delta.allocation) {
                 *capacity += delta.capacity;
                 *held += delta.held;
                 *sold += delta.sold;
             }
         }
-        (entry.seq, counts.clone())
-    });
-    states.collect()
+        let Some(id) = entry.reservation else { return };
+        match (entry.kind, entry.expires) {
+            (Kind::Reserved, Some(expires)) => drop(self.holds.insert(id, (expires, entry.deltas.clone()))),
+            (Kind::Extended, Some(expires)) => {
+                self.holds.entry(id).and_modify(|(until, _)| *until = expires);
+            }
+            _ => drop(self.holds.remove(&id)),
+        }
+    }
+
+    /// Of one allocation, units in holds that had lapsed at `at`: they count as held in the journal until somebody notices, and for
+    /// those who look no longer.
+    fn lapsed(&self, allocation: usize, at: Micros) -> i32 {
+        let lapsed = self.holds.values().filter(|(expires, _)| *expires <= at);
+        let units = lapsed.flat_map(|(_, deltas)| deltas.iter().filter(|delta| delta.allocation == allocation));
+        units.map(|delta| delta.held).sum()
+    }
+
+    fn check(&self, shown: &Shown, findings: &mut Findings) {
+        let Counters { seq, read_at, allocations } = &shown.counters;
+        for (number, (counter, [capacity, held, sold])) in allocations.iter().zip(&self.counts).enumerate() {
+            let live = held - self.lapsed(number, *read_at);
+            let sums = i64::from(counter.held) + i64::from(counter.sold) + i64::from(counter.available);
+            let is_true = (counter.capacity, counter.held, counter.sold) == (*capacity, live, *sold)
+                && counter.available >= 0
+                && sums == i64::from(counter.capacity);
+            if !is_true {
+                let told = format!(
+                    "{} units of #{number}, {} held, {} sold, {} available",
+                    counter.capacity, counter.held, counter.sold, counter.available
+                );
+                let text = format!("somebody was shown {told}; after change {seq} it was {capacity}, {live}, {sold}");
+                findings.add(Key::WrongAnswer, 1, text, Vec::new());
+            }
+        }
+    }
 }

@@ -17,6 +17,8 @@ const READ_TOLERANCE: Micros = SECOND;
 pub(super) struct Visible {
     /// When each answer came that told of a change, in order.
     ends: Vec<Micros>,
+    /// How many changes these answers and those before prove to be committed; one more than there are answers.
+    committed: Vec<usize>,
     /// When the first change was made that none of the answers so far proves to be committed; one more than there are answers.
     open_since: Vec<Micros>,
 }
@@ -32,13 +34,17 @@ impl Visible {
         for (index, entry) in evidence.journal.iter().enumerate().rev() {
             earliest[index] = entry.at.min(earliest[index + 1]);
         }
-        let mut committed = 0;
-        let mut open_since = vec![earliest[0]];
-        open_since.extend(proofs.iter().map(|(_, changes)| {
-            committed = committed.max(*changes);
-            earliest[committed]
-        }));
-        Self { ends: proofs.into_iter().map(|(end, _)| end).collect(), open_since }
+        let mut committed = vec![0];
+        for (_, changes) in &proofs {
+            committed.push((*changes).max(committed.last().copied().unwrap_or_default()));
+        }
+        let open_since = committed.iter().map(|changes| earliest[*changes]).collect();
+        Self { ends: proofs.into_iter().map(|(end, _)| end).collect(), committed, open_since }
+    }
+
+    /// How many changes were committed at `at`, as far as answers prove it that had come by then.
+    pub(super) fn committed(&self, at: Micros) -> usize {
+        self.committed[self.ends.partition_point(|end| *end < at)]
     }
 
     /// A look that began at `start` shows the event as it was at this moment, or later.

@@ -180,8 +180,10 @@ impl<'a> Viewer<'a> {
         let place = *self.kept.entry((event, seq, held)).or_insert(shown.len());
         match shown.get_mut(place) {
             // Two truths of one moment are two states, of which the journal will deny one.
-            Some(known) if known.counters.allocations == counters.allocations => known.age = known.age.max(age),
-            _ => shown.push(Shown { counters, age }),
+            Some(known) if known.counters.allocations == counters.allocations => {
+                (known.age, known.asked) = (known.age.max(age), known.asked.max(asked));
+            }
+            _ => shown.push(Shown { counters, age, asked }),
         }
         Ok(seq)
     }

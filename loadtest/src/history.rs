@@ -262,6 +262,8 @@ impl Reason {
 pub struct OperatorCall {
     /// The number of its event in the run.
     pub event: usize,
+    /// The newest change of the event when he read it, to decide what he wants; its etags went along.
+    pub seen: i64,
     /// What he wanted.
     pub change: CapacityChange,
     /// Before it was sent.

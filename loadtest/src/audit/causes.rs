@@ -100,6 +100,7 @@ impl Wishes {
 fn check_operators(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
     let mut free: HashSet<usize> = (0..evidence.operators.len()).collect();
     let mut capacities = vec![0; ledger.counts.len()];
+    let edits: Vec<_> = evidence.journal.iter().filter(|entry| is_edit(entry)).collect();
     for entry in &evidence.journal {
         let before = capacities.clone();
         for delta in &entry.deltas {
@@ -107,16 +108,22 @@ fn check_operators(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings
                 *capacity += delta.capacity;
             }
         }
-        if !matches!(entry.kind, Kind::AllocationUpdated | Kind::CapacityTransferred) {
+        if !is_edit(entry) {
             continue;
         }
         let fits = |call: &OperatorCall| made(entry, &before, &capacities, call);
         // What is known to be done comes first: whoever was told nothing can also have done nothing.
         let done = |call: &OperatorCall| call.told == OperatorTold::Done;
-        let calls = || evidence.operators.iter().enumerate().filter(|(index, call)| free.contains(index) && fits(call));
-        let cause = calls().find(|(_, call)| done(call)).or_else(|| calls().next()).map(|(index, _)| index);
-        match cause {
-            Some(index) => drop(free.remove(&index)),
+        let is_blind = |call: &OperatorCall| was_changed_between(&edits, call, entry.seq);
+        let calls = evidence.operators.iter().enumerate().filter(|(index, call)| free.contains(index) && fits(call));
+        match calls.min_by_key(|(index, call)| (!done(call), is_blind(call), *index)) {
+            Some((index, call)) => {
+                free.remove(&index);
+                if is_blind(call) {
+                    let text = format!("journal {} was made from an etag that was old by then", entry.seq);
+                    findings.add(Key::WrongAnswer, 1, text, vec![call.to_string(), entry.to_string()]);
+                }
+            }
             None => {
                 let text = format!("no operator had asked for journal {}: {}", entry.seq, kind(entry));
                 findings.add(Key::Journal, 1, text, vec![entry.to_string()]);
@@ -129,6 +136,20 @@ fn check_operators(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings
             findings.add(Key::Lost, 1, text, vec![call.to_string()]);
         }
     }
+}
+
+fn is_edit(entry: &Entry) -> bool {
+    matches!(entry.kind, Kind::AllocationUpdated | Kind::CapacityTransferred)
+}
+
+/// Whether somebody changed the same allocations after the operator had read them, and before change `seq`.
+fn was_changed_between(edits: &[&Entry], call: &OperatorCall, seq: i64) -> bool {
+    let is_meant = |allocation: usize| match call.change {
+        CapacityChange::Set { allocation: meant, .. } => allocation == meant,
+        CapacityChange::Transfer { from, to, .. } => [from, to].contains(&allocation),
+    };
+    let between = edits.iter().filter(|edit| call.seen < edit.seq && edit.seq < seq);
+    between.flat_map(|edit| &edit.deltas).any(|delta| is_meant(delta.allocation))
 }
 
 /// Whether the capacity was what the operator wanted at some moment of his call, so that there was nothing to do: another one may
@@ -153,7 +174,8 @@ fn was_so_already(journal: &[Entry], call: &OperatorCall) -> bool {
 /// Whether this call can have made this change of the capacities.
 fn made(entry: &Entry, before: &[i32], after: &[i32], call: &OperatorCall) -> bool {
     let until = if call.told == OperatorTold::Done { call.end + CLOCK_TOLERANCE } else { Micros::MAX };
-    if matches!(call.told, OperatorTold::Refused(_)) || entry.at < call.start - CLOCK_TOLERANCE || entry.at > until {
+    let is_later = entry.seq > call.seen && (call.start - CLOCK_TOLERANCE..=until).contains(&entry.at);
+    if matches!(call.told, OperatorTold::Refused(_)) || !is_later {
         return false;
     }
     let change_of = |allocation: usize| Some(after.get(allocation)? - before.get(allocation)?);

@@ -44,7 +44,7 @@ pub(super) async fn operate(
             Ok(Err(status)) => told_by(&status),
             Err(_) => OperatorTold::Unknown("no answer in time".to_owned()),
         };
-        calls.push(OperatorCall { event, change, start, end: now(), told });
+        calls.push(OperatorCall { event, seen: state.seq, change, start, end: now(), told });
     }
     calls
 }

@@ -28,7 +28,7 @@ fn an_effect_without_a_cause_is_caught() {
 
 /// The honest sale, after which an operator sets another capacity, and the last two units are sold.
 fn with_operator(change: CapacityChange, told: OperatorTold, delta: i32) -> Evidence {
-    let operator = OperatorCall { event: 0, change, start: ms(22_000), end: ms(22_100), told };
+    let operator = OperatorCall { event: 0, seen: 13, change, start: ms(22_000), end: ms(22_100), told };
     let mut journal = honest_journal();
     if delta != 0 {
         journal.push(set_up(22_050, Kind::AllocationUpdated, delta));
@@ -135,6 +135,22 @@ fn a_capacity_can_have_been_so_for_a_part_of_a_call() {
     assert_caught(&evidence, Key::Lost, 1, "the journal does not show it");
 }
 
+#[test]
+fn an_operator_changes_nothing_that_another_has_changed_since_he_read_it() {
+    let set = |capacity| CapacityChange::Set { allocation: NUMBER, capacity };
+    let second = |seen, change| {
+        let mut evidence = with_operator(set(6), OperatorTold::Done, 2);
+        evidence.journal.push(Entry { seq: 15, ..set_up(22_060, Kind::AllocationUpdated, 1) });
+        evidence.counters.seq = 15;
+        evidence.operators.push(OperatorCall { seen, change, ..evidence.operators[0].clone() });
+        evidence
+    };
+    let blind = |seen| judge(&second(seen, set(7))).findings.count(Key::WrongAnswer);
+    assert_eq!((blind(14), blind(13)), (0, 1));
+    let early = second(15, set(7));
+    assert_caught(&early, Key::Journal, 1, "no operator had asked for journal 15");
+}
+
 /// The honest sale and one spare unit in a second allocation, of which an operator moves some.
 fn with_transfer(units: [i32; 2], operators: &[(CapacityChange, OperatorTold)]) -> Evidence {
     let delta = |(allocation, capacity)| Delta { allocation, capacity, held: 0, sold: 0 };
@@ -145,6 +161,7 @@ fn with_transfer(units: [i32; 2], operators: &[(CapacityChange, OperatorTold)]) 
     journal.push(Entry { deltas, ..set_up(22_050, Kind::CapacityTransferred, 0) });
     let call = |(change, told): &(CapacityChange, OperatorTold)| OperatorCall {
         event: 0,
+        seen: 14,
         change: *change,
         start: ms(22_000),
         end: ms(22_100),

@@ -119,6 +119,7 @@ fn a_wrong_name_for_a_true_lack_is_told() {
 fn an_operators_capacity_counts() {
     let raise = |told, capacity| OperatorCall {
         event: 0,
+        seen: 13,
         change: CapacityChange::Set { allocation: 0, capacity },
         start: ms(21_500),
         end: ms(21_600),

@@ -17,8 +17,9 @@ pub(super) const CLOCK_TOLERANCE: Micros = 5_000;
 /// Checks all answers.
 pub(super) fn check(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
     let availability = Availability::of(&evidence.journal, evidence.counters.allocations.len());
+    let unsold = Availability::unsold(&evidence.journal, evidence.counters.allocations.len());
     let visible = Visible::of(evidence, ledger);
-    let judge = Judge { journal: &evidence.journal, ledger, availability, visible, limits: evidence.limits };
+    let judge = Judge { journal: &evidence.journal, ledger, availability, unsold, visible, limits: evidence.limits };
     for call in &evidence.calls {
         if let Some((key, text)) = judge.fault(call) {
             findings.add(key, 1, text, judge.lines(call));
@@ -34,6 +35,8 @@ struct Judge<'a> {
     ledger: &'a Ledger,
     /// Of each allocation.
     availability: Vec<Availability>,
+    /// Of each allocation, units that are for sale or held.
+    unsold: Vec<Availability>,
     visible: Visible,
     limits: Limits,
 }
@@ -99,8 +102,15 @@ impl Judge<'_> {
         };
         match reason {
             Reason::SoldOut | Reason::InsufficientAvailability | Reason::AllHeld => {
-                let enough = self.enough_all_the_time(call)?;
-                fault(Key::FalseSoldOut, &format!("{enough} for sale all the time"))
+                if let Some(enough) = self.enough_all_the_time(call) {
+                    return fault(Key::FalseSoldOut, &format!("{enough} for sale all the time"));
+                }
+                let had_hope = reason == Reason::SoldOut && !self.was_sold_out(call);
+                if had_hope {
+                    fault(Key::FalseSoldOut, "units were held all the time, and could come back")
+                } else {
+                    None
+                }
             }
             Reason::OwnerLimitExceeded if self.limit_was_near(call) => None,
             Reason::OwnerLimitExceeded => fault(Key::WrongAnswer, "the limit was not reached"),
@@ -133,6 +143,14 @@ impl Judge<'_> {
         let enough = wanted.iter().all(|units| least(units.allocation) >= units.count);
         let told: Vec<_> = wanted.iter().map(|units| least(units.allocation).to_string()).collect();
         enough.then(|| format!("at least {} units were", told.join(" and ")))
+    }
+
+    /// Whether all units of an allocation that was asked for can have been sold at some moment of the call.
+    fn was_sold_out(&self, call: &Call) -> bool {
+        let (from, to) = (call.start - CLOCK_TOLERANCE, call.end + CLOCK_TOLERANCE);
+        let unsold =
+            |units: &Units| self.unsold.get(units.allocation).map_or(0, |unsold| unsold.least_between(from, to));
+        self.wanted(call).iter().any(|units| unsold(units) <= 0)
     }
 
     /// The units that the request would have taken.

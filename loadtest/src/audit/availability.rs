@@ -1,4 +1,4 @@
-//! How many units were for sale at each moment, as the journal proves it.
+//! How many units were for sale at each moment, or could become so, as the journal proves it.
 
 use std::collections::HashMap;
 
@@ -30,6 +30,19 @@ impl Availability {
         for (allocation, step) in all_steps(journal) {
             if let Some(steps) = steps.get_mut(allocation) {
                 steps.push(step);
+            }
+        }
+        steps.into_iter().map(Self::new).collect()
+    }
+
+    /// The same of what is not sold, held or not; one for each allocation.
+    pub(super) fn unsold(journal: &[Entry], allocations: usize) -> Vec<Self> {
+        let mut steps = vec![Vec::new(); allocations];
+        for (order, entry) in journal.iter().enumerate() {
+            for Delta { allocation, capacity, sold, .. } in &entry.deltas {
+                if let Some(steps) = steps.get_mut(*allocation) {
+                    steps.push((entry.at, order, capacity - sold));
+                }
             }
         }
         steps.into_iter().map(Self::new).collect()

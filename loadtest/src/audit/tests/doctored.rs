@@ -110,6 +110,15 @@ fn a_stale_sold_out_is_false() {
 }
 
 #[test]
+fn what_is_held_is_not_sold_out() {
+    // From 16.0 on 4 holds the last two, which are sold at 18.5.
+    let refused = |start, reason| with_call(call(start, 7, reserve(1), Told::Refused(reason)));
+    assert_clean(&refused(17_200, Reason::AllHeld));
+    assert_caught(&refused(17_200, Reason::SoldOut), Key::FalseSoldOut, 1, "units were held all the time");
+    assert_clean(&refused(18_600, Reason::SoldOut));
+}
+
+#[test]
 fn whom_only_times_accuse_is_not_accused_where_the_clock_was_set() {
     let mut stale = with_call(call(20_300, 7, reserve(1), Told::Refused(Reason::SoldOut)));
     stale.calls.push(call(30_000, 8, reserve(1), Told::Shown(sold(8, 1, 0))));

@@ -3,12 +3,12 @@
 use boxoffice_proto::v1::reservation::State;
 
 use super::availability::Availability;
-use super::evidence::{Entry, Evidence, Limits};
+use super::evidence::{Entry, Evidence, Holds, Limits};
 use super::findings::{Findings, Key};
 use super::ledger::{Ledger, story_lines};
 use super::story::Story;
 use super::visible::Visible;
-use crate::clock::Micros;
+use crate::clock::{Micros, SECOND};
 use crate::history::{Action, Call, Line, Reason, Told, Units, View, owner_name};
 
 /// Both clocks are the machine's, but times are cut to microseconds and the clock may be slewed.
@@ -19,7 +19,15 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger, findings: &mut Finding
     let availability = Availability::of(&evidence.journal, evidence.counters.allocations.len());
     let unsold = Availability::unsold(&evidence.journal, evidence.counters.allocations.len());
     let visible = Visible::of(evidence, ledger);
-    let judge = Judge { journal: &evidence.journal, ledger, availability, unsold, visible, limits: evidence.limits };
+    let judge = Judge {
+        journal: &evidence.journal,
+        ledger,
+        availability,
+        unsold,
+        visible,
+        limits: evidence.limits,
+        holds: evidence.holds,
+    };
     for call in &evidence.calls {
         if let Some((key, text)) = judge.fault(call) {
             findings.add(key, 1, text, judge.lines(call));
@@ -39,6 +47,7 @@ struct Judge<'a> {
     unsold: Vec<Availability>,
     visible: Visible,
     limits: Limits,
+    holds: Holds,
 }
 
 impl Judge<'_> {
@@ -47,7 +56,10 @@ impl Judge<'_> {
             Told::Busy | Told::Unknown(_) => None,
             told if call.ask.intruder => intrusion(call, told),
             Told::Nonsense(why) => Some((Key::WrongAnswer, why.clone())),
-            Told::Shown(view) => self.untrue_view(call, view).or_else(|| short_of_target(call, view)),
+            Told::Shown(view) => {
+                let untrue = self.untrue_view(call, view).or_else(|| short_of_target(call, view));
+                untrue.or_else(|| self.wrong_expiry(call, view))
+            }
             Told::Refused(reason) => self.untrue_refusal(call, *reason),
         }
     }
@@ -78,6 +90,22 @@ impl Judge<'_> {
         let shown = self.candidates(call).into_iter().flatten().any(|candidate| candidate.agrees(view));
         let key = if call.ask.action == Action::Get { Key::WrongAnswer } else { Key::Lost };
         (!shown).then(|| (key, format!("{owner} was told {view}, but the journal does not show it for that time")))
+    }
+
+    /// A hold lives as long as the event has it, and extended as long as was asked for, up to its longest life.
+    fn wrong_expiry(&self, call: &Call, view: &View) -> Option<Fault> {
+        let granted = self.story(call)?.moments.first().filter(|_| view.state == State::Held)?;
+        let longest = granted.at + self.holds.longest;
+        let (from, to) = match call.ask.action {
+            Action::Reserve { .. } if view.expires == granted.view.expires => {
+                (granted.at + self.holds.granted, granted.at + self.holds.granted)
+            }
+            Action::Extend { ttl_seconds } => ((call.start + ttl_seconds * SECOND).min(longest), longest),
+            _ => return None,
+        };
+        let fits = (from - CLOCK_TOLERANCE..=to + CLOCK_TOLERANCE).contains(&view.expires);
+        let text = || format!("{} was told {view}, which must be from {from} to {to}", owner_name(call.ask.owner));
+        (!fits).then(|| (Key::WrongAnswer, text()))
     }
 
     fn untrue_refusal(&self, call: &Call, reason: Reason) -> Option<Fault> {

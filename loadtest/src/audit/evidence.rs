@@ -27,6 +27,8 @@ pub struct Evidence {
     pub server_audit: Vec<String>,
     /// What an owner may have.
     pub limits: Limits,
+    /// How long holds live.
+    pub holds: Holds,
     /// Units that were held when the wait for all holds to drain was given up, though no hold lived that may hold them.
     pub held_after_drain: i32,
     /// Who came for what was left in the end.
@@ -76,6 +78,15 @@ pub struct Limits {
     pub per_owner: i32,
     /// Of each allocation.
     pub per_allocation: i32,
+}
+
+/// How long a hold lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holds {
+    /// As it is granted.
+    pub granted: Micros,
+    /// Extended, from its grant on, at most.
+    pub longest: Micros,
 }
 
 /// One change of the journal.

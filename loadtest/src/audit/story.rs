@@ -152,6 +152,9 @@ fn wrong_extension(before: Option<&View>, entry: &Entry) -> Option<Impossible> {
     if !is_live(before, entry.at) {
         return Some((Key::Journal, "extended although it was no live hold"));
     }
+    if before.is_some_and(|view| entry.expires.is_none_or(|expires| expires <= view.expires)) {
+        return Some((Key::Journal, "extended to no later end"));
+    }
     (!entry.deltas.is_empty()).then_some((Key::Journal, "extended with a change of counts"))
 }
 

@@ -157,6 +157,7 @@ pub(super) async fn gather(
             own_lists,
             server_audit,
             limits: sale.limits,
+            holds: sale.holds,
             held_after_drain: *held,
             rest: told_sold_out.next().map_or(Rest::NotAsked, Rest::AskedFor),
             clock_step: 0,

@@ -136,7 +136,10 @@ impl<'a> Buyer<'a> {
             }
             Intent::Abandon => {}
             Intent::ExtendAndConfirm => {
-                self.act(id, Action::Extend { ttl_seconds: 2 }).await;
+                // For less than is left, or beyond the longest life.
+                let hold = i64::try_from(self.errand.hold.as_secs()).unwrap_or_default();
+                let ttl_seconds = if self.chance(0.5) { 1 } else { 2 * hold + 2 };
+                self.act(id, Action::Extend { ttl_seconds }).await;
                 self.confirm(id, false).await;
             }
             Intent::ConfirmTooLate => self.confirm_after_expiry(id, false).await,

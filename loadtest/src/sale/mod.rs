@@ -26,7 +26,7 @@ use rand::{Rng as _, SeedableRng as _};
 pub use arrivals::Shape;
 pub use plan::Kind;
 
-use crate::audit::evidence::Limits;
+use crate::audit::evidence::{Holds, Limits};
 use crate::cli::{Common, LoadArgs};
 use crate::client::Connections;
 use crate::event::SaleEvent;
@@ -45,6 +45,7 @@ struct Sale {
     connections: Connections,
     seed: u64,
     limits: Limits,
+    holds: Holds,
     habits: &'static Habits,
 }
 

@@ -15,9 +15,9 @@ use super::plan::Plan;
 use super::progress::Progress;
 use super::viewer::Views;
 use super::{Sale, aftermath, drain, operator, viewer};
-use crate::audit::evidence::Evidence;
+use crate::audit::evidence::{Evidence, Holds};
 use crate::client::Connections;
-use crate::clock::{Micros, Watch, now};
+use crate::clock::{Micros, SECOND, Watch, now};
 use crate::event::{SaleEvent, Terms, fresh_id};
 use crate::faults::{Fronts, Storm};
 use crate::history::{Call, OperatorCall};
@@ -96,7 +96,8 @@ async fn put_on_sale(plan: &Plan, urls: &[String], seed: u64) -> Result<Sale> {
         let id = if plan.events == 1 { id.clone() } else { format!("{id}-{number}") };
         events.push(SaleEvent::create_with(&mut connections.admin(0), &id, &capacities, terms).await?);
     }
-    Ok(Sale { events: Arc::new(events), connections, seed, limits: plan.limits, habits: plan.habits })
+    let holds = Holds { granted: terms.hold_seconds * SECOND, longest: terms.hold_seconds_max * SECOND };
+    Ok(Sale { events: Arc::new(events), connections, seed, limits: plan.limits, holds, habits: plan.habits })
 }
 
 /// All buyers come and go.

@@ -6,7 +6,7 @@ use super::fixture::{
     CAPACITY, assert_caught, assert_clean, call, confirm, entry, evidence, honest, honest_calls, honest_journal, id,
     intrusion, ms, order, reserve, sold, units, view, with_call, with_journal,
 };
-use crate::audit::evidence::{Entry, Evidence, Kind, OwnList, Rest};
+use crate::audit::evidence::{Entry, Evidence, Holds, Kind, OwnList, Rest};
 use crate::audit::findings::{Key, Violation};
 use crate::audit::judge;
 use crate::history::{Action, Call, Reason, Told, View, owner_name};
@@ -116,6 +116,21 @@ fn what_is_held_is_not_sold_out() {
     assert_clean(&refused(17_200, Reason::AllHeld));
     assert_caught(&refused(17_200, Reason::SoldOut), Key::FalseSoldOut, 1, "units were held all the time");
     assert_clean(&refused(18_600, Reason::SoldOut));
+}
+
+#[test]
+fn a_hold_lives_as_long_as_it_should() {
+    let with = |granted, longest| Evidence { holds: Holds { granted: ms(granted), longest: ms(longest) }, ..honest() };
+    assert_clean(&with(2_000, 3_000));
+    // Five were granted, of which one answer came twice.
+    assert_caught(&with(1_000, 5_000), Key::WrongAnswer, 5, "until 12000000, which must be from 11000000");
+    assert_caught(&with(2_000, 2_500), Key::WrongAnswer, 1, "until 19000000, which must be from 18500000");
+    let shorter = with_journal(|journal| journal[9].expires = Some(ms(17_900)));
+    assert_caught(&shorter, Key::Journal, 1, "extended to no later end");
+    let mut longer = honest();
+    let extends = |call: &&mut Call| matches!(call.ask.action, Action::Extend { .. });
+    longer.calls.iter_mut().find(extends).unwrap().ask.action = Action::Extend { ttl_seconds: 3 };
+    assert_caught(&longer, Key::WrongAnswer, 1, "until 19000000, which must be from 19950000 to 21000000");
 }
 
 #[test]

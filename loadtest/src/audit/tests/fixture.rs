@@ -3,7 +3,7 @@
 use boxoffice_proto::v1::reservation::State;
 use uuid::Uuid;
 
-use crate::audit::evidence::{Counter, Counters, Delta, Entry, Evidence, Kind, Limits, Rest, Stored};
+use crate::audit::evidence::{Counter, Counters, Delta, Entry, Evidence, Holds, Kind, Limits, Rest, Stored};
 use crate::audit::findings::{Findings, Key};
 use crate::audit::ledger::{self, Counts};
 use crate::audit::{Verdict, judge};
@@ -163,6 +163,7 @@ pub(in crate::audit) fn evidence(mut journal: Vec<Entry>, calls: Vec<Call>) -> E
         journal,
         server_audit: Vec::new(),
         limits: Limits { per_owner: LIMIT, per_allocation: 0 },
+        holds: Holds { granted: ms(2_000), longest: ms(5_000) },
         held_after_drain: 0,
         rest: Rest::AskedFor(vec![Some(ms(22_000)); replayed.counts.len()]),
         clock_step: 0,

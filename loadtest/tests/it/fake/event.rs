@@ -153,6 +153,11 @@ impl FakeEvent {
         }
     }
 
+    /// Until when it can live at most.
+    pub(super) fn longest(&self, reservation: &Reservation) -> Micros {
+        micros(reservation.create_time.as_ref().unwrap()) + self.event.max_hold_ttl.unwrap().seconds * 1_000_000
+    }
+
     pub(super) fn create(&mut self, owner: &str, request: CreateReservationRequest, granted: i32) -> Reservation {
         if self.reservations.get(&request.replaces).is_some_and(|(r, _)| r.state() == State::Held) {
             self.change(&request.replaces, Kind::Released, State::Released, |r| (-r.lines[0].quantity, 0));
@@ -162,6 +167,7 @@ impl FakeEvent {
         reservation.name = format!("{}/reservations/{}", self.event.name, request.reservation_id);
         reservation.owner = owner.to_owned();
         reservation.order_ref = request.order_ref.clone();
+        reservation.create_time = timestamp(self.at);
         reservation.expire_time = timestamp(self.at + self.event.default_hold_ttl.unwrap().seconds * 1_000_000);
         let sells = !request.order_ref.is_empty();
         reservation.state = if sells { State::Confirmed } else { State::Held }.into();

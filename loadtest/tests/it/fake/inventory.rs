@@ -54,9 +54,9 @@ impl InventoryService for Fake {
         let ttl = request.get_ref().ttl.unwrap().seconds * 1_000_000;
         let name = &request.get_ref().name;
         self.on_own(name, &owner(&request), |event, reservation| match reservation.state() {
-            State::Held if expires(&reservation) >= event.at + ttl => Ok(reservation),
+            State::Held if expires(&reservation) >= event.longest(&reservation).min(event.at + ttl) => Ok(reservation),
             State::Held => {
-                let until = timestamp(event.at + ttl);
+                let until = timestamp(event.longest(&reservation).min(event.at + ttl));
                 Ok(event.change(name, Kind::Extended, State::Held, |r| {
                     r.expire_time = until;
                     (0, 0)

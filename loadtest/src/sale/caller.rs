@@ -65,8 +65,13 @@ impl Caller {
 
     /// Asks for different things at the same moment.
     pub(super) async fn ask_all(&mut self, event: usize, asks: &[Ask], due: Option<Micros>) -> Vec<Option<Told>> {
-        let first: Vec<_> = asks.iter().zip(0..).map(|(ask, place)| self.attempt(event, ask, place, due)).collect();
-        let first = join_all(first).await;
+        let first = if self.random.random_bool(self.habits.batches) {
+            let [client, _] = &self.clients;
+            send_batch(client.clone(), &self.events, event, asks, due).await
+        } else {
+            let each = asks.iter().zip(0..).map(|(ask, place)| self.attempt(event, ask, place, due));
+            join_all(each.collect::<Vec<_>>()).await
+        };
         let mut told = Vec::with_capacity(asks.len());
         for (call, ask) in first.into_iter().zip(asks) {
             let answer = call.told.clone();
@@ -117,6 +122,23 @@ impl Caller {
         let patience = if gives_up { GIVE_UP_AFTER_MAX.mul_f64(share) } else { ATTEMPT_TIMEOUT };
         send(client, Arc::clone(&self.events), event, ask.clone(), patience, due)
     }
+}
+
+async fn send_batch(
+    client: Inventory,
+    events: &[SaleEvent],
+    event: usize,
+    asks: &[Ask],
+    due: Option<Micros>,
+) -> Vec<Call> {
+    let start = now();
+    let told = match events.get(event) {
+        Some(names) => timeout(ATTEMPT_TIMEOUT, wire::ask_batch(client, names, asks)).await,
+        None => Ok(vec![Told::Nonsense(format!("there is no event {event}")); asks.len()]),
+    };
+    let told = told.unwrap_or_else(|_| vec![Told::Unknown("no answer in time".to_owned()); asks.len()]);
+    let (due, end) = (due.unwrap_or(start), now());
+    asks.iter().zip(told).map(|(ask, told)| Call { event, ask: ask.clone(), due, start, end, told }).collect()
 }
 
 async fn send(

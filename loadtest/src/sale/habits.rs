@@ -39,6 +39,8 @@ pub(super) struct Habits {
     pub quantity_max: i32,
     /// Reservations that one buyer asks for at the same moment.
     pub parallel: u32,
+    /// Asks for them in one call, as a gateway does.
+    pub batches: f64,
     /// Takes what there is.
     pub up_to: f64,
     /// Buys without a hold.
@@ -85,6 +87,7 @@ pub(super) const SALE: Habits = Habits {
     lines_max: 1,
     quantity_max: 4,
     parallel: 1,
+    batches: 0.0,
     up_to: 0.1,
     sells_at_once: 0.03,
     waits: 0.3,
@@ -127,6 +130,7 @@ pub(super) const LIMITS: Habits = Habits {
     lines_max: 2,
     quantity_max: 2,
     parallel: 8,
+    batches: 0.3,
     waits: 0.0,
     is_watched: 0.0,
     thinks: 0.1,

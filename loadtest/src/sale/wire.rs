@@ -1,12 +1,15 @@
 //! The requests of buyers as the API takes them, and its answers as buyers understand them.
 
+use boxoffice_proto::v1::batch_create_reservations_response::outcome::Outcome;
 use boxoffice_proto::v1::cancel_reservation_request::Line as CancelLine;
 use boxoffice_proto::v1::reservation::Line;
 use boxoffice_proto::v1::{
-    CancelReservationRequest, ConfirmReservationRequest, CreateReservationRequest, ExtendReservationRequest,
-    GetReservationRequest, OnExpired, ReleaseReservationRequest, Reservation, ReservationMode,
+    BatchCreateReservationsRequest, CancelReservationRequest, ConfirmReservationRequest, CreateReservationRequest,
+    ExtendReservationRequest, GetReservationRequest, OnExpired, ReleaseReservationRequest, Reservation,
+    ReservationMode, batch_create_reservations_response,
 };
 use tonic::{Code, Status};
+use tonic_types::RpcStatusExt as _;
 use uuid::Uuid;
 
 use crate::client::{Inventory, owned_by, owner_value, reason};
@@ -22,6 +25,32 @@ pub(super) async fn ask(client: Inventory, event: &SaleEvent, ask: &Ask) -> Told
         Err(status) if ask.intruder => told_to_intruder(client, event, ask, &status).await,
         Err(status) => told_by_status(&status),
     }
+}
+
+/// Asks for several reservations in one call: an answer for each.
+pub(super) async fn ask_batch(mut client: Inventory, event: &SaleEvent, asks: &[Ask]) -> Vec<Told> {
+    let request = BatchCreateReservationsRequest {
+        parent: event.name.clone(),
+        requests: asks.iter().map(|ask| reserve_request(event, ask)).collect(),
+        owners: asks.iter().map(|ask| owner_name(ask.owner)).collect(),
+        passes: Vec::new(),
+    };
+    let outcomes = match client.batch_create_reservations(owned_by(owner_value("gateway"), request)).await {
+        Ok(answer) => answer.into_inner().outcomes,
+        Err(status) => return vec![told_by_status(&status); asks.len()],
+    };
+    if outcomes.len() != asks.len() {
+        return vec![Told::Nonsense(format!("{} outcomes came for {}", outcomes.len(), asks.len())); asks.len()];
+    }
+    let told = |(ask, outcome): (&Ask, batch_create_reservations_response::Outcome)| match outcome.outcome {
+        Some(Outcome::Reservation(reservation)) => told_by_answer(event, ask, &reservation),
+        Some(Outcome::Error(error)) => {
+            let reason = error.get_details_error_info().map(|info| info.reason);
+            told_by_error(reason, Code::from_i32(error.code), &error.message)
+        }
+        None => Told::Nonsense("an item of a batch has no outcome".to_owned()),
+    };
+    asks.iter().zip(outcomes).map(told).collect()
 }
 
 /// Somebody else's reservation must look like one that is not there, to the last byte: the intruder asks for such a one, too.
@@ -126,8 +155,12 @@ fn told_by_answer(event: &SaleEvent, ask: &Ask, reservation: &Reservation) -> To
 
 /// An error without a reason of the API comes from the connection: nobody knows what the server did before it broke.
 fn told_by_status(status: &Status) -> Told {
-    let text = || format!("{:?}: {}", status.code(), status.message());
-    match (reason(status), status.code()) {
+    told_by_error(reason(status), status.code(), status.message())
+}
+
+fn told_by_error(reason: Option<String>, code: Code, message: &str) -> Told {
+    let text = || format!("{code:?}: {message}");
+    match (reason, code) {
         (Some(reason), _) if reason == "OVERLOADED" => Told::Busy,
         (Some(_), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled) | (None, _) => Told::Unknown(text()),
         (Some(reason), _) => match Reason::parse(&reason) {

@@ -171,6 +171,12 @@ async fn a_racy_server_is_caught_in_a_storm_and_at_its_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_mixes_up_the_answers_of_a_batch_is_caught() {
+    let report = run(&start(Some(Bug::MixesUpAnswers)).await, LIMITS).await;
+    assert!(!report.passed && report.audit.wrong_answer > 0, "{:#?}", report.violations);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_takes_duplicates_for_new_requests_is_caught() {
     let report = run(&start(Some(Bug::GrantsRetriesAnew)).await, DUPLICATES).await;
     assert!(!report.passed && report.audit.duplicated > 0, "{:#?}", report.audit);

@@ -5,6 +5,7 @@ use boxoffice_proto::v1::change::Kind;
 use boxoffice_proto::v1::inventory_service_server::InventoryService;
 use boxoffice_proto::v1::reservation::State;
 use boxoffice_proto::v1::*;
+use prost::Message as _;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
@@ -37,8 +38,14 @@ impl InventoryService for Fake {
         let request = request.into_inner();
         let mut outcomes = Vec::new();
         for (one, owner) in request.requests.into_iter().zip(&request.owners) {
-            let reservation = self.reserve(owner, one).await?;
-            outcomes.push(Outcome { outcome: Some(outcome::Outcome::Reservation(reservation)) });
+            let outcome = match self.reserve(owner, one).await {
+                Ok(reservation) => outcome::Outcome::Reservation(reservation),
+                Err(status) => outcome::Outcome::Error(tonic_types::Status::decode(status.details()).unwrap()),
+            };
+            outcomes.push(Outcome { outcome: Some(outcome) });
+        }
+        if self.bug == Some(Bug::MixesUpAnswers) {
+            outcomes.reverse();
         }
         Ok(Response::new(BatchCreateReservationsResponse { outcomes }))
     }

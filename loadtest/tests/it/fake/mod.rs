@@ -35,6 +35,8 @@ pub(crate) enum Bug {
     ListsEverybodys,
     /// Has other words for a reservation of somebody else than for none.
     HintsAtOthers,
+    /// Answers the items of a batch in another order.
+    MixesUpAnswers,
     /// Grants only the first of the lines that name the same allocation.
     TakesTheFirstLine,
     /// Takes another request with the same id for a retry.

@@ -15,10 +15,9 @@ use crate::history::{Action, Call, Line, Reason, Told, Units, View, owner_name};
 pub(super) const CLOCK_TOLERANCE: Micros = 5_000;
 
 /// Checks all answers.
-pub(super) fn check(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
+pub(super) fn check(evidence: &Evidence, ledger: &Ledger, visible: &Visible, findings: &mut Findings) {
     let availability = Availability::of(&evidence.journal, evidence.counters.allocations.len());
     let unsold = Availability::unsold(&evidence.journal, evidence.counters.allocations.len());
-    let visible = Visible::of(evidence, ledger);
     let judge = Judge {
         journal: &evidence.journal,
         ledger,
@@ -45,7 +44,7 @@ struct Judge<'a> {
     availability: Vec<Availability>,
     /// Of each allocation, units that are for sale or held.
     unsold: Vec<Availability>,
-    visible: Visible,
+    visible: &'a Visible,
     limits: Limits,
     holds: Holds,
 }
@@ -95,11 +94,9 @@ impl Judge<'_> {
     /// A hold lives as long as the event has it, and extended as long as was asked for, up to its longest life.
     fn wrong_expiry(&self, call: &Call, view: &View) -> Option<Fault> {
         let granted = self.story(call)?.moments.first().filter(|_| view.state == State::Held)?;
-        let longest = granted.at + self.holds.longest;
+        let (usual, longest) = (granted.at + self.holds.granted, granted.at + self.holds.longest);
         let (from, to) = match call.ask.action {
-            Action::Reserve { .. } if view.expires == granted.view.expires => {
-                (granted.at + self.holds.granted, granted.at + self.holds.granted)
-            }
+            Action::Reserve { .. } if view.expires == granted.view.expires => (usual, usual),
             Action::Extend { ttl_seconds } => ((call.start + ttl_seconds * SECOND).min(longest), longest),
             _ => return None,
         };
@@ -133,12 +130,10 @@ impl Judge<'_> {
                 if let Some(enough) = self.enough_all_the_time(call) {
                     return fault(Key::FalseSoldOut, &format!("{enough} for sale all the time"));
                 }
-                let had_hope = reason == Reason::SoldOut && !self.was_sold_out(call);
-                if had_hope {
-                    fault(Key::FalseSoldOut, "units were held all the time, and could come back")
-                } else {
-                    None
+                if reason == Reason::SoldOut && !self.was_sold_out(call) {
+                    return fault(Key::FalseSoldOut, "units were held all the time, and could come back");
                 }
+                None
             }
             Reason::OwnerLimitExceeded if self.limit_was_near(call) => None,
             Reason::OwnerLimitExceeded => fault(Key::WrongAnswer, "the limit was not reached"),

@@ -26,26 +26,26 @@ type Step = (Micros, usize, i32);
 impl Availability {
     /// Reads the journal; one for each allocation, in the order of their numbers.
     pub(super) fn of(journal: &[Entry], allocations: usize) -> Vec<Self> {
-        let mut steps = vec![Vec::new(); allocations];
-        for (allocation, step) in all_steps(journal) {
-            if let Some(steps) = steps.get_mut(allocation) {
-                steps.push(step);
-            }
-        }
-        steps.into_iter().map(Self::new).collect()
+        Self::by_allocation(all_steps(journal), allocations)
     }
 
     /// The same of what is not sold, held or not; one for each allocation.
     pub(super) fn unsold(journal: &[Entry], allocations: usize) -> Vec<Self> {
-        let mut steps = vec![Vec::new(); allocations];
-        for (order, entry) in journal.iter().enumerate() {
-            for Delta { allocation, capacity, sold, .. } in &entry.deltas {
-                if let Some(steps) = steps.get_mut(*allocation) {
-                    steps.push((entry.at, order, capacity - sold));
-                }
+        let steps = journal.iter().enumerate().flat_map(|(order, entry)| {
+            let step = move |delta: &Delta| (delta.allocation, (entry.at, order, delta.capacity - delta.sold));
+            entry.deltas.iter().map(step)
+        });
+        Self::by_allocation(steps, allocations)
+    }
+
+    fn by_allocation(steps: impl IntoIterator<Item = (usize, Step)>, allocations: usize) -> Vec<Self> {
+        let mut by_allocation = vec![Vec::new(); allocations];
+        for (allocation, step) in steps {
+            if let Some(steps) = by_allocation.get_mut(allocation) {
+                steps.push(step);
             }
         }
-        steps.into_iter().map(Self::new).collect()
+        by_allocation.into_iter().map(Self::new).collect()
     }
 
     fn new(mut steps: Vec<Step>) -> Self {

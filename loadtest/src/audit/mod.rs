@@ -20,6 +20,7 @@ mod visible;
 use crate::history::Told;
 use evidence::Evidence;
 use findings::{Findings, Key};
+use visible::Visible;
 
 /// What came out of an audit.
 #[derive(Debug)]
@@ -38,12 +39,13 @@ pub struct Verdict {
 pub fn judge(evidence: &Evidence) -> Verdict {
     let mut findings = Findings::default();
     let ledger = ledger::replay(&evidence.journal, evidence.limits, &mut findings);
-    answers::check(evidence, &ledger, &mut findings);
+    let visible = Visible::of(evidence, &ledger);
+    answers::check(evidence, &ledger, &visible, &mut findings);
     causes::check(evidence, &ledger, &mut findings);
     tables::check(evidence, &ledger, &mut findings);
     check_promises(evidence, &mut findings);
     linear::check(evidence, &ledger, &mut findings);
-    shown::check(evidence, &ledger, &mut findings);
+    shown::check(evidence, &visible, &mut findings);
     if evidence.clock_step.abs() > answers::CLOCK_TOLERANCE {
         let step = evidence.clock_step / 1_000;
         findings.doubt(&format!("the machine's clock was set by {step} ms meanwhile, so that nobody knows"));

@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use super::evidence::{Counters, Delta, Entry, Evidence, Kind, Shown};
 use super::findings::{Findings, Key};
-use super::ledger::Ledger;
 use super::visible::Visible;
 use crate::clock::Micros;
 
@@ -25,7 +24,7 @@ struct Event {
 }
 
 /// Holds it against the journal.
-pub(super) fn check(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
+pub(super) fn check(evidence: &Evidence, visible: &Visible, findings: &mut Findings) {
     if evidence.shown.is_empty() {
         return;
     }
@@ -42,7 +41,7 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger, findings: &mut Finding
         let text = format!("somebody was shown the event as of change {seq}, which the journal has not");
         findings.add(Key::WrongAnswer, 1, text, Vec::new());
     }
-    check_ages(evidence, &Visible::of(evidence, ledger), findings);
+    check_ages(evidence, visible, findings);
     for text in &evidence.disorder {
         findings.add(Key::WrongAnswer, 1, text.clone(), Vec::new());
     }

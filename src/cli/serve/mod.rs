@@ -171,8 +171,13 @@ async fn serve_until_told(
     let (dev, scheme) = (matches!(config.authentication, Authentication::Dev), scheme(&config));
     let server = Server::bind(config, Arc::clone(engine)).await.map_err(failed)?;
     let address = server.local_addr();
-    let has_demo = tokio::select! {
-        made = async { if dev { demo::make_if_empty(engine).await } else { Ok(false) } } => made?,
+    let found = async {
+        let has_demo = if dev { demo::make_if_empty(engine).await? } else { false };
+        let events = engine.store().events(None, 1).await;
+        Ok::<_, Failure>((has_demo, events.is_ok_and(|events| events.items.is_empty())))
+    };
+    let (has_demo, is_empty) = tokio::select! {
+        found = found => found?,
         () = signals.heard() => return Ok(()),
     };
     let hint = match dev {
@@ -182,8 +187,7 @@ async fn serve_until_told(
     };
     announce(scheme, address, &hint);
     // Whoever serves the wrong directory or database sees it here, before buyers do.
-    let events = engine.store().events(None, 1).await;
-    let how = if events.is_ok_and(|events| events.items.is_empty()) { ", which has no events yet" } else { "" };
+    let how = if is_empty { ", which has no events yet" } else { "" };
     tracing::info!("the inventory is in {place}{how}");
     if let Some(address) = server.operations_addr() {
         tracing::info!("metrics and health are at http://{address}/metrics and /healthz");

@@ -10,6 +10,7 @@ mod columns;
 mod conformance;
 mod journal;
 mod json;
+mod migrations;
 pub mod postgres;
 pub mod sqlite;
 mod write;

@@ -1,5 +1,6 @@
 //! Opens a database: finds the primary, brings the tables up to date, and refuses what it must not touch.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::migrate::{Migrate as _, Migrator};
@@ -8,9 +9,20 @@ use sqlx::{PgConnection, Row as _};
 
 use super::error::store_error;
 use super::hosts::Hosts;
+use crate::storage::migrations::{Script, migrator};
 use crate::storage::{BoxError, StoreError, unwrapped};
 
-static MIGRATIONS: Migrator = Migrator { ignore_missing: true, ..sqlx::migrate!("migrations/postgres") };
+const SCRIPTS: [Script; 3] = [
+    (1, "inventory", include_str!("../../../migrations/postgres/0001_inventory.sql")),
+    (2, "waiting room", include_str!("../../../migrations/postgres/0002_waiting_room.sql")),
+    (3, "journal in chunks", include_str!("../../../migrations/postgres/0003_journal_in_chunks.sql")),
+];
+pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrator = migrator(&SCRIPTS);
+    // A newer program's migrations may be there (`oldest_migration_required` tells whether this one can live with them).
+    migrator.set_ignore_missing(true);
+    migrator
+});
 
 /// By which an operator finds the connections of servers.
 const APPLICATION_NAME: &str = "boxoffice";

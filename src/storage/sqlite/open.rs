@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -11,6 +12,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::error::{code, primary_code};
 use super::queries;
+use crate::storage::migrations::{Script, migrator};
 use crate::storage::{BoxError, unwrapped};
 
 /// The database's file in the data directory.
@@ -37,7 +39,13 @@ const READER_CACHE: &str = "-4096";
 /// Rows that wait between a connection's thread and its user.
 const ROWS_BUFFERED: usize = 512;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+const SCRIPTS: [Script; 4] = [
+    (1, "inventory", include_str!("../../../migrations/sqlite/0001_inventory.sql")),
+    (2, "waiting room", include_str!("../../../migrations/sqlite/0002_waiting_room.sql")),
+    (3, "checks", include_str!("../../../migrations/sqlite/0003_checks.sql")),
+    (4, "cheaper reservations", include_str!("../../../migrations/sqlite/0004_cheaper_reservations.sql")),
+];
+pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrator(&SCRIPTS));
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]

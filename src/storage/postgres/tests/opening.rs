@@ -4,12 +4,14 @@ use futures::future::join_all;
 use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
+use super::super::open::MIGRATIONS;
 use super::super::{OpenError, PostgresConfig, PostgresStore};
 use super::backend::PostgresBackend;
 use crate::domain::{Actor, EventId, JournalKind};
 use crate::storage::Store as _;
 use crate::storage::conformance::journal::{CHUNKS_WRITTEN, assert_rows_are, assert_were_rows, written};
 use crate::storage::conformance::{Backend as _, EVENT_OF_THE_FIRST_VERSION, create, plain_hold, reserve, v7};
+use crate::storage::migrations::assert_has_all_of;
 
 async fn fresh_database() -> PostgresConfig {
     let url = tokio::task::spawn_blocking(|| private_cluster::fresh_database(private_cluster::shared()));
@@ -58,11 +60,15 @@ async fn another_programs_database_is_refused() {
 /// A fresh database with the tables that this migration and those before it make.
 async fn of_version(newest: i64) -> PostgresConfig {
     let config = fresh_database().await;
-    let all = sqlx::migrate!("migrations/postgres");
-    let known = all.iter().filter(|migration| migration.version <= newest).cloned().collect();
+    let known = MIGRATIONS.iter().filter(|migration| migration.version <= newest).cloned().collect();
     let mut connection = PgConnection::connect(&config.url).await.unwrap();
-    Migrator { migrations: known, ..all }.run_direct(None, &mut connection, false).await.unwrap();
+    Migrator::with_migrations(known).run_direct(None, &mut connection, false).await.unwrap();
     config
+}
+
+#[tokio::test]
+async fn every_migration_is_part_of_the_program() {
+    assert_has_all_of("postgres", &MIGRATIONS).await;
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use super::backend::SqliteBackend;
 use crate::domain::EventId;
 use crate::storage::conformance::EVENT_OF_THE_FIRST_VERSION;
 use crate::storage::conformance::journal::{CHUNKS_WRITTEN, assert_rows_are, assert_were_rows, written};
+use crate::storage::migrations::assert_has_all_of;
 use crate::storage::{Store as _, StoreError};
 
 /// A directory with a database that was closed.
@@ -194,12 +195,16 @@ async fn what_was_committed_is_there_after_a_kill() {
 async fn of_version(version: i64) -> (TempDir, PathBuf) {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("boxoffice.db");
-    let all = sqlx::migrate!("migrations/sqlite");
-    let first = all.iter().filter(|migration| migration.version <= version).cloned().collect();
+    let first = open::MIGRATIONS.iter().filter(|migration| migration.version <= version).cloned().collect();
     let mut connection = open::writer_options(&file).create_if_missing(true).connect().await.unwrap();
-    Migrator { migrations: first, ..all }.run_direct(None, &mut connection, false).await.unwrap();
+    Migrator::with_migrations(first).run_direct(None, &mut connection, false).await.unwrap();
     connection.close().await.unwrap();
     (dir, file)
+}
+
+#[tokio::test]
+async fn every_migration_is_part_of_the_program() {
+    assert_has_all_of("sqlite", &open::MIGRATIONS).await;
 }
 
 #[tokio::test]

@@ -26,7 +26,8 @@ pub enum Scenario {
     Sale(LoadArgs),
     /// A hundred requests for each ticket; then the same audit, as after each of the following.
     Storm(LoadArgs),
-    /// Many events and allocations, several of them in one reservation, and operators who change capacities in mid-sale.
+    /// Many events and allocations, several of them in one reservation, and operators who change capacities
+    /// and pause sales.
     Mixed(LoadArgs),
     /// Owners who try to pass their limits with many requests at once.
     Limits(LoadArgs),
@@ -147,7 +148,7 @@ pub struct LoadArgs {
     /// Connections that they share
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub connections: u32,
-    /// Operators who change capacities in mid-sale
+    /// Operators who change capacities and pause sales, in mid-sale
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
     pub operators: Option<u32>,
     /// People who only look: half of them ask again and again, half of them follow the event. What they are shown is audited,

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use boxoffice_proto::v1::audit_event_response::Difference;
 use boxoffice_proto::v1::{
     AdminServiceListReservationsRequest, Allocation, AuditEventRequest, AuditEventResponse, Change, Event,
-    ListChangesRequest, ListReservationsRequest, Reservation,
+    ListChangesRequest, ListReservationsRequest, Reservation, SalesState,
 };
 use uuid::Uuid;
 
@@ -182,6 +182,7 @@ fn entry(event: &SaleEvent, change: &Change) -> Result<Entry> {
         deltas: change.deltas.iter().map(delta).collect::<Result<_>>()?,
         expires: change.expire_time.as_ref().map(micros),
         order_ref: change.order_ref.clone(),
+        on_sale: change.event.as_ref().map(|event| event.sales_state() == SalesState::OnSale),
     })
 }
 

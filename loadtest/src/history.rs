@@ -265,7 +265,7 @@ pub struct OperatorCall {
     /// The newest change of the event when he read it, to decide what he wants; its etags went along.
     pub seen: i64,
     /// What he wanted.
-    pub change: CapacityChange,
+    pub change: Edit,
     /// Before it was sent.
     pub start: Micros,
     /// After the answer came, or hope for one was given up.
@@ -276,7 +276,7 @@ pub struct OperatorCall {
 
 /// What an operator can want.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CapacityChange {
+pub enum Edit {
     /// Another capacity, unless more units than that are held and sold (`STRICT`).
     Set {
         /// The number of the allocation in its event.
@@ -292,6 +292,11 @@ pub enum CapacityChange {
         to: usize,
         /// How many.
         units: i32,
+    },
+    /// The event is paused, or opened again.
+    Sales {
+        /// Whether it is on sale then.
+        open: bool,
     },
 }
 

@@ -6,6 +6,7 @@ use super::availability::Availability;
 use super::evidence::{Entry, Evidence, Holds, Limits};
 use super::findings::{Findings, Key};
 use super::ledger::{Ledger, story_lines};
+use super::pauses::Pauses;
 use super::story::Story;
 use super::visible::Visible;
 use crate::clock::{Micros, SECOND};
@@ -23,6 +24,7 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger, visible: &Visible, fin
         ledger,
         availability,
         unsold,
+        pauses: Pauses::of(&evidence.journal),
         visible,
         limits: evidence.limits,
         holds: evidence.holds,
@@ -44,6 +46,7 @@ struct Judge<'a> {
     availability: Vec<Availability>,
     /// Of each allocation, units that are for sale or held.
     unsold: Vec<Availability>,
+    pauses: Pauses,
     visible: &'a Visible,
     limits: Limits,
     holds: Holds,
@@ -146,7 +149,20 @@ impl Judge<'_> {
             Reason::ReservationNotFound => fault(Key::Lost, "the journal has it"),
             Reason::ReservationIdReused if self.is_of_another_request(call) => None,
             Reason::ReservationIdReused => fault(Key::WrongAnswer, "it is the same owner and the same request"),
-            Reason::SalesNotOpen => fault(Key::WrongAnswer, "the event was on sale"),
+            Reason::SalesNotOpen => self.why_not_closed(call).and_then(|why| fault(Key::WrongAnswer, why)),
+        }
+    }
+
+    /// Why nobody can have been told that the event is not on sale, if so: a pause keeps only from new units.
+    fn why_not_closed(&self, call: &Call) -> Option<&'static str> {
+        let (from, to) = (call.start - CLOCK_TOLERANCE, call.end + CLOCK_TOLERANCE);
+        match call.ask.action {
+            _ if !self.pauses.any_between(from, to) => Some("the event was on sale"),
+            Action::Reserve { .. } if !self.candidates(call).contains(&None) => Some("he had it already"),
+            Action::Reserve { .. } | Action::Confirm { reacquire: true, .. } => None,
+            Action::Confirm { .. } | Action::Extend { .. } | Action::Release | Action::Cancel { .. } | Action::Get => {
+                Some("that takes no new units")
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use super::evidence::{Entry, Evidence, Kind};
 use super::findings::{Findings, Key};
 use super::ledger::Ledger;
 use crate::clock::Micros;
-use crate::history::{Action, CapacityChange, OperatorCall, OperatorTold};
+use crate::history::{Action, Edit, OperatorCall, OperatorTold};
 
 /// Checks every change of the journal, and every call of an operator.
 pub(super) fn check(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
@@ -96,7 +96,7 @@ impl Wishes {
     }
 }
 
-/// Each change of a capacity belongs to one call of an operator, and each call that was told of success has its change.
+/// Each change by an operator belongs to one call of an operator, and each call that was told of success has its change.
 fn check_operators(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings) {
     let mut free: HashSet<usize> = (0..evidence.operators.len()).collect();
     let mut capacities = vec![0; ledger.counts.len()];
@@ -132,46 +132,58 @@ fn check_operators(evidence: &Evidence, ledger: &Ledger, findings: &mut Findings
     }
     for (_, call) in evidence.operators.iter().enumerate().filter(|(index, _)| free.contains(index)) {
         if call.told == OperatorTold::Done && !was_so_already(&evidence.journal, call) {
-            let text = "an operator was told that a capacity was changed, and the journal does not show it".to_owned();
+            let text = "an operator was told that his change was made, and the journal does not show it".to_owned();
             findings.add(Key::Lost, 1, text, vec![call.to_string()]);
         }
     }
 }
 
 fn is_edit(entry: &Entry) -> bool {
-    matches!(entry.kind, Kind::AllocationUpdated | Kind::CapacityTransferred)
+    matches!(entry.kind, Kind::AllocationUpdated | Kind::CapacityTransferred | Kind::EventUpdated)
 }
 
-/// Whether somebody changed the same allocations after the operator had read them, and before change `seq`.
+/// Whether somebody changed the same after the operator had read it, and before change `seq`.
 fn was_changed_between(edits: &[&Entry], call: &OperatorCall, seq: i64) -> bool {
-    let is_meant = |allocation: usize| match call.change {
-        CapacityChange::Set { allocation: meant, .. } => allocation == meant,
-        CapacityChange::Transfer { from, to, .. } => [from, to].contains(&allocation),
+    let touches = |edit: &Entry, meant: &[usize]| edit.deltas.iter().any(|delta| meant.contains(&delta.allocation));
+    let is_meant = |edit: &Entry| match call.change {
+        Edit::Set { allocation, .. } => touches(edit, &[allocation]),
+        Edit::Transfer { from, to, .. } => touches(edit, &[from, to]),
+        Edit::Sales { .. } => edit.kind == Kind::EventUpdated,
     };
-    let between = edits.iter().filter(|edit| call.seen < edit.seq && edit.seq < seq);
-    between.flat_map(|edit| &edit.deltas).any(|delta| is_meant(delta.allocation))
+    edits.iter().any(|edit| call.seen < edit.seq && edit.seq < seq && is_meant(edit))
 }
 
-/// Whether the capacity was what the operator wanted at some moment of his call, so that there was nothing to do: another one may
-/// have had the same idea.
+/// Whether it was as the operator wanted it at some moment of his call, so that there was nothing to do: another one may have had
+/// the same idea.
 fn was_so_already(journal: &[Entry], call: &OperatorCall) -> bool {
-    let CapacityChange::Set { allocation, capacity } = call.change else { return false };
     let (from, to) = (call.start - CLOCK_TOLERANCE, call.end + CLOCK_TOLERANCE);
-    let (mut now, mut since) = (0, Micros::MIN);
+    let (mut units, mut on_sale) = (0, false);
+    let mut is_so_after = |entry: &Entry| match call.change {
+        Edit::Set { allocation, capacity } => {
+            let deltas = entry.deltas.iter().filter(|delta| delta.allocation == allocation);
+            units += deltas.map(|delta| delta.capacity).sum::<i32>();
+            units == capacity
+        }
+        Edit::Sales { open } => {
+            on_sale = entry.on_sale.unwrap_or(on_sale);
+            on_sale == open
+        }
+        Edit::Transfer { .. } => false,
+    };
+    let (mut was_so, mut since) = (false, Micros::MIN);
     for entry in journal {
-        let change = entry.deltas.iter().filter(|delta| delta.allocation == allocation).map(|delta| delta.capacity);
-        let change: i32 = change.sum();
-        if change != 0 {
-            if now == capacity && since <= to && entry.at >= from {
-                return true;
-            }
-            (now, since) = (now + change, entry.at);
+        let is_so = is_so_after(entry);
+        if was_so && !is_so && since <= to && entry.at >= from {
+            return true;
+        }
+        if is_so != was_so {
+            (was_so, since) = (is_so, entry.at);
         }
     }
-    now == capacity && since <= to
+    was_so && since <= to
 }
 
-/// Whether this call can have made this change of the capacities.
+/// Whether this call can have made this change.
 fn made(entry: &Entry, before: &[i32], after: &[i32], call: &OperatorCall) -> bool {
     let until = if call.told == OperatorTold::Done { call.end + CLOCK_TOLERANCE } else { Micros::MAX };
     let is_later = entry.seq > call.seen && (call.start - CLOCK_TOLERANCE..=until).contains(&entry.at);
@@ -180,12 +192,13 @@ fn made(entry: &Entry, before: &[i32], after: &[i32], call: &OperatorCall) -> bo
     }
     let change_of = |allocation: usize| Some(after.get(allocation)? - before.get(allocation)?);
     match call.change {
-        CapacityChange::Set { allocation, capacity } => {
+        Edit::Set { allocation, capacity } => {
             let touched = entry.deltas.iter().any(|delta| delta.allocation == allocation);
             entry.kind == Kind::AllocationUpdated && touched && after.get(allocation) == Some(&capacity)
         }
-        CapacityChange::Transfer { from, to, units } => {
+        Edit::Transfer { from, to, units } => {
             entry.kind == Kind::CapacityTransferred && change_of(from) == Some(-units) && change_of(to) == Some(units)
         }
+        Edit::Sales { open } => entry.kind == Kind::EventUpdated && entry.on_sale == Some(open),
     }
 }

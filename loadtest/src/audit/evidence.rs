@@ -108,6 +108,8 @@ pub struct Entry {
     pub expires: Option<Micros>,
     /// The order, where the change says so.
     pub order_ref: String,
+    /// Whether the event is on sale from here on, where the change says so.
+    pub on_sale: Option<bool>,
 }
 
 impl Entry {
@@ -138,6 +140,9 @@ impl fmt::Display for Entry {
         }
         if !self.order_ref.is_empty() {
             write!(f, ", order {}", self.order_ref)?;
+        }
+        if let Some(open) = self.on_sale {
+            f.write_str(if open { ", on sale" } else { ", not on sale" })?;
         }
         Ok(())
     }

@@ -15,6 +15,8 @@ use crate::history::View;
 pub(super) struct Ledger {
     /// The number of the last change.
     pub seq: i64,
+    /// Whether the event is on sale.
+    on_sale: bool,
     /// Counts of each allocation, in the order of their numbers.
     pub counts: Vec<Counts>,
     /// Every reservation.
@@ -41,6 +43,7 @@ pub(super) fn replay(journal: &[Entry], limits: Limits, findings: &mut Findings)
     let mut ledger = Ledger::default();
     for (index, entry) in journal.iter().enumerate() {
         ledger.check_number(entry, findings);
+        ledger.check_sales(entry, findings);
         ledger.add_counts(entry, findings);
         if let Some(id) = entry.reservation {
             ledger.add_to_story(id, index, journal, findings);
@@ -65,6 +68,14 @@ impl Ledger {
             findings.add(Key::Journal, 1, text, vec![entry.to_string()]);
         }
         self.seq = entry.seq;
+    }
+
+    fn check_sales(&mut self, entry: &Entry, findings: &mut Findings) {
+        self.on_sale = entry.on_sale.unwrap_or(self.on_sale);
+        if takes_units(entry) && !self.on_sale {
+            let text = format!("units were taken at journal {}, when the event was not on sale", entry.seq);
+            findings.add(Key::WrongAnswer, 1, text, vec![entry.to_string()]);
+        }
     }
 
     fn add_counts(&mut self, entry: &Entry, findings: &mut Findings) {
@@ -105,7 +116,7 @@ impl Ledger {
 
     /// A limit counts what an owner has in live holds and sold at the moment of each grant.
     fn check_limits(&self, entry: &Entry, limits: Limits, findings: &mut Findings) {
-        if !matches!(entry.kind, Kind::Reserved | Kind::Sold | Kind::Reacquired) {
+        if !takes_units(entry) {
             return;
         }
         let mut check = |limit: i32, whose: &str, units: i32| {
@@ -131,6 +142,10 @@ impl Ledger {
         let views = ids.iter().filter_map(|id| self.stories.get(id)?.last());
         views.filter(|view| view.state != State::Held || entry.at < view.expires).map(units).sum()
     }
+}
+
+fn takes_units(entry: &Entry) -> bool {
+    matches!(entry.kind, Kind::Reserved | Kind::Sold | Kind::Reacquired)
 }
 
 /// The journal's entries of one reservation, for people.

@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod findings;
 mod ledger;
 mod linear;
+mod pauses;
 mod shown;
 mod story;
 mod tables;

@@ -44,7 +44,7 @@ pub(super) struct Late {
 
 /// Lets late buyers buy of each allocation until each of them is told that nothing is left: whatever is for sale must be to
 /// be had. Where all that is left is held, they come again until `patience` is at its end: a request of the rush that was long
-/// under way can still have been granted.
+/// under way can still have been granted. (So can an operator's pause.)
 ///
 /// # Errors
 /// Where the server does not answer.
@@ -107,8 +107,10 @@ async fn buy_until_refused(
         let ask = late_ask(owner, time_ordered_id(random), Units { allocation, count });
         match caller.ask(event, &ask, None).await {
             Some(Told::Shown(_)) => {}
-            Some(Told::Refused(Reason::AllHeld)) if Instant::now() < until => sleep(POLL).await,
-            Some(Told::Refused(Reason::AllHeld)) => break,
+            Some(Told::Refused(Reason::AllHeld | Reason::SalesNotOpen)) if Instant::now() < until => {
+                sleep(POLL).await;
+            }
+            Some(Told::Refused(Reason::AllHeld | Reason::SalesNotOpen)) => break,
             told => {
                 ensure!(told.is_some(), "the server no longer answers");
                 return Ok(Some(now()));

@@ -169,13 +169,14 @@ impl<'a> Buyer<'a> {
         }
     }
 
-    /// Asks for a hold; where all are held, some wait a little and ask once more.
+    /// Asks for a hold; where all are held, or sales are paused, some wait a little and ask once more.
     async fn reserve(&mut self, ask: &Ask, due: Option<Micros>) -> Option<View> {
         let event = self.errand.event;
         let twice = self.random.random_bool(0.1);
         let mut told =
             if twice { self.caller.ask_twice(event, ask, due).await } else { self.caller.ask(event, ask, due).await };
-        if told == Some(Told::Refused(Reason::AllHeld)) && self.chance(self.habits.waits) {
+        if matches!(told, Some(Told::Refused(Reason::AllHeld | Reason::SalesNotOpen))) && self.chance(self.habits.waits)
+        {
             sleep(Duration::from_millis(self.random.random_range(50..500))).await;
             told = self.caller.ask(event, ask, None).await;
         }

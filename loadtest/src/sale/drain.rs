@@ -130,6 +130,7 @@ mod tests {
             deltas: vec![Delta { allocation: 0, capacity: 0, held, sold: 0 }],
             expires,
             order_ref: String::new(),
+            on_sale: None,
         }
     }
 

@@ -1,20 +1,22 @@
-//! Operators who change capacities in mid-sale.
+//! Operators who change capacities in mid-sale, and pause sales.
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use boxoffice_proto::v1::{Allocation, CapacityMode, Event, TransferCapacityRequest, UpdateAllocationRequest};
+use anyhow::{Context as _, Result, ensure};
+use boxoffice_proto::v1::{
+    Allocation, CapacityMode, Event, SalesState, TransferCapacityRequest, UpdateAllocationRequest, UpdateEventRequest,
+};
 use prost_types::FieldMask;
 use rand::Rng as _;
 use rand::rngs::SmallRng;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Status};
 
 use super::Sale;
 use super::progress::Progress;
 use crate::client::reason;
 use crate::clock::now;
-use crate::history::{CapacityChange, OperatorCall, OperatorTold};
+use crate::history::{Edit, OperatorCall, OperatorTold};
 
 /// How long an attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,6 +24,10 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const REST_MAX: Duration = Duration::from_millis(200);
 /// By how much of its capacity an allocation is changed, at most.
 const CHANGE_MAX: f64 = 0.1;
+/// How often an operator pauses what is on sale.
+const PAUSES: f64 = 0.05;
+/// How often one who finds an event paused opens it.
+const OPENS: f64 = 0.5;
 
 /// Changes one thing after another until the buyers have gone. Nothing is tried again: what became of an attempt without an
 /// answer is for the audit to find out.
@@ -38,15 +44,39 @@ pub(super) async fn operate(
         // Without an answer there is nothing to decide from; the next event may be luckier.
         let Ok(Ok(state)) = timeout(ATTEMPT_TIMEOUT, read(sale, event, number)).await else { continue };
         let Some(change) = choose(&state, &mut random) else { continue };
-        let start = now();
-        let told = match timeout(ATTEMPT_TIMEOUT, send(sale, number, &state, change)).await {
-            Ok(Ok(())) => OperatorTold::Done,
-            Ok(Err(status)) => told_by(&status),
-            Err(_) => OperatorTold::Unknown("no answer in time".to_owned()),
-        };
-        calls.push(OperatorCall { event, seen: state.seq, change, start, end: now(), told });
+        calls.push(call(sale, number, event, &state, change).await);
     }
     calls
+}
+
+/// Opens again what is paused, once the operators have gone.
+///
+/// # Errors
+/// Where the server does not answer, or an event stays paused.
+pub(super) async fn open_all(sale: &Sale, patience: Duration) -> Result<Vec<OperatorCall>> {
+    let mut calls = Vec::new();
+    let until = Instant::now() + patience;
+    for event in 0..sale.events.len() {
+        loop {
+            let state = read(sale, event, 0).await?;
+            if state.sales_state() == SalesState::OnSale {
+                break;
+            }
+            ensure!(Instant::now() < until, "{} stays paused", state.name);
+            calls.push(call(sale, 0, event, &state, Edit::Sales { open: true }).await);
+        }
+    }
+    Ok(calls)
+}
+
+async fn call(sale: &Sale, number: usize, event: usize, state: &Event, change: Edit) -> OperatorCall {
+    let start = now();
+    let told = match timeout(ATTEMPT_TIMEOUT, send(sale, number, state, change)).await {
+        Ok(Ok(())) => OperatorTold::Done,
+        Ok(Err(status)) => told_by(&status),
+        Err(_) => OperatorTold::Unknown("no answer in time".to_owned()),
+    };
+    OperatorCall { event, seen: state.seq, change, start, end: now(), told }
 }
 
 async fn read(sale: &Sale, event: usize, number: usize) -> Result<Event> {
@@ -56,7 +86,11 @@ async fn read(sale: &Sale, event: usize, number: usize) -> Result<Event> {
     Ok(state)
 }
 
-fn choose(state: &Event, random: &mut SmallRng) -> Option<CapacityChange> {
+fn choose(state: &Event, random: &mut SmallRng) -> Option<Edit> {
+    let open = state.sales_state() != SalesState::OnSale;
+    if random.random_bool(if open { OPENS } else { PAUSES }) {
+        return Some(Edit::Sales { open });
+    }
     let count = state.allocations.len();
     let number = random.random_range(0..count.max(1));
     let allocation = state.allocations.get(number)?;
@@ -64,21 +98,21 @@ fn choose(state: &Event, random: &mut SmallRng) -> Option<CapacityChange> {
     let most = (f64::from(allocation.capacity) * CHANGE_MAX).ceil() as i32;
     if count > 1 && random.random_bool(0.5) {
         let to = (number + random.random_range(1..count)) % count;
-        return Some(CapacityChange::Transfer { from: number, to, units: random.random_range(1..=most.max(1)) });
+        return Some(Edit::Transfer { from: number, to, units: random.random_range(1..=most.max(1)) });
     }
     let capacity = allocation.capacity.saturating_add(random.random_range(-most..=most)).max(0);
     // To set what is set already changes nothing, and nothing could be seen of it.
-    (capacity != allocation.capacity).then_some(CapacityChange::Set { allocation: number, capacity })
+    (capacity != allocation.capacity).then_some(Edit::Set { allocation: number, capacity })
 }
 
-async fn send(sale: &Sale, number: usize, state: &Event, change: CapacityChange) -> Result<(), Status> {
+async fn send(sale: &Sale, number: usize, state: &Event, change: Edit) -> Result<(), Status> {
     let mut admin = sale.connections.admin(number);
     let allocation = |number: usize| {
         let found = state.allocations.get(number);
         found.ok_or_else(|| Status::internal("the event has fewer allocations"))
     };
     match change {
-        CapacityChange::Set { allocation: number, capacity } => {
+        Edit::Set { allocation: number, capacity } => {
             let Allocation { name, etag, .. } = allocation(number)?.clone();
             let request = UpdateAllocationRequest {
                 allocation: Some(Allocation { name, etag, capacity, ..Allocation::default() }),
@@ -87,7 +121,7 @@ async fn send(sale: &Sale, number: usize, state: &Event, change: CapacityChange)
             };
             admin.update_allocation(request).await.map(drop)
         }
-        CapacityChange::Transfer { from, to, units } => {
+        Edit::Transfer { from, to, units } => {
             let (from, to) = (allocation(from)?.clone(), allocation(to)?.clone());
             let request = TransferCapacityRequest {
                 from: from.name,
@@ -97,6 +131,15 @@ async fn send(sale: &Sale, number: usize, state: &Event, change: CapacityChange)
                 to_etag: to.etag,
             };
             admin.transfer_capacity(request).await.map(drop)
+        }
+        Edit::Sales { open } => {
+            let sales_state = if open { SalesState::OnSale } else { SalesState::Paused }.into();
+            let Event { name, etag, .. } = state.clone();
+            let request = UpdateEventRequest {
+                event: Some(Event { name, etag, sales_state, ..Event::default() }),
+                update_mask: Some(FieldMask { paths: vec!["sales_state".to_owned()] }),
+            };
+            admin.update_event(request).await.map(drop)
         }
     }
 }

@@ -69,7 +69,7 @@ pub(super) struct Plan {
     pub in_flight: u32,
     /// Connections that they share.
     pub connections: u32,
-    /// Operators who change capacities in mid-sale.
+    /// Operators who change capacities in mid-sale, and pause sales.
     pub operators: u32,
     /// People who only look.
     pub viewers: u32,

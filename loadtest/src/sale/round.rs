@@ -54,7 +54,7 @@ pub(super) async fn hold(plan: &Plan, seed: u64, servers: &mut Servers) -> Resul
     let mut storm = Storm::new(&plan.faults, !seed).kills(plan.kills);
     let used = CpuShares::begin(servers);
     let (begun, opening) = (now(), Instant::now());
-    let (mut calls, operators, mut views, faults) = tokio::select! {
+    let (mut calls, mut operators, mut views, faults) = tokio::select! {
         done = async {
             tokio::try_join!(
                 rush(&sale, plan, &progress, opening, begun),
@@ -70,6 +70,7 @@ pub(super) async fn hold(plan: &Plan, seed: u64, servers: &mut Servers) -> Resul
     clock.look();
     let drained = drain::drain(&sale, plan.swept, plan.patience).await;
     let (held, drained_after) = drained.map_err(|error| servers.explain(error))?;
+    operators.extend(operator::open_all(&sale, plan.patience).await.map_err(|error| servers.explain(error))?);
     let late = aftermath::sell_the_rest(&sale, plan.patience).await.map_err(|error| servers.explain(error))?;
     calls.extend(late.calls);
     let gathered = aftermath::gather(&sale, calls, operators, late.told_sold_out, &held, &mut views).await;

@@ -93,6 +93,28 @@ async fn a_server_that_takes_another_request_for_a_retry_is_caught() {
     assert!(!report.passed && report.audit.wrong_answer > 0, "{:#?}", report.violations);
 }
 
+/// A sale that is paused and opened again and again.
+const PAUSED: &str = "sale --tickets 2000 --buyers 3000 --seconds 2 --hold-seconds 1 --operators 20 --drain-seconds 3";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_honest_server_passes_though_its_sales_are_paused() {
+    let report = run(&start(None).await, PAUSED).await;
+    assert!(report.passed, "{:#?}", report.violations);
+    assert_eq!((report.audit.capacity, report.audit.sold), (2000, 2000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_heed_pauses_or_remembers_them_is_caught() {
+    for (bug, words) in [
+        (Bug::SellsInPauses, "when the event was not on sale"),
+        (Bug::RemembersPauses, "SALES_NOT_OPEN, but the event was on sale"),
+    ] {
+        let report = run(&start(Some(bug)).await, PAUSED).await;
+        let told = report.violations.iter().any(|violation| violation.text.contains(words));
+        assert!(!report.passed && told, "{bug:?}: {:#?}", report.violations);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_takes_back_what_has_lapsed_is_caught() {
     let report = sale_with(Some(Bug::ReleasesTheLapsed)).await;

@@ -4,7 +4,7 @@ use boxoffice_proto::v1::reservation::State;
 
 use super::history::Answer;
 use crate::audit::evidence::{Delta, Entry, Kind};
-use crate::history::{Action, Call, CapacityChange, Told, Units, owner_name};
+use crate::history::{Action, Call, Edit, Told, Units, owner_name};
 
 /// Whether a change of the journal can be the effect of a call.
 pub(super) fn can_have_made(call: &Call, entry: &Entry) -> bool {
@@ -43,17 +43,15 @@ pub(super) fn can_have_told(entry: &Entry, answer: &Answer) -> bool {
 }
 
 /// Whether a change of the journal can be the effect of an operator's call.
-pub(super) fn is_operators(change: CapacityChange, entry: &Entry) -> bool {
+pub(super) fn is_operators(change: Edit, entry: &Entry) -> bool {
     let adds = |allocation, units| {
         entry.deltas.iter().any(|delta: &Delta| delta.allocation == allocation && delta.capacity == units)
     };
     match (change, entry.kind) {
-        (CapacityChange::Set { allocation, .. }, Kind::AllocationUpdated) => {
+        (Edit::Set { allocation, .. }, Kind::AllocationUpdated) => {
             entry.deltas.iter().any(|delta| delta.allocation == allocation)
         }
-        (CapacityChange::Transfer { from, to, units }, Kind::CapacityTransferred) => {
-            adds(from, -units) && adds(to, units)
-        }
+        (Edit::Transfer { from, to, units }, Kind::CapacityTransferred) => adds(from, -units) && adds(to, units),
         _ => false,
     }
 }

@@ -16,7 +16,7 @@ use super::history::{
 };
 use crate::audit::evidence::{Entry, Evidence, Kind};
 use crate::clock::{Micros, SECOND};
-use crate::history::{Action, Call, CapacityChange, OperatorCall, OperatorTold, Told, Units, View};
+use crate::history::{Action, Call, Edit, OperatorCall, OperatorTold, Reason, Told, Units, View};
 
 /// A look at a reservation may be so old: it promises to be true, not to be fresh.
 const READ_TOLERANCE: Micros = SECOND;
@@ -105,6 +105,8 @@ impl<'a> Translation<'a> {
             // hold lapses in that moment, the change came before and is seen after it. So this proves nothing.
             Told::Shown(view) if looks && view.state == State::Expired => return,
             Told::Shown(view) => Answer::Shown(self.shown(view)),
+            // This model leaves sales states out: whoever takes units when there are none to be had is found elsewhere.
+            Told::Refused(Reason::SalesNotOpen) => return,
             Told::Refused(reason) => Answer::Refused(*reason),
             Told::Busy => return,
             Told::Unknown(_) | Told::Nonsense(_) if looks => return,
@@ -268,6 +270,7 @@ impl<'a> Translation<'a> {
         // A change belongs to the call that is known to have made one rather than to one that may have.
         calls.sort_by_key(|(number, call)| (!answered(call), *number));
         for (number, call) in calls {
+            let Some(deed) = self.operators_deed(call.change) else { continue };
             let (end, answer) = match &call.told {
                 OperatorTold::Done => (call.end, Answer::Done),
                 OperatorTold::Refused(reason) if reason == "CAPACITY_BELOW_COMMITTED" => {
@@ -285,7 +288,7 @@ impl<'a> Translation<'a> {
             self.history.operations.push(Operation {
                 start: call.start,
                 end,
-                deed: self.operators_deed(call.change),
+                deed,
                 answer,
                 hint: effect.map_or((end, ANY_TIME, 0), |effect| self.hint(effect)),
                 source: Source::Operator(number),
@@ -302,15 +305,16 @@ impl<'a> Translation<'a> {
         found.map(|(index, _)| index)
     }
 
-    fn operators_deed(&self, change: CapacityChange) -> Deed {
-        match change {
-            CapacityChange::Set { allocation, capacity } => {
+    fn operators_deed(&self, change: Edit) -> Option<Deed> {
+        Some(match change {
+            Edit::Set { allocation, capacity } => {
                 Deed::SetCapacity { allocation: self.ranks[allocation], capacity: capacity.into() }
             }
-            CapacityChange::Transfer { from, to, units } => {
+            Edit::Transfer { from, to, units } => {
                 Deed::Transfer { from: self.ranks[from], to: self.ranks[to], quantity: units.into() }
             }
-        }
+            Edit::Sales { .. } => return None,
+        })
     }
 
     /// A hold that was promised until some time lapses then, if nothing has become of it.

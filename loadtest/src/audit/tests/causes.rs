@@ -7,7 +7,7 @@ use super::fixture::{
 use crate::audit::evidence::{Delta, Entry, Evidence, Kind, Rest};
 use crate::audit::findings::Key;
 use crate::audit::judge;
-use crate::history::{Action, CapacityChange, OperatorCall, OperatorTold, Told};
+use crate::history::{Action, Edit, OperatorCall, OperatorTold, Told};
 
 #[test]
 fn an_effect_without_a_cause_is_caught() {
@@ -27,7 +27,7 @@ fn an_effect_without_a_cause_is_caught() {
 }
 
 /// The honest sale, after which an operator sets another capacity, and the last two units are sold.
-fn with_operator(change: CapacityChange, told: OperatorTold, delta: i32) -> Evidence {
+fn with_operator(change: Edit, told: OperatorTold, delta: i32) -> Evidence {
     let operator = OperatorCall { event: 0, seen: 13, change, start: ms(22_000), end: ms(22_100), told };
     let mut journal = honest_journal();
     if delta != 0 {
@@ -38,7 +38,7 @@ fn with_operator(change: CapacityChange, told: OperatorTold, delta: i32) -> Evid
 
 #[test]
 fn operators_get_what_they_are_told_and_nothing_else() {
-    let set = CapacityChange::Set { allocation: NUMBER, capacity: 6 };
+    let set = Edit::Set { allocation: NUMBER, capacity: 6 };
     let unknown = || OperatorTold::Unknown("no answer in time".to_owned());
     assert_clean(&with_operator(set, OperatorTold::Done, 2));
     assert_clean(&with_operator(set, unknown(), 2));
@@ -102,7 +102,7 @@ fn a_replacement_is_the_cause_of_a_release() {
 
 #[test]
 fn a_change_of_a_capacity_lies_in_the_time_of_its_call() {
-    let set = CapacityChange::Set { allocation: NUMBER, capacity: 6 };
+    let set = Edit::Set { allocation: NUMBER, capacity: 6 };
     let moved = |start, told| {
         let mut evidence = with_operator(set, told, 2);
         evidence.operators[0].start = ms(start);
@@ -119,7 +119,7 @@ fn a_change_of_a_capacity_lies_in_the_time_of_its_call() {
 
 #[test]
 fn a_capacity_can_have_been_so_for_a_part_of_a_call() {
-    let set = |capacity| CapacityChange::Set { allocation: NUMBER, capacity };
+    let set = |capacity| Edit::Set { allocation: NUMBER, capacity };
     let mut evidence = with_operator(set(6), OperatorTold::Done, 2);
     evidence.journal.push(Entry { seq: 15, ..set_up(22_150, Kind::AllocationUpdated, -1) });
     evidence.counters.seq = 15;
@@ -137,7 +137,7 @@ fn a_capacity_can_have_been_so_for_a_part_of_a_call() {
 
 #[test]
 fn an_operator_changes_nothing_that_another_has_changed_since_he_read_it() {
-    let set = |capacity| CapacityChange::Set { allocation: NUMBER, capacity };
+    let set = |capacity| Edit::Set { allocation: NUMBER, capacity };
     let second = |seen, change| {
         let mut evidence = with_operator(set(6), OperatorTold::Done, 2);
         evidence.journal.push(Entry { seq: 15, ..set_up(22_060, Kind::AllocationUpdated, 1) });
@@ -152,14 +152,14 @@ fn an_operator_changes_nothing_that_another_has_changed_since_he_read_it() {
 }
 
 /// The honest sale and one spare unit in a second allocation, of which an operator moves some.
-fn with_transfer(units: [i32; 2], operators: &[(CapacityChange, OperatorTold)]) -> Evidence {
+fn with_transfer(units: [i32; 2], operators: &[(Edit, OperatorTold)]) -> Evidence {
     let delta = |(allocation, capacity)| Delta { allocation, capacity, held: 0, sold: 0 };
     let mut journal = honest_journal();
     let spare = set_up(20, Kind::AllocationCreated, 0);
     journal.insert(2, Entry { deltas: vec![delta((OTHER, 2))], ..spare });
     let deltas = [NUMBER, OTHER].into_iter().zip(units).map(delta).collect();
     journal.push(Entry { deltas, ..set_up(22_050, Kind::CapacityTransferred, 0) });
-    let call = |(change, told): &(CapacityChange, OperatorTold)| OperatorCall {
+    let call = |(change, told): &(Edit, OperatorTold)| OperatorCall {
         event: 0,
         seen: 14,
         change: *change,
@@ -173,7 +173,7 @@ fn with_transfer(units: [i32; 2], operators: &[(CapacityChange, OperatorTold)]) 
 
 #[test]
 fn a_transfer_moves_what_its_operator_asked_for() {
-    let transfer = CapacityChange::Transfer { from: OTHER, to: NUMBER, units: 1 };
+    let transfer = Edit::Transfer { from: OTHER, to: NUMBER, units: 1 };
     let done = || (transfer, OperatorTold::Done);
     let unknown = || (transfer, OperatorTold::Unknown("no answer in time".to_owned()));
     assert_clean(&with_transfer([1, -1], &[done()]));
@@ -184,13 +184,13 @@ fn a_transfer_moves_what_its_operator_asked_for() {
         assert_caught(&wrong, Key::Lost, 1, "the journal does not show it");
     }
     assert_caught(&with_transfer([1, -1], &[done(), done()]), Key::Lost, 1, "the journal does not show it");
-    let set = CapacityChange::Set { allocation: NUMBER, capacity: 5 };
+    let set = Edit::Set { allocation: NUMBER, capacity: 5 };
     assert_caught(&with_transfer([1, -1], &[(set, OperatorTold::Done)]), Key::Journal, 1, "CAPACITY_TRANSFERRED");
 }
 
 #[test]
 fn a_change_of_one_capacity_is_no_cause_for_another() {
-    let set = CapacityChange::Set { allocation: NUMBER, capacity: CAPACITY };
+    let set = Edit::Set { allocation: NUMBER, capacity: CAPACITY };
     let mut other = with_transfer([0, 1], &[(set, OperatorTold::Done)]);
     let last = other.journal.last_mut().unwrap();
     last.kind = Kind::AllocationUpdated;

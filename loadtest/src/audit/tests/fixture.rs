@@ -41,6 +41,7 @@ pub(in crate::audit) fn entry(at: i64, kind: Kind, number: u32, held: i32, sold:
         deltas: if (held, sold) == (0, 0) { Vec::new() } else { vec![delta] },
         expires,
         order_ref: if sells { order(number) } else { String::new() },
+        on_sale: (kind == Kind::EventCreated).then_some(true),
     }
 }
 

@@ -3,5 +3,6 @@
 mod causes;
 mod doctored;
 pub(super) mod fixture;
+mod pauses;
 mod several;
 mod shown;

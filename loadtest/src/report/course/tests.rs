@@ -24,6 +24,7 @@ fn entry(at: Micros, capacity: i32, held: i32, sold: i32) -> Entry {
         deltas: vec![delta],
         expires: None,
         order_ref: String::new(),
+        on_sale: None,
     }
 }
 

@@ -3,10 +3,12 @@
 use boxoffice_proto::v1::admin_service_server::AdminService;
 use boxoffice_proto::v1::change::Kind;
 use boxoffice_proto::v1::*;
+use loadtest::clock::Micros;
 use tonic::codegen::BoxStream;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
-use super::Fake;
+use super::event::refusal;
+use super::{Bug, Fake, MEMORY};
 
 #[tonic::async_trait]
 impl AdminService for Fake {
@@ -70,8 +72,26 @@ impl AdminService for Fake {
     }
 
     type WatchChangesStream = BoxStream<WatchChangesResponse>;
-    async fn update_event(&self, _: Request<UpdateEventRequest>) -> Result<Response<Event>, Status> {
-        Err(Status::unimplemented("not used"))
+    async fn update_event(&self, request: Request<UpdateEventRequest>) -> Result<Response<Event>, Status> {
+        let wanted = request.into_inner().event.unwrap();
+        let answer = self.on(&wanted.name, |event| {
+            if event.event.etag != wanted.etag {
+                return Err(refusal(Code::Aborted, "ETAG_MISMATCH"));
+            }
+            if event.event.sales_state != wanted.sales_state {
+                event.event.sales_state = wanted.sales_state;
+                event.event.etag = format!("{}", event.event.seq);
+                event.paused_until = match (wanted.sales_state(), self.bug) {
+                    (_, Some(Bug::SellsInPauses)) => 0,
+                    (SalesState::OnSale, Some(Bug::RemembersPauses)) => event.at + MEMORY,
+                    (SalesState::OnSale, _) => event.at,
+                    _ => Micros::MAX,
+                };
+                event.write(Kind::EventUpdated, None, 0, 0, 0);
+            }
+            Ok(event.event.clone())
+        });
+        answer.map(Response::new)
     }
     async fn update_allocation(&self, _: Request<UpdateAllocationRequest>) -> Result<Response<Allocation>, Status> {
         Err(Status::unimplemented("not used"))

@@ -23,6 +23,8 @@ pub(super) struct FakeEvent {
     pub(super) journal: Vec<Change>,
     /// With the request that made it.
     pub(super) reservations: HashMap<String, (Reservation, CreateReservationRequest)>,
+    /// Nothing is sold before.
+    pub(super) paused_until: Micros,
     /// When holds may have to be reclaimed, and which.
     expiries: BTreeSet<(Micros, String)>,
     /// What each owner has.
@@ -44,6 +46,7 @@ impl FakeEvent {
         self.event.seq += 1;
         let sells = matches!(kind, Kind::Sold | Kind::Confirmed | Kind::Reacquired);
         let holds = matches!(kind, Kind::Reserved | Kind::Extended);
+        let edits = matches!(kind, Kind::EventCreated | Kind::EventUpdated);
         if let Some(reservation) = about {
             *self.usage.entry(reservation.owner.clone()).or_default() += held + sold;
             if holds {
@@ -60,6 +63,7 @@ impl FakeEvent {
             deltas: if (capacity, held, sold) == (0, 0, 0) { Vec::new() } else { vec![delta] },
             expire_time: about.filter(|_| holds).and_then(|r| r.expire_time),
             order_ref: about.filter(|_| sells).map(|r| r.order_ref.clone()).unwrap_or_default(),
+            event: edits.then(|| self.event.clone()),
             ..Change::default()
         });
     }
@@ -142,6 +146,9 @@ impl FakeEvent {
             limit => limit - self.usage.get(owner).copied().unwrap_or_default() + back,
         };
         let available = self.available() + back;
+        if self.at < self.paused_until {
+            return Err(precondition("SALES_NOT_OPEN"));
+        }
         if limit < least {
             return Err(precondition("OWNER_LIMIT_EXCEEDED"));
         }

@@ -49,11 +49,15 @@ pub(crate) enum Bug {
     HidesUnits,
     /// Says of an event that is not the hot one that it has reserved, and does nothing; not always.
     ForgetsElsewhere,
+    /// Sells on although an operator has paused the event.
+    SellsInPauses,
+    /// Once paused, does not sell for a second after it was opened again.
+    RemembersPauses,
     /// No bug of the server's: the network loses some requests, and delivers them when the rush is long over.
     DeliversLate,
 }
 
-/// How long [`Bug::RemembersSoldOut`] remembers.
+/// How long [`Bug::RemembersSoldOut`] and [`Bug::RemembersPauses`] remember.
 const MEMORY: Micros = 1_000_000;
 
 /// Serves until the runtime ends; answers where.

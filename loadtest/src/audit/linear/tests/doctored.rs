@@ -9,7 +9,7 @@ use crate::audit::tests::fixture::{
     buy, call, confirm, entry, evidence, honest, honest_calls, honest_journal, id, ms, reserve, sold, units, view,
     with_call,
 };
-use crate::history::{Action, CapacityChange, OperatorCall, OperatorTold, Reason, Told};
+use crate::history::{Action, Edit, OperatorCall, OperatorTold, Reason, Told};
 
 #[track_caller]
 fn assert_told(evidence: &Evidence, words: &[&str], lines: &[&str]) {
@@ -120,7 +120,7 @@ fn an_operators_capacity_counts() {
     let raise = |told, capacity| OperatorCall {
         event: 0,
         seen: 13,
-        change: CapacityChange::Set { allocation: 0, capacity },
+        change: Edit::Set { allocation: 0, capacity },
         start: ms(21_500),
         end: ms(21_600),
         told,

@@ -38,6 +38,7 @@ fn what_may_pass_is_asked_again_and_a_refusal_never() {
         (Code::Unavailable, "OVERLOADED"),
         (Code::Unavailable, "STORE_UNAVAILABLE"),
         (Code::Unavailable, "SHUTTING_DOWN"),
+        (Code::Unavailable, "WAITING_ROOM_UNAVAILABLE"),
         (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
     ] {
         let failed = again(told(code, reason, after));

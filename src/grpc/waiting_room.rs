@@ -68,8 +68,11 @@ impl WaitingRoomService for WaitingRooms {
     ) -> Result<Response<v1::LeaveWaitingRoomResponse>, Status> {
         let owner = Caller::of(&request)?.owner()?;
         let event = validate::waiting_room_of(&request.get_ref().parent)?;
-        if let Some(settings) = settings(&self.0, &event).await? {
-            self.0.door.leave(&event, &owner, &settings).await;
+        if let Some(settings) = settings(&self.0, &event).await?
+            && !self.0.door.leave(&event, &owner, &settings).await
+        {
+            self.0.engine.metrics().refused(metrics::WAITING_ROOM_UNAVAILABLE);
+            return Err(errors::waiting_room_unavailable());
         }
         Ok(Response::new(v1::LeaveWaitingRoomResponse {}))
     }

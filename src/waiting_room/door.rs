@@ -201,9 +201,10 @@ impl Door {
         }
     }
 
-    /// Gives a place up. Where the room cannot be reached, the grace time does.
-    pub(crate) async fn leave(&self, event: &EventId, owner: &OwnerId, room: &WaitingRoom) {
-        self.ask(event, Who::of(owner), Ask::Leave, room, &Rules::from(room)).await;
+    /// Gives a place up. False: nobody knows whether he has it still. Then he must ask again, or, if he is inside, it stays
+    /// taken for as long as his pass is good, and nobody is let in for him.
+    pub(crate) async fn leave(&self, event: &EventId, owner: &OwnerId, room: &WaitingRoom) -> bool {
+        self.ask(event, Who::of(owner), Ask::Leave, room, &Rules::from(room)).await.is_some()
     }
 
     async fn ask(&self, event: &EventId, who: Who, ask: Ask, room: &WaitingRoom, rules: &Rules) -> Option<Standing> {
@@ -304,6 +305,45 @@ mod tests {
         assert!(older.is_ok() && newer.is_ok());
         assert_eq!(door.room_of(&gala), Some(Some(room)));
         assert!(door.is_guarded());
+    }
+
+    /// The room that servers share, which does not answer this time; or is lost.
+    struct Silent(fn() -> RoomError);
+
+    #[async_trait::async_trait]
+    impl Rooms for Silent {
+        async fn ask(&self, _: &EventId, _: Who, _: Ask, _: &Rules) -> Result<Standing, RoomError> {
+            Err((self.0)())
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_that_he_has_left_where_that_is_not_known() {
+        let (gala, ann) = (EventId::new("gala").unwrap(), OwnerId::new("ann").unwrap());
+        let hour = crate::domain::Duration::from_micros(3_600_000_000);
+        let room = |on_loss| WaitingRoom {
+            admissions_per_second: 1,
+            inside_max: Some(1),
+            on_loss,
+            pass_lifetime: hour,
+            grace: hour,
+        };
+        let door = |shared| {
+            let clock: Clock = Arc::new(|| crate::domain::Timestamp::from_micros(0));
+            Door::new(DoorConfig { keys: Arc::new(PassKeys::random().unwrap()), shared, clock }, Arc::default())
+        };
+        assert!(door(None).leave(&gala, &ann, &room(OnLoss::Closed)).await, "the room is in the process");
+        let (silent, lost) = (|| RoomError::NoAnswer("silent".into()), || RoomError::Lost("away".into()));
+        for (failure, on_loss, left) in [
+            (silent as fn() -> RoomError, OnLoss::Closed, false),
+            (silent, OnLoss::Open, false),
+            (lost, OnLoss::Closed, false),
+            // Then the room is in the process as well.
+            (lost, OnLoss::Open, true),
+        ] {
+            let door = door(Some(Arc::new(Silent(failure)) as Arc<dyn Rooms>));
+            assert_eq!(door.leave(&gala, &ann, &room(on_loss)).await, left, "{:?} {on_loss:?}", failure());
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::details::Details;
 use super::validate::Violations;
 use crate::domain::EventId;
 use crate::engine::Failure;
+use crate::metrics;
 use crate::rate::Exceeded;
 use crate::storage::StoreError;
 use crate::waiting_room::Barred;
@@ -166,6 +167,14 @@ pub(super) const fn barred_reason(barred: Barred) -> &'static str {
         Barred::Expired => "PASS_EXPIRED",
         Barred::Unknown => "STORE_UNAVAILABLE",
     }
+}
+
+/// The room that the servers share does not answer.
+pub(super) fn waiting_room_unavailable() -> Status {
+    let message = "the waiting room cannot be reached, and the place may not be given up; try again";
+    Details::new(Code::Unavailable, metrics::WAITING_ROOM_UNAVAILABLE, message, &[])
+        .retry(UNAVAILABLE_RETRY)
+        .into_status()
 }
 
 /// The database does not answer.

@@ -146,6 +146,15 @@ fn every_failure_has_its_code_and_reason() {
 }
 
 #[test]
+fn who_may_not_have_left_is_to_try_again() {
+    let status = waiting_room_unavailable();
+    let details = status.get_error_details();
+    let reason = details.error_info().unwrap().reason.as_str();
+    assert_eq!((status.code(), reason), (Code::Unavailable, "WAITING_ROOM_UNAVAILABLE"));
+    assert!(details.retry_info().is_some_and(|info| info.retry_delay.is_some()));
+}
+
+#[test]
 fn failed_reads_say_whether_to_try_again() {
     let reason = |error: StoreError| read_failed(&error).get_details_error_info().unwrap().reason;
     assert_eq!(reason(StoreError::Retry("busy".into())), "STORE_UNAVAILABLE");

@@ -8,10 +8,11 @@ use boxoffice_proto::v1::place::State;
 use boxoffice_proto::v1::waiting_room::OnLoss;
 use private_cluster::{Redis, RedisCluster, RedisOptions};
 use tokio::task::spawn_blocking;
+use tonic::Code;
 
 use super::{Sale, room, shared, shared_over, start_on, the_order_is_exact_and_ten_tabs_are_one_place, wants_of};
 use crate::authority::{Authority, replace};
-use crate::support::{assert_audit_of, new_id, until};
+use crate::support::{assert_audit_of, new_id, reason, until};
 
 #[tokio::test]
 async fn shared_through_a_redis_behind_tls_with_no_more_rights_than_documented() {
@@ -131,6 +132,10 @@ async fn the_order_outlives_servers_and_redis_and_a_lost_room_is_lined_up_anew()
     assert_eq!(sale.join(1, id, "new").await.state(), State::Waiting);
     until("bob is let in", async || sale.join(0, "open", "bob").await.state() == State::Admitted).await;
     sale.reserve(0, "open", "ann", &pass, &new_id()).await.expect("ann has a pass");
+    // That somebody has left is told only where it is so.
+    let unknown = sale.try_leave(0, id, "b").await.expect_err("his place is in Redis");
+    assert_eq!((unknown.code(), reason(&unknown).as_str()), (Code::Unavailable, "WAITING_ROOM_UNAVAILABLE"));
+    sale.leave(0, "open", "bob").await;
     redis.start_again().expect("it starts");
     sale.until_shared("probe").await;
     assert_eq!(positions(&sale, 1).await, [4, 3, 2, 1], "it had written down the order");

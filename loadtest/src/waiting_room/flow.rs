@@ -28,6 +28,9 @@ const GIVES_UP_ONE_IN: usize = 50;
 const LATE_ONE_IN: usize = 5;
 /// How long after the last one has left it may take until the one for whom there is room has come.
 const LINGER_MAX: Duration = Duration::from_secs(15);
+/// The same while a stream has told somebody that his position is not known: its server looks again only after ten seconds, and
+/// says nothing where it finds the room away once more.
+const LINGER_IN_THE_DARK_MAX: Duration = Duration::from_secs(60);
 /// When to ask again where that is not told.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -83,7 +86,7 @@ pub(super) async fn run(
         at
     };
     let (over, _) = watch::channel(false);
-    let admitted = AtomicUsize::new(0);
+    let (admitted, in_the_dark) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let leaving = moments(inside.len()).into_iter().zip(inside).enumerate().map(|(number, (at, who))| async move {
         sleep_until(at).await;
         stage.leave(number, *who).await
@@ -95,13 +98,15 @@ pub(super) async fn run(
     let giving_up = moments(watching.len());
     let watchers = watching.iter().enumerate().map(|(number, who)| {
         let until = giving_up.get(number).copied().filter(|_| number % GIVES_UP_ONE_IN == 1);
-        let watcher = Watcher { stage, number, who: *who, over: over.subscribe(), admitted: &admitted };
+        let over = over.subscribe();
+        let watcher = Watcher { stage, number, who: *who, over, admitted: &admitted, in_the_dark: &in_the_dark };
         watcher.run(until)
     });
     let ending = async {
         let left = try_join_all(leaving).await;
         let waited = Instant::now();
-        while left.is_ok() && admitted.load(Ordering::Relaxed) < inside.len() && waited.elapsed() < LINGER_MAX {
+        let lingers = || waited.elapsed() < linger_max(in_the_dark.load(Ordering::Relaxed));
+        while left.is_ok() && admitted.load(Ordering::Relaxed) < inside.len() && lingers() {
             sleep(Duration::from_millis(20)).await;
         }
         over.send_replace(true);
@@ -120,6 +125,11 @@ pub(super) async fn run(
     Ok(Flow { asks, leaves, admitted: admitted.load(Ordering::Relaxed) })
 }
 
+/// How long to wait for the last ones, so many of whose streams do not know where they stand.
+const fn linger_max(in_the_dark: usize) -> Duration {
+    if in_the_dark == 0 { LINGER_MAX } else { LINGER_IN_THE_DARK_MAX }
+}
+
 /// Somebody who follows his place.
 struct Watcher<'a> {
     stage: &'a Stage,
@@ -127,6 +137,7 @@ struct Watcher<'a> {
     who: Who,
     over: watch::Receiver<bool>,
     admitted: &'a AtomicUsize,
+    in_the_dark: &'a AtomicUsize,
 }
 
 /// What he was told.
@@ -171,6 +182,7 @@ impl Watcher<'_> {
     }
 
     async fn follow(&mut self, watched: &mut Watched) -> Result<()> {
+        let mut was_in_the_dark = false;
         loop {
             let request = v1::WatchPlaceRequest { parent: self.stage.event.name.clone() };
             let mut rooms = self.stage.connections.waiting_rooms(self.number);
@@ -187,9 +199,18 @@ impl Watcher<'_> {
             while let Ok(Some(answer)) = places.message().await {
                 let place = answer.place.unwrap_or_default();
                 let answered = now();
-                watched.asks.push(Ask { who: self.who, sent, answered, told: stage::told(&place) });
+                let told = stage::told(&place);
+                watched.asks.push(Ask { who: self.who, sent, answered, told });
                 sent = answered;
-                if self.is_in(&place, watched) {
+                let is_in = self.is_in(&place, watched);
+                let is_in_the_dark = told == Told::Nothing;
+                match (was_in_the_dark, is_in_the_dark) {
+                    (false, true) => _ = self.in_the_dark.fetch_add(1, Ordering::Relaxed),
+                    (true, false) => _ = self.in_the_dark.fetch_sub(1, Ordering::Relaxed),
+                    _ => {}
+                }
+                was_in_the_dark = is_in_the_dark;
+                if is_in {
                     return Ok(());
                 }
             }
@@ -203,5 +224,18 @@ impl Watcher<'_> {
             watched.place = Some(place.clone());
         }
         is_in || stage::told(place) == Told::NotNeeded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn somebody_whom_a_stream_told_nothing_is_waited_for_until_its_server_has_looked_again_more_than_once() {
+        // What servers wait when their Redis did not answer.
+        let blind = Duration::from_secs(10);
+        assert!(linger_max(1) > blind * 5);
+        assert!(linger_max(0) < blind * 2, "a server that answers gets no more time");
     }
 }

@@ -87,7 +87,6 @@ impl Keeper {
     pub(super) fn begun(&mut self, now: Instant) {
         if self.strict_until.is_some_and(|until| until <= now) {
             self.strict_until = None;
-            self.door.refused.store(false, Ordering::Relaxed);
             self.door.max.store(self.door.most, Ordering::Relaxed);
         }
     }
@@ -128,7 +127,6 @@ impl Keeper {
     /// One of them was.
     pub(super) fn turned_away(&self, commands: usize) {
         self.door.leave(1, commands);
-        self.door.refused.store(true, Ordering::Relaxed);
     }
 }
 
@@ -205,6 +203,10 @@ mod tests {
             // 2 · 7 · 10 ms / 200 µs
             assert!(lane.waiting() <= 720, "{}: it stays strict while it refuses", lane.waiting());
         }
+        lane.keeper.pace = Pace::default();
+        lane.keeper.pace.observe(1, Duration::from_secs(1));
+        lane.batch(1);
+        assert_eq!((lane.waiting(), lane.keeper.batch_max()), (CALLERS_MIN, CALLERS_MIN), "whatever is worth it");
     }
 
     #[test]
@@ -216,6 +218,21 @@ mod tests {
     }
 
     #[test]
+    fn when_it_is_calm_again_crowds_may_come_though_there_was_no_pause() {
+        let mut lane = Lane::new();
+        lane.pressed(20);
+        while lane.waiting() > 0 {
+            lane.batch(lane.waiting().min(300));
+        }
+        let until = lane.keeper.strict_until.unwrap();
+        while lane.now < until {
+            assert!(lane.door.enter(1));
+            lane.batch(1);
+        }
+        assert!((0..4_000).all(|_| lane.door.enter(1)));
+    }
+
+    #[test]
     fn a_crowd_that_comes_after_a_pause_is_let_in_from_the_first_on() {
         let mut lane = Lane::calm_again();
         assert!(lane.door.enter(1));
@@ -223,18 +240,54 @@ mod tests {
         assert!((0..4_000).all(|_| lane.door.enter(1)));
     }
 
-    /// A closed loop of callers, or of a few who bring many commands each, is no overload, however slow the store.
+    /// A closed loop of callers, or of a few who bring many commands each, is no overload, however slow the store; nor is it strict
+    /// for them where it is for others.
     #[test]
     fn a_bounded_number_of_callers_is_never_turned_away() {
-        let mut lane = Lane::new();
-        for _ in 0..100 {
-            while lane.door.callers.load(Ordering::Relaxed) < 16 {
-                assert!(lane.door.enter(1_000));
+        let mut strict = Lane::new();
+        strict.pressed(20);
+        strict.batch(strict.waiting());
+        for mut lane in [Lane::new(), strict] {
+            let was_strict = lane.keeper.strict_until.is_some();
+            for _ in 0..100 {
+                while lane.door.callers.load(Ordering::Relaxed) < 16 {
+                    assert!(lane.door.enter(1_000));
+                }
+                // All of that is work, so a queue is worth nothing.
+                let (commands, took) = (8_000, Duration::from_millis(1_600));
+                lane.now += took;
+                lane.keeper.done(8, Batch { commands, done: commands, took }, lane.now);
+                assert!(!lane.keeper.is_crowded());
+                assert!(was_strict || lane.keeper.strict_until.is_none());
             }
-            lane.now += Duration::from_secs(2);
-            lane.keeper.done(8, Batch { commands: 8_000, done: 8_000, took: Duration::from_secs(2) }, lane.now);
-            assert!(!lane.keeper.is_crowded());
         }
+    }
+
+    /// Those who were answered just now come again.
+    #[test]
+    fn a_closed_loop_of_more_callers_than_that_is_an_overload_where_it_is_worth_nothing() {
+        let mut lane = Lane::new();
+        lane.keeper.pace = Pace::default();
+        (0..300).for_each(|_| assert!(lane.door.enter(1)));
+        for stands in [false, true] {
+            lane.now += BURST_MAX;
+            let batch = Batch { commands: 200, done: 200, took: Duration::from_millis(40) };
+            lane.keeper.done(200, batch, lane.now);
+            assert_eq!((lane.waiting(), lane.keeper.strict_until.is_some()), (100, stands));
+            (0..200).for_each(|_| assert!(stands || lane.door.enter(1)));
+        }
+    }
+
+    #[test]
+    fn what_was_not_begun_says_nothing_of_what_is_worth_it() {
+        let mut lane = Lane::new();
+        let worth = |lane: &Lane| lane.keeper.pace.waiting_max(MOST);
+        let before = worth(&lane);
+        for _ in 0..100 {
+            assert!(lane.door.enter(1));
+            lane.keeper.done(1, Batch { commands: 1, done: 0, took: Duration::ZERO }, lane.now);
+        }
+        assert_eq!(worth(&lane), before);
     }
 
     #[test]

@@ -290,6 +290,8 @@ impl LaneEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Action, Actor};
+    use crate::engine::pace::{BURST_MAX, CALM_AFTER};
 
     #[test]
     fn a_batch_waits_for_callers_only_where_it_would_wait_for_others_or_the_last_one_did_and_never_for_long() {
@@ -303,5 +305,42 @@ mod tests {
         let among_others = |took| Last::new(took, 8, 0, &Ran { others_write: true, ..ran(1) }).linger;
         assert_eq!(among_others(Duration::from_millis(2)), Duration::from_millis(2));
         assert_eq!(among_others(Duration::from_secs(10)), LINGER_MAX);
+    }
+
+    /// The end of a lane at which so many callers wait with a command each, in a queue that was found to stand so long ago.
+    fn end_of_standing_queue(callers: usize, found: Duration) -> (LaneEnd, Arc<Door>) {
+        let door = Arc::new(Door::new(callers * 10));
+        let mut keeper = Keeper::new(Arc::clone(&door));
+        let (queue, jobs) = mpsc::channel(callers);
+        for _ in 0..callers {
+            assert!(door.enter(1));
+            let commands = vec![Command { actor: Actor::System, action: Action::ReclaimExpired }];
+            let (event, reply) = (EventId::new("demo").unwrap(), oneshot::channel().0);
+            assert!(queue.try_send(Job { event, commands, deadline: None, traced: None, reply }).is_ok());
+        }
+        let before = Batch { commands: 0, done: 1, took: Duration::from_millis(10) };
+        let now = Instant::now() - found;
+        for at in [now - BURST_MAX, now] {
+            keeper.done(0, before, at);
+        }
+        let (_, stopped) = watch::channel(false);
+        let (last, metrics) = (Last::default(), Arc::default());
+        (LaneEnd { jobs, stopped, keeper, commands_max: usize::MAX, last, has_thread: false, metrics }, door)
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_was_found_to_stand_makes_no_batch_as_long_as_itself() {
+        let (mut end, _door) = end_of_standing_queue(1_000, Duration::ZERO);
+        let batch = end.next_batch(false).await.unwrap();
+        assert_eq!(batch.len(), end.keeper.batch_max());
+        assert!(batch.len() < 1_000);
+    }
+
+    #[tokio::test]
+    async fn a_batch_after_a_pause_lets_a_crowd_in() {
+        let (mut end, door) = end_of_standing_queue(300, CALM_AFTER);
+        assert!(!door.enter(1));
+        end.next_batch(false).await.unwrap();
+        assert!((0..1_000).all(|_| door.enter(1)));
     }
 }

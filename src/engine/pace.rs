@@ -136,6 +136,15 @@ mod tests {
         assert!((5_500..=5_700).contains(&max), "{max}: 2 · 7 · 20,000 / 50");
     }
 
+    /// Where the smallest batch took the longest, that says nothing of what a command takes.
+    #[test]
+    fn what_a_command_takes_is_not_forgotten_for_noise() {
+        let mut pace = pace(20_000, 200, (1..200).map(|index| index * 37 % 101 + 1));
+        pace.observe(1, Duration::from_millis(200));
+        let max = pace.waiting_max(MOST);
+        assert!((1_600..=1_900).contains(&max), "{max}: 2 · 7 · 25,000 / 200");
+    }
+
     #[test]
     fn without_batches_nothing_is_too_much() {
         assert_eq!(Pace::default().waiting_max(MOST), MOST);

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::faulty::Call;
 use super::{World, id, quiet, reservation, reserve};
 use crate::domain::{Answer, EventId};
+use crate::engine::pace::BURST_MAX;
 use crate::engine::{EngineConfig, Failure};
 
 type Waiting<'a> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + 'a>>;
@@ -247,4 +248,59 @@ async fn a_batch_takes_no_more_once_it_has_its_commands() {
         reservation(waiting.await);
     }
     assert_eq!(world.faults.take_begins(), 1 + 3, "one that was there, two, two, and one");
+}
+
+/// Callers with two commands each, of whom a hundred and fifty fit into a batch.
+#[tokio::test]
+async fn of_a_queue_that_stands_the_oldest_are_turned_away_and_those_who_may_always_wait_are_served() {
+    let world = World::with(EngineConfig { batch_commands_max: 300, ..quiet() }).await;
+    let event = world.event("demo", 10_000, None).await;
+    // A batch of one costs little, so no long queue is worth it.
+    for n in 10_000..10_050 {
+        reservation(world.run(&event, reserve("ann", n, 1)).await);
+    }
+    // Each batch waits at the gate until it is opened for that one.
+    let faults = Arc::clone(&world.faults);
+    world.faults.script(move |call| {
+        if let Call::Begin = call {
+            faults.gate.shut();
+        }
+        None
+    });
+    world.faults.gate.shut();
+    let mut crowd: Vec<Pin<Box<dyn Future<Output = _>>>> = Vec::new();
+    for n in 0..1_000 {
+        let two = vec![reserve("ann", 2 * n, 1), reserve("ann", 2 * n + 1, 1)];
+        crowd.push(Box::pin(world.engine.run_all(event.clone(), two, None)));
+        assert!(poll!(crowd.last_mut().unwrap()).is_pending());
+    }
+    let served = |results: Vec<Result<Answer, Failure>>| results.into_iter().map(reservation).count() == 2;
+    for stands in [BURST_MAX / 4, BURST_MAX] {
+        world.faults.gate.is_met().await;
+        tokio::time::sleep(stands).await;
+        world.faults.gate.open();
+        for waiting in crowd.drain(..150) {
+            assert!(served(waiting.await));
+        }
+    }
+    world.faults.gate.is_met().await;
+    // The third batch has those who came next; nobody waits for it who is told to go.
+    let mut turned_away = Vec::new();
+    for waiting in &mut crowd {
+        // Of so many, tokio would let some seem to wait that do not.
+        tokio::task::yield_now().await;
+        let told = waiting.now_or_never();
+        assert!(told.as_ref().is_none_or(|told| *told == vec![Err(Failure::Overloaded); 2]), "{told:?}");
+        turned_away.push(told.is_some());
+    }
+    let count = turned_away.iter().filter(|is_refused| **is_refused).count();
+    let begin = turned_away.iter().position(|is_refused| *is_refused).unwrap();
+    assert!(turned_away[begin..begin + count].iter().all(|is_refused| *is_refused), "the oldest");
+    assert!(begin >= 128 && 700 - count >= 256, "{begin} and {count}");
+    world.faults.heal();
+    world.faults.gate.open();
+    for (waiting, was_refused) in crowd.into_iter().zip(turned_away) {
+        assert!(was_refused || served(waiting.await));
+    }
+    assert_eq!(world.engine.lanes[0].waiting().load(Ordering::SeqCst), 0);
 }

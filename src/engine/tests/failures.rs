@@ -132,7 +132,7 @@ async fn a_lane_that_cannot_reconnect_after_a_panic_does_so_later() {
     world.faults.script(|call| match call {
         Call::Commit(_) => Some(Fault::Panic),
         Call::OpenLane => Some(Fault::Fail(unavailable())),
-        Call::Begin | Call::Upkeep | Call::Event => None,
+        Call::Begin | Call::Upkeep | Call::Event | Call::ExpiredHolds => None,
     });
     assert_eq!(reserve_batch(&world, &event).await, vec![Err(Failure::Unavailable); 10]);
     assert_eq!(reserve_batch(&world, &event).await, vec![Err(Failure::Unavailable); 10]);
@@ -152,7 +152,7 @@ async fn failing_upkeep_harms_nobody() {
             calls += 1;
             Some(if calls % 2 == 0 { Fault::Panic } else { Fault::Fail(unavailable()) })
         }
-        Call::OpenLane | Call::Begin | Call::Commit(_) | Call::Event => None,
+        Call::OpenLane | Call::Begin | Call::Commit(_) | Call::Event | Call::ExpiredHolds => None,
     });
     for n in 0..4 {
         reservation(world.run(&event, reserve("ann", n, 1)).await);
@@ -246,7 +246,7 @@ async fn the_log_tells_the_cause_of_each_failure() {
     world.faults.script(|call| match call {
         Call::Commit(_) => retry(),
         Call::Upkeep => Some(Fault::Fail(unavailable())),
-        Call::OpenLane | Call::Begin | Call::Event => None,
+        Call::OpenLane | Call::Begin | Call::Event | Call::ExpiredHolds => None,
     });
     assert_eq!(world.run(&event, reserve("ann", 1, 1)).await, Err(Failure::Unavailable));
     world.faults.script(|call| if let Call::Begin = call { Some(Fault::Fail(unavailable())) } else { None });

@@ -19,6 +19,7 @@ pub(super) enum Call<'a> {
     Commit(&'a [Changes]),
     Upkeep,
     Event,
+    ExpiredHolds,
 }
 
 /// How it fails.
@@ -269,7 +270,10 @@ impl<S: Store> Store for FaultyStore<S> {
     }
 
     async fn events_with_expired_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<EventId>> {
-        self.real.events_with_expired_holds(now, limit).await
+        match self.faults.next(&Call::ExpiredHolds) {
+            Some(Fault::Fail(error) | Fault::LoseAnswer(error)) => Err(error),
+            Some(Fault::Panic) | None => self.real.events_with_expired_holds(now, limit).await,
+        }
     }
 
     async fn audit_reader(&self, event: &EventId) -> Result<Option<Box<dyn AuditReader>>> {

@@ -153,17 +153,7 @@ impl Herald {
         let done = work.turn(&event, &due).await;
         let mut all = self.lock();
         let Some(known) = all.get_mut(&event) else { return };
-        let now = Instant::now();
-        if let Some(Done { last, keeps, shown }) = done {
-            known.sold = known.sold.filter(|sold| last.is_asked && *sold > shown);
-            known.keeps = last.is_asked && keeps;
-            known.last = Some(last);
-        } else {
-            // Nobody waits for it: whoever looks finds out for himself.
-            (known.sold, known.keeps) = (None, false);
-            known.last = known.last.map(|last| Last { at: now, ..last });
-        }
-        known.next = known.last.map_or(now + PACE, |last| known.turn_after(&last));
+        known.turned(done.as_ref(), Instant::now());
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<EventId, Due>> {
@@ -174,6 +164,20 @@ impl Herald {
 impl Due {
     const fn wants(&self) -> bool {
         self.sold.is_some() || self.keeps || self.read.is_some()
+    }
+
+    /// Takes note of what its turn came to. `None`: it could not be done.
+    fn turned(&mut self, done: Option<&Done>, now: Instant) {
+        if let Some(&Done { last, keeps, shown }) = done {
+            self.sold = self.sold.filter(|sold| last.is_asked && *sold > shown);
+            self.keeps = last.is_asked && keeps;
+            self.last = Some(last);
+        } else {
+            // Nobody waits for it: whoever looks finds out for himself.
+            (self.sold, self.keeps) = (None, false);
+            self.last = self.last.map(|last| Last { at: now, ..last });
+        }
+        self.next = self.last.map_or(now + PACE, |last| self.turn_after(&last));
     }
 
     /// When it is this server's turn, after what was posted last.
@@ -241,5 +245,81 @@ impl Work<'_> {
         let last = Last { seq, read_at, at: Instant::now(), is_ours: true, is_asked };
         // A database that was set back never shows what was sold before.
         Some(Done { last, keeps, shown: due.sold.map_or(seq, |sold| sold.max(seq)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redis::some_view;
+
+    /// What this server posted at that moment, its newest change 5.
+    fn posted(at: Instant) -> Last {
+        Last { seq: 5, read_at: Timestamp::from_micros(0), at, is_ours: true, is_asked: true }
+    }
+
+    fn due(at: Instant, sold: Option<Seq>) -> Due {
+        let next = at + KEEP_INTERVAL;
+        Due { sold, sells: true, read: None, keeps: false, last: Some(posted(at)), next }
+    }
+
+    #[test]
+    fn when_it_is_a_servers_turn_follows_from_what_was_posted_last() {
+        let now = Instant::now();
+        let last = posted(now);
+        let (others, unasked) = (Last { is_ours: false, ..last }, Last { is_asked: false, ..last });
+        let read = |sold| Due { read: Some((Arc::new(some_view(5, 1, 1)), now)), ..due(now, sold) };
+        let cases = [
+            (due(now, None), last, KEEP_INTERVAL),
+            (due(now, Some(5)), last, KEEP_INTERVAL),
+            (due(now, Some(6)), last, PACE),
+            (due(now, None), others, KEEP_INTERVAL + PRECEDENCE),
+            (due(now, Some(6)), others, PACE + PRECEDENCE),
+            (due(now, Some(6)), unasked, UNASKED_INTERVAL),
+            (read(None), unasked, PACE),
+        ];
+        for (number, (due, last, wait)) in cases.into_iter().enumerate() {
+            assert_eq!(due.turn_after(&last) - now, wait, "{number}");
+        }
+    }
+
+    #[test]
+    fn after_its_turn_a_server_wants_what_it_could_not_show_and_nothing_that_nobody_asks_for() {
+        let now = Instant::now();
+        let after = |sold, done: Option<Done>| {
+            let mut due = Due { keeps: true, ..due(now, Some(sold)) };
+            due.turned(done.as_ref(), now + PACE);
+            (due.sold, due.keeps, due.next - now)
+        };
+        let done = |last| Some(Done { last, keeps: true, shown: 5 });
+        assert_eq!(after(5, done(posted(now))), (None, true, KEEP_INTERVAL));
+        assert_eq!(after(6, done(posted(now))), (Some(6), true, PACE));
+        let unasked = Last { is_asked: false, ..posted(now) };
+        assert_eq!(after(6, done(unasked)), (None, false, UNASKED_INTERVAL));
+        assert_eq!(after(6, None), (None, false, PACE + KEEP_INTERVAL), "it is not tried again at once");
+    }
+
+    #[test]
+    fn what_is_sold_is_not_posted_later_than_its_pace() {
+        let (herald, gala, now) = (Herald::new(true), EventId::new("gala").unwrap(), Instant::now());
+        herald.lock().insert(gala.clone(), due(now, None));
+        herald.sold(&gala, 6);
+        assert_eq!(herald.next(), Some(now + PACE));
+    }
+
+    #[test]
+    fn a_reading_is_posted_once_and_then_its_event_is_forgotten() {
+        let herald = Herald::new(true);
+        herald.read(&Arc::new(some_view(5, 1, 1)), Instant::now());
+        let due = herald.due(Instant::now());
+        assert!(due.len() == 1 && due[0].1.read.is_some());
+        assert_eq!((herald.due(Instant::now()).len(), herald.lock().len()), (0, 0));
+    }
+
+    #[test]
+    fn of_more_events_than_that_nothing_is_noted() {
+        let herald = Herald::new(true);
+        (0..=EVENTS_MAX).for_each(|number| herald.sold(&EventId::new(&format!("event-{number}")).unwrap(), 1));
+        assert_eq!(herald.lock().len(), EVENTS_MAX);
     }
 }

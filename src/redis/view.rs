@@ -132,20 +132,20 @@ pub(super) mod tests {
             drain_to: Some(5),
             held,
             sold: 2,
-            limit_per_owner: None,
+            limit_per_owner: Some(3),
             version: 3,
         };
         let config = EventConfig {
             display_name: "Gala \"ü\"".to_owned(),
             sales_state: SalesState::OnSale,
             on_sale_at: Some(Timestamp::from_micros(5)),
-            off_sale_at: None,
+            off_sale_at: Some(Timestamp::from_micros(6)),
             hold_ttl_default: Duration::from_secs(600),
             hold_ttl_max: Duration::from_secs(900),
             limit_per_owner: Some(4),
             waiting_room: Some(WaitingRoom {
                 admissions_per_second: 5,
-                inside_max: None,
+                inside_max: Some(7),
                 on_loss: OnLoss::Open,
                 pass_lifetime: Duration::from_secs(60),
                 grace: Duration::from_secs(10),
@@ -157,7 +157,7 @@ pub(super) mod tests {
             last_seq: seq,
             version: 2,
             allocation_count: 1,
-            has_allocation_limits: false,
+            has_allocation_limits: true,
             created_at: Timestamp::from_micros(1),
         };
         EventView { event, allocations: vec![allocation], read_at: Timestamp::from_micros(read_at) }

@@ -129,6 +129,37 @@ async fn whatever_lies_under_our_keys_is_neither_shown_nor_in_the_way() {
     private.tell("HSET test:{gala}:view seq 99 read_at 9 stamp x view {}").unwrap();
     private.tell("PEXPIRE test:{gala}:view 200").unwrap();
     assert_eq!(seen(&board).await, None);
+    private.tell("FLUSHALL").unwrap();
+    post(&board, (100, 1, 100), true).await;
+    private.tell("HSET test:{gala}:view seq 101").unwrap();
+    assert_eq!(seen(&board).await, None, "the text is of another state");
+}
+
+#[tokio::test]
+async fn a_look_tells_when_the_view_was_posted_last_and_takes_its_text_once() {
+    let private = private();
+    let (one, other) = (board(&private.url(), "one").await, board(&private.url(), "other").await);
+    post(&one, (1, 1, 1), true).await;
+    assert_eq!(seen(&other).await, Some((1, 1, 1)));
+    private.tell("HSET test:{gala}:view posted 1").unwrap();
+    let age = async || other.look(&event(), false).await.unwrap().hung.unwrap().age;
+    assert!(age().await > Duration::from_secs(3_600));
+    post(&one, (1, 1, 2), true).await;
+    assert!(age().await <= VIEW_LIFE, "it is the same state, but was posted now");
+    private.tell("HSET test:{gala}:view view garbage").unwrap();
+    assert_eq!(seen(&other).await, Some((1, 1, 2)), "it has that text already");
+}
+
+#[tokio::test]
+async fn whoever_reads_for_all_or_has_asked_is_not_counted_on_for_long() {
+    let private = private();
+    let board = board(&private.url(), "one").await;
+    post(&board, (1, 1, 1), true).await;
+    assert!(seen(&board).await.is_some());
+    for (what, most) in [("keeper", 1_000), ("asked", 2_000)] {
+        let life: i64 = private.tell(&format!("PTTL test:{{gala}}:{what}")).unwrap().trim().parse().unwrap();
+        assert!((1..=most).contains(&life), "{what}: {life} ms");
+    }
 }
 
 #[tokio::test]

@@ -118,4 +118,25 @@ mod tests {
             assert_eq!(Method::of_path(path).names(), (OTHER, OTHER), "{path}");
         }
     }
+    #[test]
+    fn what_may_be_large_is_known() {
+        let small: Vec<_> =
+            Method::all().filter(|method| !method.may_answer_much()).map(|method| method.names().1).collect();
+        let of_one_thing = [
+            "CreateReservation",
+            "ConfirmReservation",
+            "ReleaseReservation",
+            "ExtendReservation",
+            "GetReservation",
+            "CancelReservation",
+            "CreateAllocation",
+            "UpdateAllocation",
+            "TransferCapacity",
+            "ForceReleaseReservation",
+            "JoinWaitingRoom",
+            "LeaveWaitingRoom",
+            OTHER,
+        ];
+        assert_eq!(small, of_one_thing);
+    }
 }

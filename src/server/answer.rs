@@ -193,7 +193,7 @@ impl HttpBody for Keeping {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::{BodyExt as _, Full};
+    use http_body_util::{BodyExt as _, Full, StreamBody};
 
     use super::*;
 
@@ -218,5 +218,32 @@ mod tests {
         assert_eq!((read, unread.bytes.load(Ordering::Relaxed)), (60_000, 0));
         drop(answer(60_000, &unread).unwrap());
         assert_eq!(unread.bytes.load(Ordering::Relaxed), 0, "whoever goes away holds nothing");
+        assert!(answer(100_000, &unread).is_ok(), "all that there is");
+    }
+
+    /// What is left unread of a stream's messages counts with all else; where that is too much, the stream ends.
+    #[tokio::test]
+    async fn a_large_message_of_a_stream_counts_until_it_is_read_or_ends_the_stream() {
+        let unread = Unread::new(100_000);
+        let message = || Ok::<_, Status>(Frame::data(Bytes::from(vec![7; 60_000])));
+        let stream = || {
+            let body = Body::new(StreamBody::new(futures::stream::iter([message(), message()])));
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            let answer = bounded(Response::new(body), RequestId::next(), true, unread.clone(), &mut cx);
+            answer.unwrap().into_body()
+        };
+        let (mut first, mut second) = (stream(), stream());
+        assert_eq!(unread.bytes.load(Ordering::Relaxed), 0, "a stream makes its messages for those who read");
+        let piece = first.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!((piece.len(), unread.bytes.load(Ordering::Relaxed)), (PIECE_BYTES, 60_000));
+        let end = second.frame().await.unwrap().unwrap().into_trailers().unwrap();
+        let status = Status::from_header_map(&end).unwrap();
+        assert_eq!(status.code(), tonic::Code::Unavailable);
+        assert!(second.frame().await.is_none(), "nothing comes after the end");
+        let mut read = piece.len();
+        while let Some(frame) = first.frame().await {
+            read += frame.unwrap().into_data().unwrap().len();
+        }
+        assert_eq!((read, unread.bytes.load(Ordering::Relaxed)), (120_000, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! Rate limits and caps, over the wire.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -20,7 +20,7 @@ use tonic_types::StatusExt as _;
 use crate::in_process::{EVENT, StuckStore, config, event, start};
 use crate::rush::PATIENCE;
 use crate::support::{Server, by, create_event, new_id, reason, until, wants};
-use crate::tokens::{Guarded, bearer, sent_by, token, with};
+use crate::tokens::{Guarded, authentication, bearer, sent_by, token, with};
 
 /// Two calls, and then none for a quarter of an hour.
 fn two_calls() -> Option<Quota> {
@@ -291,14 +291,21 @@ async fn what_waited_beyond_its_deadline_is_not_begun() {
 /// Other servers that never answer: each question is waited for as long as a call may.
 #[derive(Default)]
 struct NoAnswer {
-    asked: AtomicUsize,
+    /// Whose limit, and how many calls.
+    asked: Mutex<Vec<(String, u32)>>,
     waited: AtomicUsize,
+}
+
+impl NoAnswer {
+    fn take_asked(&self) -> Vec<(String, u32)> {
+        std::mem::take(&mut self.asked.lock().expect("no panic"))
+    }
 }
 
 #[async_trait]
 impl SharedRates for NoAnswer {
-    async fn admit(&self, _: Key<'_>, _: Quota, _: Cost, until: tokio::time::Instant) -> Result<(), Duration> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+    async fn admit(&self, key: Key<'_>, _: Quota, cost: Cost, until: tokio::time::Instant) -> Result<(), Duration> {
+        self.asked.lock().expect("no panic").push((format!("{} {}", key.scope.as_str(), key.name), cost.calls));
         if until > tokio::time::Instant::now() {
             self.waited.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep_until(until).await;
@@ -307,24 +314,50 @@ impl SharedRates for NoAnswer {
     }
 }
 
+/// Of whoever calls, before the call is begun and for the further items of a batch; or else of each buyer whom he names.
 #[tokio::test]
 async fn a_call_waits_for_other_servers_once_whatever_it_must_ask_them() {
     let others = Arc::new(NoAnswer::default());
-    let rates = Arc::new(RateLimits::new(Quota::new(1.0, 100), None).with_shared(others.clone()));
+    let quota = Quota::new(1.0, 100);
+    let rates = Arc::new(RateLimits::new(quota, quota).with_shared(others.clone()));
     let store = StuckStore::default();
     let wanted = Arc::clone(&store.wanted);
-    let server = start(Arc::new(store), ServerConfig { rates, ..config() }).await;
-    let mut request =
-        v1::BatchCreateReservationsRequest { parent: format!("events/{EVENT}"), ..batch(&["bob", "cat"]) };
-    for line in request.requests.iter_mut().flat_map(|each| &mut each.reservation.as_mut().expect("one").lines) {
-        line.allocation = format!("events/{EVENT}/allocations/floor");
+    let server = start(Arc::new(store), ServerConfig { rates, authentication: authentication(), ..config() }).await;
+    let shop = token("gateway", "shop");
+    let for_ann = ("boxoffice-owner", "ann".to_owned());
+    let cases = [
+        (vec![bearer(&token("buyer", "ann"))], vec![], vec![("owner ann", 1), ("owner ann", 2)]),
+        (
+            vec![bearer(&shop), for_ann],
+            vec![],
+            vec![("owner ann", 1), ("gateway shop", 1), ("owner ann", 2), ("gateway shop", 2)],
+        ),
+        (
+            vec![bearer(&shop)],
+            vec!["bob", "cat", "dan"],
+            vec![("gateway shop", 1), ("gateway shop", 2), ("owner bob", 1), ("owner cat", 1), ("owner dan", 1)],
+        ),
+    ];
+    for (caller, owners, asked) in cases {
+        let mut request = v1::BatchCreateReservationsRequest { parent: format!("events/{EVENT}"), ..batch(&[""; 3]) };
+        request.owners = owners.into_iter().map(str::to_owned).collect();
+        for line in request.requests.iter_mut().flat_map(|each| &mut each.reservation.as_mut().expect("one").lines) {
+            line.allocation = format!("events/{EVENT}/allocations/floor");
+        }
+        let mut inventory = server.inventory();
+        let request = with(&caller, request);
+        let call = tokio::spawn(async move { inventory.batch_create_reservations(request).await });
+        until("the batch waits for its turn", async || others.asked.lock().expect("no panic").len() >= asked.len())
+            .await;
+        let asked: Vec<_> = asked.into_iter().map(|(key, calls)| (key.to_owned(), calls)).collect();
+        assert_eq!((others.take_asked(), others.waited.swap(0, Ordering::Relaxed)), (asked, 1));
+        call.abort();
     }
-    // Of the caller twice, before the call is begun and for its further item; then of each buyer.
-    let mut inventory = server.inventory();
-    let call = tokio::spawn(async move { inventory.batch_create_reservations(by("ann", request)).await });
-    until("the batch is on its way to the database", async || !wanted.lock().expect("no panic").is_empty()).await;
-    assert_eq!((others.asked.load(Ordering::Relaxed), others.waited.load(Ordering::Relaxed)), (4, 1));
-    call.abort();
+    until("a batch is on its way to the database", async || !wanted.lock().expect("no panic").is_empty()).await;
+    let list = v1::ListChangesRequest { parent: format!("events/{EVENT}"), ..Default::default() };
+    let metadata = [bearer(&shop), ("boxoffice-owner", "ann".to_owned())];
+    server.admin().list_changes(with(&metadata, list)).await.expect_err("it is for operators");
+    assert_eq!(others.take_asked(), [], "what operators do is not limited");
 }
 
 #[tokio::test]

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boxoffice::engine::{Engine, EngineConfig};
-use boxoffice::grpc::Authentication;
-use boxoffice::identity::{Expected, KeyFiles, Minter, Verifier};
+use boxoffice::identity::Minter;
 use boxoffice::server::{ServeError, Server, ServerConfig, Tls, TlsFiles};
 use boxoffice_proto::v1;
 use prost::Message as _;
@@ -18,7 +17,7 @@ use crate::authority::{Authority, encrypted, replace};
 use crate::in_process::{StuckStore, config};
 use crate::recorded;
 use crate::support::{Inventory, name, new_id, reason, wants};
-use crate::tokens::{Guarded, bearer, call, claims, sent_by, test_key, token};
+use crate::tokens::{Guarded, authentication, bearer, call, claims, sent_by, test_key, token};
 
 /// How long a change of a file may take to be seen: it is looked for every second.
 const SEEN_MAX: Duration = Duration::from_secs(20);
@@ -195,12 +194,6 @@ async fn new_keys_refuse_the_tokens_of_the_old_at_once_and_broken_ones_change_no
     stream.message().await.expect("a change").expect("a change");
 }
 
-fn verifier() -> Authentication {
-    let keys = KeyFiles { keys: vec![test_key("ed25519.public.pem")], jwks: Vec::new() };
-    let expected = Expected { audience: Some("tickets".to_owned()), issuer: None };
-    Authentication::Tokens(Arc::new(Verifier::load(keys, expected).expect("keys")))
-}
-
 #[tokio::test]
 async fn clients_that_never_finish_their_handshake_keep_nobody_out() {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -209,7 +202,8 @@ async fn clients_that_never_finish_their_handshake_keep_nobody_out() {
     let tls = Tls::load(TlsFiles { certificate, key, client_ca: None }).expect("certificates");
     let engine =
         Engine::start(Arc::new(StuckStore::default()), EngineConfig::default(), None).await.expect("an engine");
-    let config = ServerConfig { tls: Some(Arc::new(tls)), connections_max: 8, authentication: verifier(), ..config() };
+    let config =
+        ServerConfig { tls: Some(Arc::new(tls)), connections_max: 8, authentication: authentication(), ..config() };
     let server = Server::bind(config, engine).await.expect("a free port");
     let address = server.local_addr();
     let served = tokio::spawn(server.serve(std::future::pending()));
@@ -232,7 +226,7 @@ async fn tokens_are_not_taken_in_the_clear_from_other_machines() {
     let engine =
         Engine::start(Arc::new(StuckStore::default()), EngineConfig::default(), None).await.expect("it starts");
     for address in ["0.0.0.0:0", "[::]:0", "[::ffff:127.0.0.1]:0"] {
-        let config = ServerConfig::new(address.parse().expect("an address"), verifier());
+        let config = ServerConfig::new(address.parse().expect("an address"), authentication());
         let refused = Server::bind(config.clone(), Arc::clone(&engine)).await.err().expect("refused");
         assert!(matches!(refused, ServeError::NotEncrypted(_)), "{refused}");
         let behind = ServerConfig { tls_terminated_elsewhere: true, ..config };

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
-use boxoffice::identity::{Minted, Minter};
+use boxoffice::grpc::Authentication;
+use boxoffice::identity::{Expected, KeyFiles, Minted, Minter, Verifier};
 use bytes::{Buf, BufMut, Bytes};
 use tempfile::TempDir;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -52,6 +54,13 @@ impl Guarded {
     pub(crate) fn stop(self) {
         self.server.stop();
     }
+}
+
+/// How a server in this process asks for the same tokens.
+pub(crate) fn authentication() -> Authentication {
+    let keys = KeyFiles { keys: vec![test_key("ed25519.public.pem")], jwks: Vec::new() };
+    let expected = Expected { audience: Some(AUDIENCE.to_owned()), issuer: Some(ISSUER.to_owned()) };
+    Authentication::Tokens(Arc::new(Verifier::load(keys, expected).expect("keys")))
 }
 
 /// The public key of RSA as a JWK set.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use boxoffice::engine::{Engine, EngineConfig};
@@ -24,7 +25,7 @@ use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse
 use tonic_types::StatusExt as _;
 
 use crate::in_process::{Running, StuckStore, config, start};
-use crate::support::{by, reason};
+use crate::support::{by, reason, until};
 
 /// Longest wait for something that must come soon.
 const SOON: Duration = Duration::from_secs(20);
@@ -243,13 +244,22 @@ async fn what_is_no_message_is_the_callers_fault() {
 }
 
 #[tokio::test]
-async fn health_is_told_of_each_service() {
-    let server = start(Arc::new(StuckStore::default()), config()).await;
+async fn health_is_told_of_each_service_and_a_store_that_hangs_is_noticed() {
+    let store = StuckStore::default();
+    let checks = Arc::clone(&store.checks);
+    let server = start(Arc::new(store), config()).await;
     let services =
         ["", "boxoffice.v1.InventoryService", "boxoffice.v1.AdminService", "boxoffice.v1.WaitingRoomService"];
-    for service in services {
-        assert_eq!(health(&server, service).await, ServingStatus::Serving, "{service}");
+    for (hangs, status) in
+        [(false, ServingStatus::Serving), (true, ServingStatus::NotServing), (false, ServingStatus::Serving)]
+    {
+        checks.hang.send_replace(hangs);
+        for service in services {
+            until("health is told", async || health(&server, service).await == status).await;
+        }
     }
+    let counts = [&checks.begun, &checks.answered].map(|count| count.load(Ordering::SeqCst));
+    assert_eq!(counts[0], counts[1], "a question is not given up, though its answer is late");
 }
 
 #[tokio::test]

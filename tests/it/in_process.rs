@@ -18,7 +18,7 @@ use boxoffice::storage::{AuditReader, LaneConnection, LanePlan, Loaded, Page, Re
 use boxoffice_proto::v1::admin_service_client::AdminServiceClient;
 use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
 use boxoffice_proto::v1::waiting_room_service_client::WaitingRoomServiceClient;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
@@ -47,6 +47,17 @@ pub(crate) struct StuckStore {
     pub(crate) waiting_rooms_hang: bool,
     /// As many reservations may be looked up by their ids at once as it has permits, if there is one.
     pub(crate) looks: Option<Arc<Semaphore>>,
+    /// What becomes of the questions whether it answers.
+    pub(crate) checks: Arc<Checks>,
+}
+
+/// Questions to a store whether it answers.
+#[derive(Default)]
+pub(crate) struct Checks {
+    /// While it is true, they wait.
+    pub(crate) hang: watch::Sender<bool>,
+    pub(crate) begun: AtomicUsize,
+    pub(crate) answered: AtomicUsize,
 }
 
 /// An event without allocations.
@@ -179,6 +190,13 @@ impl Store for StuckStore {
 
     async fn audit_reader(&self, _event: &EventId) -> Result<Option<Box<dyn AuditReader>>> {
         Ok(None)
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.checks.begun.fetch_add(1, Ordering::SeqCst);
+        self.checks.hang.subscribe().wait_for(|hang| !hang).await.expect("the store is there");
+        self.checks.answered.fetch_add(1, Ordering::SeqCst);
+        Ok(())
     }
 
     async fn close(&self) {}

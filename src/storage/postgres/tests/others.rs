@@ -1,5 +1,9 @@
 //! What a lane learns of other servers.
 
+use std::time::Duration;
+
+use sqlx::{Connection as _, Executor as _};
+
 use super::backend::PostgresBackend;
 use crate::domain::{EventId, ReservationId, Wanted};
 use crate::storage::conformance::{Backend as _, begin, create, plain_hold, reserve, v7};
@@ -70,6 +74,24 @@ async fn a_lane_that_lost_its_connection_between_batches_says_so_and_goes_on() {
     // Whoever remembers what was committed may remember more than there is, if that was a failover.
     let lost = lane.begin(&[Wanted::new(EventId::new("e1").unwrap())]).await;
     assert!(matches!(lost, Err(StoreError::Retry(_))), "{lost:?}");
+    reserve(&mut *lane, "e1", |now| vec![plain_hold(v7(1), "ann", now)]).await;
+    assert_eq!(found(&mut *lane, 9).await, [v7(1)]);
+}
+
+/// Where the first answer has taken long, callers have waited enough.
+#[tokio::test]
+async fn a_batch_that_has_waited_long_for_a_lock_is_not_run_again() {
+    let mut backend = PostgresBackend::fresh().await;
+    backend.config.timeout = Duration::from_millis(400);
+    backend.reopen().await;
+    let mut lane = backend.store.open_lane().await.unwrap();
+    create(&mut *lane, "e1", &[("ga", 10)]).await;
+    let mut other = backend.connect().await;
+    let mut lock = other.begin().await.unwrap();
+    lock.execute("SELECT FROM events FOR UPDATE").await.unwrap();
+    let late = lane.begin(&[Wanted::new(EventId::new("e1").unwrap())]).await;
+    assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
+    lock.rollback().await.unwrap();
     reserve(&mut *lane, "e1", |now| vec![plain_hold(v7(1), "ann", now)]).await;
     assert_eq!(found(&mut *lane, 9).await, [v7(1)]);
 }

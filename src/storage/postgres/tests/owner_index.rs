@@ -41,3 +41,20 @@ async fn an_event_whose_run_fails_does_not_keep_others_waiting() {
     until_indexed(&backend, "a").await;
     backend.store.close().await;
 }
+
+/// That one says by a lock that it writes the run.
+#[tokio::test]
+async fn what_another_server_indexes_is_left_to_it() {
+    let backend = PostgresBackend::fresh().await;
+    backend.execute(EVENTS).await.unwrap();
+    backend.execute("UPDATE events SET last_seq = 16384 WHERE id = 'd'").await.unwrap();
+    let mut other = backend.connect().await;
+    sqlx::query("SELECT pg_advisory_lock(hashtextextended('d', 7300157))").execute(&mut other).await.unwrap();
+    for event in ["d", "b"] {
+        backend.store.shared.to_index.send(EventId::new(event).unwrap()).await.unwrap();
+    }
+    until_indexed(&backend, "b").await;
+    let indexed = "SELECT owner_indexed_seq FROM events WHERE id = 'd'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(indexed).fetch_one(&mut other).await.unwrap(), 0);
+    backend.store.close().await;
+}

@@ -288,6 +288,23 @@ async fn whoever_waits_in_a_room_waits_on_where_he_has_called_too_often() {
     assert_eq!(place.position, 1);
 }
 
+#[tokio::test]
+async fn whoever_waits_in_a_room_asks_no_sooner_than_the_server_wants() {
+    let rates = Arc::new(RateLimits::new(Quota::new(0.001, 3), None));
+    let waiting_room = Some(in_process::room());
+    let store = StuckStore { waiting_room, ..StuckStore::default() };
+    let server = start(Arc::new(store), ServerConfig { rates, ..config() }).await;
+    let client = client(&format!("http://{}", server.address));
+    let event = format!("events/{EVENT}");
+    let mut waiting = client.wait_in_room(&event);
+    let place = waiting.next().await.expect("his place").expect("it goes on");
+    let wanted = Duration::try_from(place.poll_after.expect("a pause")).expect("a duration");
+    assert!(wanted >= Duration::from_secs(1), "{wanted:?}");
+    let next = tokio::time::timeout(wanted / 10, waiting.next()).await;
+    assert!(next.is_err(), "nothing has changed: {next:?}");
+    client.join_waiting_room(&event).await.expect("he may still ask");
+}
+
 /// An address where nobody listens.
 fn nowhere() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -317,6 +334,11 @@ async fn the_next_server_is_asked_where_one_is_away_and_then_kept() {
         client.create_reservation(wants("", &[("floor", 1)])).await.expect("a hold");
     }
     assert_eq!(client.retries(), 1);
+    // Those who fail together move on by one server, not each by one.
+    let client = client_with(&[&nowhere(), server.url()], Config::default());
+    let calls = (0..4).map(|_| client.create_reservation(wants("", &[("floor", 1)])));
+    assert!(futures::future::join_all(calls).await.iter().all(Result::is_ok));
+    assert_eq!(client.retries(), 4);
 }
 
 /// Answers every call with UNAVAILABLE, and tells the headers and the messages of `count` calls.
@@ -364,4 +386,19 @@ async fn every_attempt_sends_the_same_message_and_how_long_the_caller_waits() {
         assert_eq!(headers["grpc-timeout"], "4000000u");
         assert_eq!(message, &recorded[0].1, "the same id, and all else");
     }
+}
+
+#[tokio::test]
+async fn the_server_is_told_no_more_than_what_is_left_of_the_call() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let recorder = tokio::spawn(record(listener, 1));
+    let client =
+        client_with(&[&url], Config { deadline: Duration::from_secs(3), attempts_max: 1, ..Config::default() });
+    client.create_reservation(wants("", &[("floor", 1)])).await.expect_err("never answered");
+    drop(client);
+    let recorded = recorder.await.expect("no panic");
+    let told = recorded[0].0["grpc-timeout"].to_str().expect("ASCII");
+    let micros: u64 = told.strip_suffix('u').expect("microseconds").parse().expect("a number");
+    assert!(micros <= 3_000_000, "{told}");
 }

@@ -322,9 +322,57 @@ mod tests {
     fn an_overloaded_server_was_reached_and_a_missing_one_was_not() {
         let details = ErrorDetails::with_error_info("OVERLOADED", "boxoffice", HashMap::new());
         let overloaded = Status::with_error_details(Code::Unavailable, "too much waits", details);
-        assert_eq!(Failure::from(overloaded).exit_code(), ExitCode::from(1));
+        let overloaded = Failure::from(overloaded);
+        assert_eq!((overloaded.exit_code(), overloaded.leaves_effect_unknown()), (ExitCode::from(1), false));
         let gone = Failure::from(Status::unavailable("connection refused"));
         assert_eq!(gone.exit_code(), ExitCode::from(3));
         assert!(gone.leaves_effect_unknown());
+    }
+    #[test]
+    fn where_a_request_may_have_been_carried_out_that_is_known() {
+        for (code, reason) in [(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"), (Code::Unavailable, "STORE_UNAVAILABLE")]
+        {
+            let details = ErrorDetails::with_error_info(reason, "boxoffice", HashMap::new());
+            let told = Failure::from(Status::with_error_details(code, "no answer", details));
+            assert_eq!((told.exit_code(), told.leaves_effect_unknown()), (ExitCode::from(1), true), "{reason}");
+            assert!(told.with_hint_if_unknown(|| "repeat it".to_owned()).as_text().ends_with("\n  repeat it"));
+        }
+    }
+
+    #[test]
+    fn what_this_side_made_up_is_no_answer_of_the_server() {
+        let broken = || Box::new(std::io::Error::other("reset by peer"));
+        let caused = |mut status: Status| {
+            status.set_source(std::sync::Arc::new(std::io::Error::other("reset by peer")));
+            status
+        };
+        let cases = [
+            (Failure::from(Status::from_error(broken())), "the connection to the server broke: reset by peer"),
+            (Failure::from(caused(Status::cancelled("time"))), "the server did not answer within 30 s"),
+            (
+                Failure::from(Error::Unanswered {
+                    name: "events/demo".to_owned(),
+                    attempts: 2,
+                    last: Box::new(Status::deadline_exceeded("no answer in time")),
+                }),
+                "no answer in time",
+            ),
+        ];
+        for (failure, told) in cases {
+            assert_eq!((failure.exit_code(), failure.in_short()), (ExitCode::from(3), told));
+        }
+    }
+
+    #[test]
+    fn when_to_come_again_is_told() {
+        let metadata = HashMap::from([("next_expire_time".to_owned(), "2027-01-01T00:00:00Z".to_owned())]);
+        let mut details = ErrorDetails::with_error_info("ALL_HELD", "boxoffice", metadata);
+        details.set_retry_info(Some(std::time::Duration::from_millis(1_500)));
+        let failure =
+            Failure::from(Status::with_error_details(Code::FailedPrecondition, "nothing is free now", details));
+        assert_eq!(
+            failure.as_text(),
+            "error: ALL_HELD: nothing is free now\n  the next hold lapses at 2027-01-01T00:00:00Z\n  try again in 1.5 s"
+        );
     }
 }

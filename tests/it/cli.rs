@@ -87,26 +87,30 @@ fn wrong_usage_exits_with_2_and_names_the_argument() {
     }
 }
 
+const RESERVATION: &str = "events/demo/reservations/0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71";
+/// Commands that ask a server.
+const ASKING: &[&[&str]] = &[
+    &["buy", "demo", "floor", "2", "--owner", "alice"],
+    &["confirm", RESERVATION, "--owner", "alice", "--order-ref", "o-1"],
+    &["extend", RESERVATION, "--owner", "alice", "--ttl", "10m"],
+    &["release", RESERVATION, "--owner", "alice"],
+    &["refund", RESERVATION, "--owner", "alice", "--units", "floor=1"],
+    &["reservations", "demo", "--owner", "alice"],
+    &["join", "demo", "--owner", "alice"],
+    &["leave", "demo", "--owner", "alice"],
+    &["admin", "list"],
+    &["admin", "audit", "demo"],
+    &["admin", "cancel", "demo", "--yes"],
+    &["admin", "changes", "demo", "--follow"],
+    &["admin", "watch", "demo"],
+    &["admin", "export", "demo"],
+    &["admin", "update-event", "demo", "--name", "Gala"],
+    &["admin", "update-allocation", "demo", "floor", "--capacity", "1"],
+];
+
 #[test]
 fn a_server_that_is_not_there_exits_with_3_and_says_where_it_was_sought() {
-    let reservation = "events/demo/reservations/0192f0c1-7d3a-7cc1-8e0f-3b5d2a9c4e71";
-    let cases: &[&[&str]] = &[
-        &["buy", "demo", "floor", "2", "--owner", "alice"],
-        &["confirm", reservation, "--owner", "alice", "--order-ref", "o-1"],
-        &["extend", reservation, "--owner", "alice", "--ttl", "10m"],
-        &["release", reservation, "--owner", "alice"],
-        &["refund", reservation, "--owner", "alice", "--units", "floor=1"],
-        &["reservations", "demo", "--owner", "alice"],
-        &["admin", "list"],
-        &["admin", "audit", "demo"],
-        &["admin", "cancel", "demo", "--yes"],
-        &["admin", "changes", "demo", "--follow"],
-        &["admin", "watch", "demo"],
-        &["admin", "export", "demo"],
-        &["admin", "update-event", "demo", "--name", "Gala"],
-        &["admin", "update-allocation", "demo", "floor", "--capacity", "1"],
-    ];
-    for arguments in cases {
+    for arguments in ASKING {
         let output = boxoffice(&[*arguments, &["--server", NO_SERVER]].concat());
         assert_eq!(output.status.code(), Some(3), "{arguments:?}: {}", stderr(&output));
         assert!(stderr(&output).starts_with(&format!("error: cannot reach the server at {NO_SERVER}: ")));
@@ -116,10 +120,15 @@ fn a_server_that_is_not_there_exits_with_3_and_says_where_it_was_sought() {
 
 #[test]
 fn with_json_the_error_is_one_json_object_on_stderr() {
-    let output = boxoffice(&["admin", "list", "--json", "--server", NO_SERVER]);
-    assert_eq!(output.status.code(), Some(3));
-    let error: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
-    assert_eq!(error["error"]["code"], "UNREACHABLE");
+    for arguments in ASKING {
+        let output = boxoffice(&[*arguments, &["--json", "--server", NO_SERVER]].concat());
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0), "{arguments:?}");
+        let error: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
+        assert_eq!(error["error"]["code"], "UNREACHABLE", "{arguments:?}");
+    }
+    let nowhere = boxoffice(&["verify", "--json", "--data", "/nowhere"]);
+    let error: serde_json::Value = serde_json::from_str(&stderr(&nowhere)).unwrap();
+    assert_eq!((nowhere.status.code(), &error["error"]["code"]), (Some(1), &"FAILED".into()));
 }
 
 #[test]
@@ -183,6 +192,16 @@ fn an_answer_that_cannot_be_written_is_told() {
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
         assert!(stderr(&output).starts_with("error: cannot write the answer"), "{arguments:?}: {}", stderr(&output));
     }
+}
+
+#[test]
+fn whoever_reads_no_further_gets_no_error() {
+    let key = test_key("ed25519.private.pem");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mint = ["token", "mint", "--key", key.to_str().unwrap(), "--role", "admin", "--owner", "olga"];
+    let output = recorded::output(recorded::boxoffice().args(mint).stdin(Stdio::null()).stdout(writer));
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
 }
 
 #[test]

@@ -158,6 +158,8 @@ fn a_buyer_holds_for_longer_and_is_refunded_in_part_and_then_wholly() {
     let name = held["name"].as_str().unwrap();
     let own = |command: &[&'static str]| server.json(&[command, &[name, "--owner", "alice"]].concat());
 
+    let short = server.json(&["buy", "demo", "balcony", "1", "--owner", "alice", "--ttl", "1m"]);
+    assert!(short["expire_time"].as_str().unwrap() < held["expire_time"].as_str().unwrap(), "{short}");
     let extended = own(&["extend", "--ttl", "30m"]);
     assert!(extended["expire_time"].as_str().unwrap() > held["expire_time"].as_str().unwrap(), "{extended}");
     assert_eq!(own(&["extend", "--ttl", "1m"])["expire_time"], extended["expire_time"], "it is never shortened");
@@ -211,8 +213,8 @@ fn an_operator_runs_a_sale() {
     assert_eq!(server.refusal(&["admin", "set-capacity", "gala", "floor", "2"])["reason"], "CAPACITY_BELOW_COMMITTED");
     let draining = server.json(&["admin", "set-capacity", "gala", "floor", "2", "--drain"]);
     assert_eq!((&draining["capacity"], &draining["drain_target"]), (&3.into(), &2.into()));
-    let id = held["id"].as_str().unwrap();
-    let released = server.json(&["admin", "force-release", "gala", id, "--reason", "a test", "--actor", "carol"]);
+    let name = held["name"].as_str().unwrap();
+    let released = server.json(&["admin", "force-release", "gala", name, "--reason", "a test", "--actor", "carol"]);
     assert_eq!(released["state"], "RELEASED");
     let moved = server.json(&["admin", "transfer", "gala", "box", "floor", "1"]);
     assert_eq!((&moved["from"]["capacity"], &moved["to"]["capacity"]), (&3.into(), &3.into()));
@@ -237,6 +239,14 @@ fn an_operator_runs_a_sale() {
 
     assert_eq!(server.json(&["admin", "reservations", "gala"]).as_array().unwrap().len(), 2);
     assert_eq!(server.json(&["admin", "reservations", "gala", "--owner", "bob"]).as_array().unwrap().len(), 1);
+    let printed = |arguments: &[&str]| String::from_utf8(server.run(arguments).stdout).unwrap();
+    let more = printed(&["admin", "reservations", "gala", "--limit", "1"]);
+    assert!(more.ends_with("There are more: raise --limit to see them.\n"), "{more}");
+    let two = server.json(&["admin", "changes", "gala", "--from", "3", "--limit", "2"]);
+    let seqs: Vec<_> = two.as_array().unwrap().iter().map(|change| change["seq"].clone()).collect();
+    assert_eq!(seqs, [3, 4]);
+    let more = printed(&["admin", "changes", "gala", "--from", "3", "--limit", "2"]);
+    assert!(more.ends_with("There are more: go on with --from 5.\n"), "{more}");
     let changes = server.json(&["admin", "changes", "gala"]);
     let release = changes.as_array().unwrap().iter().find(|change| change["kind"] == "RELEASED").unwrap();
     assert_eq!((&release["actor"], &release["reason"]), (&"admin:carol".into(), &"a test".into()));
@@ -278,8 +288,8 @@ fn a_refused_request_names_its_fields() {
 fn changes_can_be_followed() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path());
-    let (_follower, stdout) =
-        Running::start(&["admin", "changes", "demo", "--follow", "--json", "--server", &server.url]);
+    let follow = ["admin", "changes", "demo", "--follow", "--json", "--server", &server.url];
+    let (_follower, stdout) = Running::start(&follow);
     let mut lines = stdout.lines();
     let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
     let begin: Vec<_> = (0..3).map(|_| next()["kind"].clone()).collect();
@@ -287,6 +297,9 @@ fn changes_can_be_followed() {
     server.json(&["buy", "demo", "floor", "1", "--owner", "alice"]);
     let change = next();
     assert_eq!((&change["seq"], &change["kind"], &change["owner"]), (&4.into(), &"RESERVED".into(), &"alice".into()));
+    let (_later, later) = Running::start(&[&follow[..], &["--from", "4"]].concat());
+    let first: Value = serde_json::from_str(&later.lines().next().unwrap().unwrap()).unwrap();
+    assert_eq!(first, change);
 }
 
 #[test]

@@ -115,6 +115,13 @@ async fn a_database_that_was_killed_agrees_and_whatever_is_done_to_it_by_hand_is
         assert_eq!((code, &report["agrees"]), (Some(1), &false.into()), "{sql}: {report}");
         assert!(fields(&report).contains(&field), "{sql}: {report}");
     }
+    // So does an audit through a server.
+    let doctored = copy(directory.path());
+    doctor(doctored.path(), DOCTORED[0].0).await;
+    let server = Server::start(doctored.path());
+    let output = server.run(&["admin", "audit", "demo"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(stderr(&output).contains("events/demo is not as its journal says"), "{output:?}");
     // A server goes on with a database that was verified.
     let server = Server::start(directory.path());
     assert_eq!(server.json(&["admin", "audit", "demo"])["agrees"], true);

@@ -229,3 +229,18 @@ fn keep(source: &Source, event: &str) -> std::io::Result<String> {
     std::io::Write::write_all(&mut file, source.text.as_bytes())?;
     Ok(path.display().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_overwrites_nothing() {
+        let source = Source { file: "-".to_owned(), text: "[event]".to_owned(), format: Format::Toml };
+        let kept = keep(&source, "kept-once").unwrap();
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), "[event]");
+        let again = keep(&source, "kept-once").unwrap_err();
+        std::fs::remove_file(kept).unwrap();
+        assert_eq!(again.kind(), std::io::ErrorKind::AlreadyExists);
+    }
+}

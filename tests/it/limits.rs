@@ -111,6 +111,10 @@ async fn a_gateways_limit_and_those_of_its_buyers_both_hold_and_batches_cost_the
         &inventory.batch_create_reservations(sent_by(&shop, batch(&["cat", "dan", "eve"]))).await.expect_err("no room"),
         "gateway",
     );
+    // What he calls for one buyer counts, too: it is his seventh, and no eighth.
+    let for_one = |owner: &str| with(&[bearer(&shop), ("boxoffice-owner", owner.to_owned())], sold());
+    inventory.get_event(for_one("fay")).await.expect("his last");
+    assert_rate_limited(&inventory.get_event(for_one("gil")).await.expect_err("he has none left"), "gateway");
     let buyer = token("buyer", "eve");
     let event = inventory.get_event(sent_by(&buyer, sold())).await.expect("eve's own limit").into_inner();
     assert_eq!(event.allocations[0].held, 4, "what was refused had no effect");

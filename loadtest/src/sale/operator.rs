@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Status};
 
 use super::Sale;
+use super::drain::POLL;
 use super::progress::Progress;
 use crate::client::reason;
 use crate::clock::now;
@@ -64,6 +65,7 @@ pub(super) async fn open_all(sale: &Sale, patience: Duration) -> Result<Vec<Oper
             }
             ensure!(Instant::now() < until, "{} stays paused", state.name);
             calls.push(call(sale, 0, event, &state, Edit::Sales { open: true }).await);
+            sleep(POLL).await;
         }
     }
     Ok(calls)

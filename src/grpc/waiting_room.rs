@@ -52,8 +52,16 @@ impl WaitingRoomService for WaitingRooms {
         let stream_place = self.0.enter_watcher(caller)?;
         // Asked once before the stream begins, so that what is wrong is answered as by any other call.
         let place = join(&self.0, &event, &owner).await?;
-        let watcher =
-            Watcher { api: self.0.clone(), event, owner, until, told: None, newest: Some(place), _place: stream_place };
+        let watcher = Watcher {
+            api: self.0.clone(),
+            event,
+            owner,
+            until,
+            told: None,
+            newest: Some(place),
+            pause: None,
+            _place: stream_place,
+        };
         Ok(Response::new(Box::pin(try_unfold(Some(watcher), |watcher| async {
             let Some(mut watcher) = watcher else { return Ok(None) };
             let place = watcher.next().await?;
@@ -86,6 +94,8 @@ struct Watcher {
     until: Until,
     told: Option<v1::Place>,
     newest: Option<v1::Place>,
+    /// Between the last two looks.
+    pause: Option<std::time::Duration>,
     _place: WatcherPlace,
 }
 
@@ -107,13 +117,21 @@ impl Watcher {
     }
 
     async fn rest(&mut self, place: &v1::Place) {
-        let pause = place.poll_after.and_then(|after| std::time::Duration::try_from(after).ok()).unwrap_or_default();
+        let pause = pause_after(self.pause, place);
+        self.pause = Some(pause);
         let rest = tokio::time::sleep_until(self.until.cap(Instant::now() + pause));
         tokio::select! {
             () = self.until.stopped() => {}
             () = rest => {}
         }
     }
+}
+
+/// How long until a watcher's next look, after this one. Whose position is not known for once is looked after as often as before: he
+/// may have been called in.
+fn pause_after(before: Option<std::time::Duration>, place: &v1::Place) -> std::time::Duration {
+    let wanted = place.poll_after.and_then(|after| std::time::Duration::try_from(after).ok()).unwrap_or_default();
+    before.filter(|_| place.position == 0).map_or(wanted, |before| before.min(wanted))
 }
 
 /// The settings of an event's room, if it has one.
@@ -220,5 +238,29 @@ impl Api {
         };
         let found = self.engine.store().reservations_named(event, ids).await;
         found.map_err(|error| errors::read_failed(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_position_is_not_known_for_once_is_looked_after_as_often_as_before() {
+        let seconds = std::time::Duration::from_secs;
+        let place = |position, poll_after| v1::Place {
+            position,
+            poll_after: Some(time::duration(Duration::from_secs(poll_after))),
+            ..wire(State::Waiting)
+        };
+        for (before, place, pause) in [
+            (None, place(7, 1), 1),
+            (Some(1), place(0, 10), 1),
+            (Some(60), place(0, 10), 10),
+            (None, place(0, 10), 10),
+            (Some(1), place(900, 9), 9),
+        ] {
+            assert_eq!(pause_after(before.map(seconds), &place), seconds(pause), "{before:?} {place:?}");
+        }
     }
 }

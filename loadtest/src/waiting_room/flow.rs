@@ -28,8 +28,8 @@ const GIVES_UP_ONE_IN: usize = 50;
 const LATE_ONE_IN: usize = 5;
 /// How long after the last one has left it may take until the one for whom there is room has come.
 const LINGER_MAX: Duration = Duration::from_secs(15);
-/// The same while a stream has told somebody that his position is not known: its server looks again only after ten seconds, and
-/// says nothing where it finds the room away once more.
+/// The same while a stream has told somebody that his position is not known: where its server did not know one before, it looks
+/// again only after ten seconds, and says nothing where it finds the room away once more.
 const LINGER_IN_THE_DARK_MAX: Duration = Duration::from_secs(60);
 /// When to ask again where that is not told.
 const ASK_AGAIN: Duration = Duration::from_secs(1);

@@ -188,6 +188,21 @@ fn a_buyer_holds_for_longer_and_is_refunded_in_part_and_then_wholly() {
 }
 
 #[test]
+fn a_hold_that_has_lapsed_is_sold_only_where_its_units_are_to_be_taken_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path());
+    let held = server.json(&["buy", "demo", "floor", "3", "--owner", "alice", "--ttl", "1s"]);
+    let confirm = ["confirm", held["name"].as_str().unwrap(), "--owner", "alice", "--order-ref", "o-1"];
+    let begun = Instant::now();
+    while server.json(&["reservations", "demo", "--owner", "alice"])[0]["state"] == "HELD" {
+        assert!(begun.elapsed() < PATIENCE, "it lapses");
+    }
+    assert_eq!(server.refusal(&confirm)["reason"], "RESERVATION_EXPIRED");
+    let sold = server.json(&[&confirm[..], &["--reacquire"]].concat());
+    assert_eq!((&sold["state"], &sold["order_ref"]), (&"CONFIRMED".into(), &"o-1".into()));
+}
+
+#[test]
 fn an_operator_runs_a_sale() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path());

@@ -137,13 +137,13 @@ mod tests {
         let engine = Engine::start(Arc::new(store), EngineConfig::default(), None).await.unwrap();
         let (reporter, _service) = tonic_health::server::health_reporter();
         let health = Health::serving(reporter, Arc::clone(&engine)).await;
-        let away = || State::Away("no answer".to_owned());
-        for state in [away(), State::Serving] {
+        let away = |why: &str| State::Away(why.to_owned());
+        for state in [away("no answer"), away("read-only"), State::Serving] {
             health.set(state.clone()).await;
             assert_eq!(health.state().await, state);
         }
         health.end().await;
-        for state in [State::Serving, away(), State::Serving] {
+        for state in [State::Serving, away("no answer"), State::Serving] {
             health.set(state).await;
             assert_eq!(health.state().await, State::Ending);
         }

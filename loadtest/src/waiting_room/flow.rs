@@ -1,6 +1,7 @@
 //! The door when the house is full: for each who leaves, the next one is let in. Meanwhile people near the front watch their
 //! places as they are told to, some of them give up, and others still come.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -86,7 +87,9 @@ pub(super) async fn run(
         at
     };
     let (over, _) = watch::channel(false);
-    let (admitted, in_the_dark) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let admitted = AtomicUsize::new(0);
+    // Who is, has a copy.
+    let in_the_dark = Arc::new(());
     let leaving = moments(inside.len()).into_iter().zip(inside).enumerate().map(|(number, (at, who))| async move {
         sleep_until(at).await;
         stage.leave(number, *who).await
@@ -105,7 +108,7 @@ pub(super) async fn run(
     let ending = async {
         let left = try_join_all(leaving).await;
         let waited = Instant::now();
-        let lingers = || waited.elapsed() < linger_max(in_the_dark.load(Ordering::Relaxed));
+        let lingers = || waited.elapsed() < linger_max(Arc::strong_count(&in_the_dark) > 1);
         while left.is_ok() && admitted.load(Ordering::Relaxed) < inside.len() && lingers() {
             sleep(Duration::from_millis(20)).await;
         }
@@ -125,9 +128,9 @@ pub(super) async fn run(
     Ok(Flow { asks, leaves, admitted: admitted.load(Ordering::Relaxed) })
 }
 
-/// How long to wait for the last ones, so many of whose streams do not know where they stand.
-const fn linger_max(in_the_dark: usize) -> Duration {
-    if in_the_dark == 0 { LINGER_MAX } else { LINGER_IN_THE_DARK_MAX }
+/// How long to wait for the last ones, where the streams of some do not know where they stand, or of none.
+const fn linger_max(some_in_the_dark: bool) -> Duration {
+    if some_in_the_dark { LINGER_IN_THE_DARK_MAX } else { LINGER_MAX }
 }
 
 /// Somebody who follows his place.
@@ -137,7 +140,7 @@ struct Watcher<'a> {
     who: Who,
     over: watch::Receiver<bool>,
     admitted: &'a AtomicUsize,
-    in_the_dark: &'a AtomicUsize,
+    in_the_dark: &'a Arc<()>,
 }
 
 /// What he was told.
@@ -182,7 +185,7 @@ impl Watcher<'_> {
     }
 
     async fn follow(&mut self, watched: &mut Watched) -> Result<()> {
-        let mut was_in_the_dark = false;
+        let mut _in_the_dark = None;
         loop {
             let request = v1::WatchPlaceRequest { parent: self.stage.event.name.clone() };
             let mut rooms = self.stage.connections.waiting_rooms(self.number);
@@ -202,15 +205,8 @@ impl Watcher<'_> {
                 let told = stage::told(&place);
                 watched.asks.push(Ask { who: self.who, sent, answered, told });
                 sent = answered;
-                let is_in = self.is_in(&place, watched);
-                let is_in_the_dark = told == Told::Nothing;
-                match (was_in_the_dark, is_in_the_dark) {
-                    (false, true) => _ = self.in_the_dark.fetch_add(1, Ordering::Relaxed),
-                    (true, false) => _ = self.in_the_dark.fetch_sub(1, Ordering::Relaxed),
-                    _ => {}
-                }
-                was_in_the_dark = is_in_the_dark;
-                if is_in {
+                _in_the_dark = (told == Told::Nothing).then(|| Arc::clone(self.in_the_dark));
+                if self.is_in(&place, watched) {
                     return Ok(());
                 }
             }
@@ -235,7 +231,7 @@ mod tests {
     fn somebody_whom_a_stream_told_nothing_is_waited_for_until_its_server_has_looked_again_more_than_once() {
         // What servers wait when their Redis did not answer.
         let blind = Duration::from_secs(10);
-        assert!(linger_max(1) > blind * 5);
-        assert!(linger_max(0) < blind * 2, "a server that answers gets no more time");
+        assert!(linger_max(true) > blind * 5);
+        assert!(linger_max(false) < blind * 2, "a server that answers gets no more time");
     }
 }

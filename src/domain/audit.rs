@@ -50,7 +50,9 @@ pub struct ReservationBook {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Folded {
     state: State,
-    expires_at: Option<Timestamp>,
+    expires_at: Timestamp,
+    created_at: Timestamp,
+    updated_at: Timestamp,
     owner: u64,
     order_ref: u64,
     granted: Units,
@@ -95,7 +97,10 @@ impl ReservationBook {
         };
         let folded = slot.or_insert(Folded {
             state: State::Released,
-            expires_at: None,
+            // What is sold at once lapses as it is made.
+            expires_at: entry.occurred_at,
+            created_at: entry.occurred_at,
+            updated_at: entry.occurred_at,
             owner: digest_owner(owner),
             order_ref: 0,
             granted: Units::default(),
@@ -112,7 +117,8 @@ impl ReservationBook {
         if let Some(order_ref) = &entry.order_ref {
             folded.order_ref = digest_order(Some(order_ref));
         }
-        folded.expires_at = entry.expires_at.or(folded.expires_at);
+        folded.expires_at = entry.expires_at.unwrap_or(folded.expires_at);
+        folded.updated_at = entry.occurred_at;
         let same_owner = folded.owner == digest_owner(owner);
         let to = next_state(from, entry.kind, folded.sold.total);
         folded.state = to.or(from).unwrap_or(State::Released);
@@ -150,8 +156,14 @@ impl ReservationBook {
                 differs(field, journal.total.to_string(), stored.total.to_string());
             }
         }
-        if let Some(journal) = folded.expires_at.filter(|at| *at != stored.expires_at) {
-            differs("expires_at", journal.as_micros().to_string(), stored.expires_at.as_micros().to_string());
+        for (field, journal, stored) in [
+            ("expires_at", folded.expires_at, stored.expires_at),
+            ("created_at", folded.created_at, stored.created_at),
+            ("updated_at", folded.updated_at, stored.updated_at),
+        ] {
+            if journal != stored {
+                differs(field, journal.as_micros().to_string(), stored.as_micros().to_string());
+            }
         }
         if folded.owner != digest_owner(&stored.owner) {
             differs("owner", "another".to_owned(), stored.owner.to_string());

@@ -1,9 +1,10 @@
-//! Replays a journal: adding up its deltas gives the counts, and its last edits give the settings.
+//! Replays a journal: adding up its deltas gives the counts, its last edits give the settings, and their number the versions.
 
 use std::collections::BTreeMap;
 
-use super::change::{AllocationEdit, EventEdit, JournalEntry};
-use super::ids::{AllocationId, Seq};
+use super::change::{AllocationEdit, Delta, EventEdit, JournalEntry, JournalKind};
+use super::ids::{AllocationId, Seq, Version};
+use super::time::Timestamp;
 
 /// Counts of one allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,6 +15,12 @@ pub struct Counts {
     pub held: i64,
     /// Units sold.
     pub sold: i64,
+}
+
+impl Counts {
+    const fn is_impossible(&self) -> bool {
+        self.held < 0 || self.sold < 0 || self.held.saturating_add(self.sold) > self.capacity
+    }
 }
 
 /// What a journal must never say.
@@ -39,17 +46,52 @@ pub enum LedgerError {
     },
 }
 
+/// What the journal says of an event, but for its allocations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventAccount {
+    /// Its last edit.
+    pub edit: EventEdit,
+    /// How often it was edited, its creation included.
+    pub version: Version,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// What the journal says of an allocation.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AllocationAccount {
+    /// Its counts.
+    pub counts: Counts,
+    /// Its last edit. Its capacity has gone on since; `drain_to` follows that. `None`: the journal only counts units of it.
+    pub edit: Option<AllocationEdit>,
+    /// How often it was edited, its creation included.
+    pub version: Version,
+    /// Whether it has, or once had, a limit per owner.
+    pub was_limited: bool,
+}
+
+impl AllocationAccount {
+    fn add(&mut self, delta: &Delta) {
+        let counts = &mut self.counts;
+        counts.capacity = counts.capacity.saturating_add(delta.capacity);
+        counts.held = counts.held.saturating_add(delta.held);
+        counts.sold = counts.sold.saturating_add(delta.sold);
+        // Draining ends where capacity has come down to what was asked for.
+        if let Some(edit) = &mut self.edit {
+            edit.drain_to = edit.drain_to.filter(|target| *target < self.counts.capacity);
+        }
+    }
+}
+
 /// The counts and settings of one event after the entries that it was given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
     /// The number of the last entry.
     pub seq: Seq,
-    /// By allocation.
-    pub allocations: BTreeMap<AllocationId, Counts>,
-    /// The last edit of the event.
-    pub event: Option<EventEdit>,
-    /// The last edit of each allocation. (Its capacity has gone on since.)
-    pub edits: BTreeMap<AllocationId, AllocationEdit>,
+    /// The event. `None`: no entry tells of its settings.
+    pub event: Option<EventAccount>,
+    /// Its allocations.
+    pub allocations: BTreeMap<AllocationId, AllocationAccount>,
 }
 
 impl Ledger {
@@ -61,21 +103,16 @@ impl Ledger {
     pub fn apply(&mut self, entry: &JournalEntry) -> Result<(), LedgerError> {
         let expected = self.seq + 1;
         self.seq = entry.seq;
-        self.event = entry.event.clone().or(self.event.take());
-        if let Some(edit) = &entry.allocation
-            && let Ok(id) = AllocationId::new(&edit.id)
-        {
-            self.allocations.entry(id.clone()).or_default();
-            self.edits.insert(id, edit.clone());
-        }
+        let is_transfer = entry.kind == JournalKind::CapacityTransferred;
+        self.note_edits(entry, is_transfer);
         let mut impossible = None;
         for delta in &entry.deltas {
-            let counts = self.allocations.entry(delta.allocation.clone()).or_default();
-            counts.capacity = counts.capacity.saturating_add(delta.capacity);
-            counts.held = counts.held.saturating_add(delta.held);
-            counts.sold = counts.sold.saturating_add(delta.sold);
-            if counts.held < 0 || counts.sold < 0 || counts.held.saturating_add(counts.sold) > counts.capacity {
-                impossible = Some((delta.allocation.clone(), *counts));
+            let account = self.allocations.entry(delta.allocation.clone()).or_default();
+            account.add(delta);
+            // A transfer edits both of its allocations.
+            account.version += Version::from(is_transfer);
+            if account.counts.is_impossible() {
+                impossible = Some((delta.allocation.clone(), account.counts));
             }
         }
         if entry.seq != expected {
@@ -84,6 +121,31 @@ impl Ledger {
         match impossible {
             Some((allocation, counts)) => Err(LedgerError::Impossible { seq: entry.seq, allocation, counts }),
             None => Ok(()),
+        }
+    }
+
+    /// Whether any allocation has, or once had, a limit per owner.
+    pub fn has_allocation_limits(&self) -> bool {
+        self.allocations.values().any(|account| account.was_limited)
+    }
+
+    fn note_edits(&mut self, entry: &JournalEntry, is_transfer: bool) {
+        if let Some(edit) = &entry.event {
+            let before = self.event.take();
+            self.event = Some(EventAccount {
+                edit: edit.clone(),
+                version: before.as_ref().map_or(1, |before| before.version + 1),
+                created_at: before.map_or(entry.occurred_at, |before| before.created_at),
+            });
+        }
+        if let Some(edit) = &entry.allocation
+            && let Ok(id) = AllocationId::new(&edit.id)
+        {
+            let counted = is_transfer && entry.deltas.iter().any(|delta| delta.allocation == id);
+            let account = self.allocations.entry(id).or_default();
+            account.version += Version::from(!counted);
+            account.was_limited |= edit.limit_per_owner.is_some();
+            account.edit = Some(edit.clone());
         }
     }
 }

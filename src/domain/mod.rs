@@ -29,7 +29,7 @@ pub use command::{
 pub use decide::{Answer, Current, Decision, Lack, Need, Outcome, Refusal, decide};
 pub use event::{Allocation, Event, EventConfig, EventView, OnLoss, SalesState, WaitingRoom};
 pub use ids::{Actor, AllocationId, EventId, InvalidId, OrderRef, OwnerId, ReservationId, Seq, Version};
-pub use ledger::{Counts, Ledger, LedgerError};
+pub use ledger::{AllocationAccount, Counts, EventAccount, Ledger, LedgerError};
 pub use limits::*;
 pub use reservation::{Line, Reservation, State};
 pub use snapshot::{Snapshot, Wanted};

@@ -1,6 +1,9 @@
 //! Audits: does the journal, replayed, give what the tables say?
 
-use crate::domain::{Allocation, Counts, Difference, EventEdit, EventView, Ledger, ReservationBook, Seq, Subject};
+use crate::domain::{
+    Allocation, AllocationAccount, AllocationEdit, Counts, Difference, EventAccount, EventEdit, EventView, Ledger,
+    ReservationBook, Seq, Subject, Version,
+};
 use crate::storage::{AuditReader, Result};
 
 /// Most differences that an audit tells one by one.
@@ -110,39 +113,47 @@ fn compare_counts(view: &EventView, ledger: &Ledger, report: &mut AuditReport) {
     let mut left = ledger.allocations.clone();
     for allocation in &view.allocations {
         let journal = left.remove(&allocation.id).unwrap_or_default();
-        for (field, journal, stored) in fields(&journal, allocation) {
+        for (field, journal, stored) in fields(&journal.counts, allocation) {
             if journal != stored {
                 report.add(differs(Subject::Allocation(allocation.id.clone()), field, &journal, &stored));
             }
         }
     }
-    for (id, counts) in left {
+    for (id, AllocationAccount { counts, .. }) in left {
         let journal = format!("{} of {}", counts.held + counts.sold, counts.capacity);
         report.add(differs(Subject::Allocation(id), "allocation", &journal, &"none"));
     }
 }
 
+/// Settings by name, as they are told.
+type Settings = Vec<(&'static str, String)>;
+
 fn compare_settings(view: &EventView, ledger: &Ledger, report: &mut AuditReport) {
-    let mut compare = |subject: Subject, journal: Vec<(&'static str, String)>, stored: Vec<(&'static str, String)>| {
+    let mut compare = |subject: Subject, journal: Settings, stored: Settings| {
         for ((field, journal), (_, stored)) in journal.into_iter().zip(stored) {
             if journal != stored {
                 report.add(Difference { subject: subject.clone(), field, journal, stored });
             }
         }
     };
-    if let Some(edit) = &ledger.event {
-        compare(Subject::Event, event_settings(edit), event_settings(&EventEdit::from(&view.event.config)));
+    if let Some(account) = &ledger.event {
+        let event = &view.event;
+        let stored =
+            EventAccount { edit: EventEdit::from(&event.config), version: event.version, created_at: event.created_at };
+        let stored = event_settings(&stored, event.has_allocation_limits);
+        compare(Subject::Event, event_settings(account, ledger.has_allocation_limits()), stored);
     }
     for allocation in &view.allocations {
-        let Some(edit) = ledger.edits.get(&allocation.id) else { continue };
-        let settings = |name: &String, limit| vec![("display_name", name.clone()), ("limit_per_owner", shown(limit))];
-        let journal = settings(&edit.display_name, edit.limit_per_owner);
-        let stored = settings(&allocation.display_name, allocation.limit_per_owner);
+        let Some(account) = ledger.allocations.get(&allocation.id) else { continue };
+        let Some(edit) = &account.edit else { continue };
+        let journal = allocation_settings(edit, account.version);
+        let stored = allocation_settings(&AllocationEdit::from(allocation), allocation.version);
         compare(Subject::Allocation(allocation.id.clone()), journal, stored);
     }
 }
 
-fn event_settings(edit: &EventEdit) -> Vec<(&'static str, String)> {
+fn event_settings(account: &EventAccount, has_allocation_limits: bool) -> Settings {
+    let EventAccount { edit, version, created_at } = account;
     let room = edit.waiting_room.as_ref().map(|room| format!("{:?}", room.to_settings()));
     vec![
         ("display_name", edit.display_name.clone()),
@@ -153,6 +164,18 @@ fn event_settings(edit: &EventEdit) -> Vec<(&'static str, String)> {
         ("hold_ttl_max", edit.hold_ttl_max.to_string()),
         ("limit_per_owner", shown(edit.limit_per_owner)),
         ("waiting_room", room.unwrap_or_else(|| "none".to_owned())),
+        ("version", version.to_string()),
+        ("created_at", created_at.as_micros().to_string()),
+        ("has_allocation_limits", has_allocation_limits.to_string()),
+    ]
+}
+
+fn allocation_settings(edit: &AllocationEdit, version: Version) -> Settings {
+    vec![
+        ("display_name", edit.display_name.clone()),
+        ("limit_per_owner", shown(edit.limit_per_owner)),
+        ("drain_to", shown(edit.drain_to)),
+        ("version", version.to_string()),
     ]
 }
 

@@ -17,6 +17,7 @@ fn books() -> (Vec<JournalEntry>, Vec<Reservation>) {
     world.ok(buy("cid", 4, &[("a", 3)]));
     world.ok(cancel("cid", 4, &[("a", 1)]));
     world.ok(buy("cid", 5, &[("a", 1)]));
+    world.pass(1);
     world.ok(cancel("cid", 5, &[]));
     world.ok(extend("ann", 1, secs(700)));
     (world.journal, world.reservations.into_values().collect())
@@ -113,6 +114,9 @@ fn another_state_owner_expiry_or_order() {
     );
     assert_eq!(lie_in_the_table(1, |stored| stored.owner = owner("bob")), [(1, "owner")]);
     assert_eq!(lie_in_the_table(1, |stored| stored.expires_at = Timestamp::from_micros(1)), [(1, "expires_at")]);
+    assert_eq!(lie_in_the_table(4, |stored| stored.expires_at = Timestamp::from_micros(1)), [(4, "expires_at")]);
+    assert_eq!(lie_in_the_table(3, |stored| stored.created_at = Timestamp::from_micros(1)), [(3, "created_at")]);
+    assert_eq!(lie_in_the_table(5, |stored| stored.updated_at = Timestamp::from_micros(1)), [(5, "updated_at")]);
     assert_eq!(lie_in_the_table(2, |stored| stored.order_ref = None), [(2, "order_ref")]);
     assert_eq!(lie_in_the_table(3, |stored| stored.order_ref = OrderRef::new("x").ok()), [(3, "order_ref")]);
 }
@@ -131,7 +135,15 @@ fn what_happens_twice_or_out_of_turn() {
     assert!(lie_in_the_journal(JournalKind::Reserved, 1, lost).contains(&(1, "state")));
     assert!(lie_in_the_journal(JournalKind::Sold, 4, lost).contains(&(4, "state")));
     assert!(lie_in_the_journal(JournalKind::Confirmed, 2, lost).contains(&(2, "state")));
-    assert_eq!(lie_in_the_journal(JournalKind::Extended, 1, lost), [(1, "expires_at")]);
+    assert_eq!(lie_in_the_journal(JournalKind::Extended, 1, lost), [(1, "expires_at"), (1, "updated_at")]);
+}
+
+#[test]
+fn an_entry_of_another_time() {
+    let lie = |journal: &mut Vec<JournalEntry>, index: usize| journal[index].occurred_at = Timestamp::from_micros(1);
+    assert_eq!(lie_in_the_journal(JournalKind::Reserved, 2, lie), [(2, "created_at")]);
+    assert_eq!(lie_in_the_journal(JournalKind::Confirmed, 2, lie), [(2, "updated_at")]);
+    assert_eq!(lie_in_the_journal(JournalKind::Sold, 4, lie), [(4, "created_at"), (4, "expires_at")]);
 }
 
 #[test]

@@ -22,8 +22,8 @@ fn replay(journal: &[JournalEntry]) -> (Ledger, Vec<LedgerError>) {
 fn it_adds_up_to_the_counts() {
     let (ledger, errors) = replay(&journal());
     assert_eq!((ledger.seq, errors), (6, vec![]));
-    assert_eq!(ledger.allocations[&allocation("a")], Counts { capacity: 3, held: 0, sold: 1 });
-    assert_eq!(ledger.allocations[&allocation("b")], Counts::default());
+    assert_eq!(ledger.allocations[&allocation("a")].counts, Counts { capacity: 3, held: 0, sold: 1 });
+    assert_eq!(ledger.allocations[&allocation("b")].counts, Counts::default());
 }
 
 #[test]

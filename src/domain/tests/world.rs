@@ -6,9 +6,9 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::fixture::{START, allocation, create_allocation, create_event, id, owner};
 use crate::domain::{
-    Allocation, AllocationId, Answer, Changes, Command, Decision, Edited, Event, EventConfig, EventId, JournalEntry,
-    Ledger, Need, Outcome, OwnerId, OwnerUnits, Refusal, Reservation, ReservationBook, ReservationId, Seq, Snapshot,
-    State, Timestamp, UsageTable, Wanted, decide,
+    Allocation, AllocationEdit, AllocationId, Answer, Changes, Command, Counts, Decision, Edited, Event, EventAccount,
+    EventConfig, EventEdit, EventId, JournalEntry, Ledger, Need, Outcome, OwnerId, OwnerUnits, Refusal, Reservation,
+    ReservationBook, ReservationId, Seq, Snapshot, State, Timestamp, UsageTable, Wanted, decide,
 };
 
 #[derive(Clone)]
@@ -278,11 +278,17 @@ impl<S: BuildHasher + Clone> World<S> {
             assert!(entry.deltas.iter().all(|delta| (delta.capacity, delta.held, delta.sold) != (0, 0, 0)));
         }
         assert_eq!(ledger.allocations.len(), self.allocations.len());
+        assert_eq!(ledger.event, self.event.as_ref().map(account_of), "the event");
+        let has_limits = self.event.as_ref().is_some_and(|event| event.has_allocation_limits);
+        assert_eq!(ledger.has_allocation_limits(), has_limits);
         let allocation_count = self.event.as_ref().map_or(0, |event| event.allocation_count);
         assert_eq!(usize::try_from(allocation_count).unwrap(), self.allocations.len());
         for (id, found) in &self.allocations {
-            let counts = ledger.allocations[id];
-            assert_eq!((counts.capacity, counts.held, counts.sold), (found.capacity, found.held, found.sold), "{id}");
+            let account = &ledger.allocations[id];
+            let Counts { capacity, held, sold } = account.counts;
+            assert_eq!((capacity, held, sold), (found.capacity, found.held, found.sold), "{id}");
+            let edit = account.edit.as_ref().map(|edit| AllocationEdit { capacity: found.capacity, ..edit.clone() });
+            assert_eq!((edit, account.version), (Some(AllocationEdit::from(found)), found.version), "{id}");
             let of = |state: State, units: fn(&crate::domain::Line) -> i64| -> i64 {
                 let lines =
                     self.reservations.values().filter(|found| found.state == state).flat_map(|found| &found.lines);
@@ -364,4 +370,8 @@ impl<S: BuildHasher + Clone> World<S> {
             }
         }
     }
+}
+
+fn account_of(event: &Event) -> EventAccount {
+    EventAccount { edit: EventEdit::from(&event.config), version: event.version, created_at: event.created_at }
 }

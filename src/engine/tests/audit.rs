@@ -95,8 +95,13 @@ async fn changed_settings_show() {
                       waiting_room_grace = 60000000 WHERE id = 'demo'";
     let fields = ["display_name", "hold_ttl_default", "hold_ttl_max", "off_sale_at", "waiting_room"];
     assert_eq!(differences(sql).await, fields.map(|field| (Subject::Event, field)));
-    let sql = "UPDATE allocations SET display_name = 'x', limit_per_owner = 9 WHERE event_id = 'demo'";
-    assert_eq!(differences(sql).await, ["display_name", "limit_per_owner"].map(|field| (ga(), field)));
+    let sql = "UPDATE events SET version = 7, created_at = created_at - 1, has_allocation_limits = 1 WHERE id = 'demo'";
+    let fields = ["created_at", "has_allocation_limits", "version"];
+    assert_eq!(differences(sql).await, fields.map(|field| (Subject::Event, field)));
+    let sql = "UPDATE allocations SET display_name = 'x', limit_per_owner = 9, drain_to = 50, version = version + 1
+                WHERE event_id = 'demo'";
+    let fields = ["display_name", "drain_to", "limit_per_owner", "version"];
+    assert_eq!(differences(sql).await, fields.map(|field| (ga(), field)));
 }
 
 #[tokio::test]
@@ -108,6 +113,8 @@ async fn changed_reservations_show() {
     let sql =
         "UPDATE reservations SET lines = '{\"ga\":3}' WHERE event_id = 'demo' AND state = 'HELD' AND owner = 'ann'";
     assert_eq!(differences(sql).await, [(of(3), "granted units"), (of(3), "held units")]);
+    let sql = "UPDATE reservations SET created_at = 1, updated_at = 2, expires_at = 3 WHERE event_id = 'demo' AND state = 'CONFIRMED'";
+    assert_eq!(differences(sql).await, ["created_at", "expires_at", "updated_at"].map(|field| (of(1), field)));
     let sql = "DELETE FROM reservations WHERE event_id = 'demo' AND order_ref = 'order-1'";
     assert_eq!(differences(sql).await, [(of(1), "reservation")]);
 }

@@ -317,6 +317,32 @@ fn changes_can_be_followed() {
     assert_eq!(first, change);
 }
 
+/// Killed or stopped in good order, a server that comes back is found again, and the journal goes on where it was.
+#[test]
+fn changes_are_followed_from_one_server_to_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Server::start(directory.path());
+    let url = server.url.clone();
+    let mut command = recorded::boxoffice();
+    command.args(["admin", "changes", "demo", "--follow", "--json", "--server", &url]).stdin(Stdio::null());
+    let mut follower = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(recorded::read(follower.0.stdout.take().unwrap())).lines();
+    let mut errors = BufReader::new(recorded::read(follower.0.stderr.take().unwrap())).lines();
+    let mut next_seq = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap()["seq"].clone();
+    assert_eq!([next_seq(), next_seq(), next_seq()], [1, 2, 3]);
+    for (round, signal) in [(0, "-KILL"), (1, "-INT")] {
+        server.process.signal(signal);
+        server.end();
+        let told = errors.next().unwrap().unwrap();
+        assert!(told.starts_with("trying again in "), "{told}");
+        server = Server::start_at(directory.path(), url.strip_prefix("http://").unwrap());
+        server.json(&["buy", "demo", "floor", "1", "--owner", "alice"]);
+        assert_eq!(next_seq(), 4 + round);
+    }
+    follower.signal("-INT");
+    assert_eq!(follower.0.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn a_second_interrupt_ends_the_server_at_once() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,9 +1,15 @@
 //! `admin changes`.
 
-use boxoffice_proto::v1::{ListChangesRequest, WatchChangesRequest};
+use std::io::Write as _;
 
+use boxoffice_proto::v1::{ListChangesRequest, WatchChangesRequest};
+use tokio::time::timeout;
+
+use super::back_off::{BackOff, QUIET_MAX, until_interrupted};
+use super::read_event;
 use crate::cli::client::Session;
 use crate::cli::failure::Failure;
+use crate::cli::output::printable;
 use crate::cli::values;
 use crate::cli::view::{ChangeView, change_table};
 
@@ -29,19 +35,51 @@ pub(crate) struct Args {
 
 /// Runs it.
 pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
-    if args.follow { follow(args, session).await } else { list(args, session).await }
+    if args.follow { until_interrupted(follow(args, session)).await } else { list(args, session).await }
 }
 
+/// Goes on where it was when a server comes back, so that no change is left out and none is told twice.
 async fn follow(args: Args, session: &Session) -> Result<(), Failure> {
-    let request = WatchChangesRequest { parent: args.event, from_seq: args.from };
+    let mut back_off = BackOff::new();
+    let mut from_seq = args.from;
+    loop {
+        let ended = follow_stream(&args.event, &mut from_seq, session, &mut back_off).await;
+        let note = |text: &str| {
+            // Whoever reads the changes need not read this.
+            let _ = writeln!(std::io::stderr(), "{}", printable(text));
+            Ok(())
+        };
+        back_off.wait(ended, note).await?;
+    }
+}
+
+/// Shows what comes, until the stream ends.
+async fn follow_stream(
+    event: &str,
+    from_seq: &mut i64,
+    session: &Session,
+    back_off: &mut BackOff,
+) -> Result<(), Failure> {
+    let request = WatchChangesRequest { parent: event.to_owned(), from_seq: *from_seq };
     let mut stream = session.patient_admin().watch_changes(request).await?.into_inner();
-    while let Some(bite) = stream.message().await? {
+    loop {
+        let bite = match timeout(QUIET_MAX, stream.message()).await {
+            Ok(Ok(Some(bite))) => bite,
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Err(status)) => return Err(status.into()),
+            Err(_quiet) => {
+                read_event(session, event.to_owned()).await?;
+                continue;
+            }
+        };
+        back_off.reset();
         for change in bite.changes {
+            let next = change.seq + 1;
             let view = ChangeView::from(change);
             session.output.show_line(&view, || view.as_line())?;
+            *from_seq = next;
         }
     }
-    Err(Failure::Unreachable { message: "the server ended the stream".to_owned(), hint: None })
 }
 
 async fn list(args: Args, session: &Session) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod back_off;
 mod changes;
 mod create_allocation;
 mod create_event;

@@ -9,17 +9,13 @@ use boxoffice_proto::v1::{Event, ListChangesRequest, WatchEventRequest};
 
 use self::screen::{Frame, Screen};
 use self::speed::Speed;
+use super::back_off::{BackOff, QUIET_MAX, until_interrupted};
 use super::read_event;
 use crate::cli::client::Session;
 use crate::cli::failure::Failure;
 use crate::cli::values;
 use crate::cli::view::{ChangeView, EventView};
 
-/// First and longest wait before it is tried again to reach a server that went away.
-const BACK_OFF_MIN: Duration = Duration::from_millis(250);
-const BACK_OFF_MAX: Duration = Duration::from_secs(10);
-/// After so long without news the server is asked, to find out whether it is still there (and whether holds have lapsed).
-const QUIET_MAX: Duration = Duration::from_secs(5);
 /// On a terminal, people cannot read faster.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
 /// Changes shown below the counts.
@@ -38,12 +34,7 @@ pub(crate) struct Args {
 
 /// Runs it until it is told to stop, which is no failure.
 pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
-    tokio::select! {
-        result = Watch::new(args, session).run() => result,
-        stopped = tokio::signal::ctrl_c() => {
-            stopped.map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")))
-        }
-    }
+    until_interrupted(Watch::new(args, session).run()).await
 }
 
 struct Watch<'a> {
@@ -51,7 +42,7 @@ struct Watch<'a> {
     name: String,
     screen: Screen,
     speed: Speed,
-    back_off: Duration,
+    back_off: BackOff,
     /// The newest state that was shown.
     seq: i64,
 }
@@ -63,21 +54,15 @@ impl<'a> Watch<'a> {
             name: args.event,
             screen: Screen::new(session.output.json, args.lines),
             speed: Speed::default(),
-            back_off: BACK_OFF_MIN,
+            back_off: BackOff::new(),
             seq: 0,
         }
     }
 
     async fn run(mut self) -> Result<(), Failure> {
         loop {
-            let ended = match self.follow().await {
-                Err(failure) if !may_pass(&failure) => return Err(failure),
-                Err(failure) => failure,
-                Ok(()) => Failure::Unreachable { message: "the server ended the stream".to_owned(), hint: None },
-            };
-            self.screen.note(&format!("trying again in {:?}: {}", self.back_off, ended.in_short()))?;
-            tokio::time::sleep(self.back_off).await;
-            self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
+            let ended = self.follow().await;
+            self.back_off.wait(ended, |text| self.screen.note(text)).await?;
         }
     }
 
@@ -93,7 +78,7 @@ impl<'a> Watch<'a> {
                 Err(_quiet) => Some(read_event(self.session, self.name.clone()).await?),
             };
             let Some(event) = event else { continue };
-            self.back_off = BACK_OFF_MIN;
+            self.back_off.reset();
             self.show(event).await?;
             if self.screen.is_redrawn() {
                 tokio::time::sleep(REDRAW_INTERVAL).await;
@@ -119,14 +104,5 @@ impl<'a> Watch<'a> {
         let request = ListChangesRequest { parent: self.name.clone(), from_seq, page_size: CHANGES_SHOWN };
         let page = self.session.admin().list_changes(request).await?.into_inner();
         Ok(page.changes.into_iter().map(Into::into).collect())
-    }
-}
-
-/// Whether it may be well again by and by.
-fn may_pass(failure: &Failure) -> bool {
-    match failure {
-        Failure::Unreachable { .. } => true,
-        Failure::Refused(refused) => refused.code == "UNAVAILABLE" || refused.code == "DEADLINE_EXCEEDED",
-        _ => false,
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::change::{AllocationEdit, Delta, EventEdit, JournalEntry, JournalKind};
+use super::event::Event;
 use super::ids::{AllocationId, Seq, Version};
 use super::time::Timestamp;
 
@@ -55,6 +56,12 @@ pub struct EventAccount {
     pub version: Version,
     /// When it was created.
     pub created_at: Timestamp,
+}
+
+impl From<&Event> for EventAccount {
+    fn from(event: &Event) -> Self {
+        Self { edit: EventEdit::from(&event.config), version: event.version, created_at: event.created_at }
+    }
 }
 
 /// What the journal says of an allocation.

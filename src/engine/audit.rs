@@ -1,7 +1,7 @@
 //! Audits: does the journal, replayed, give what the tables say?
 
 use crate::domain::{
-    Allocation, AllocationAccount, AllocationEdit, Counts, Difference, EventAccount, EventEdit, EventView, Ledger,
+    Allocation, AllocationAccount, AllocationEdit, Counts, Difference, EventAccount, EventView, Ledger,
     ReservationBook, Seq, Subject, Version,
 };
 use crate::storage::{AuditReader, Result};
@@ -137,11 +137,9 @@ fn compare_settings(view: &EventView, ledger: &Ledger, report: &mut AuditReport)
         }
     };
     if let Some(account) = &ledger.event {
-        let event = &view.event;
-        let stored =
-            EventAccount { edit: EventEdit::from(&event.config), version: event.version, created_at: event.created_at };
-        let stored = event_settings(&stored, event.has_allocation_limits);
-        compare(Subject::Event, event_settings(account, ledger.has_allocation_limits()), stored);
+        let journal = event_settings(account, ledger.has_allocation_limits());
+        let stored = event_settings(&EventAccount::from(&view.event), view.event.has_allocation_limits);
+        compare(Subject::Event, journal, stored);
     }
     for allocation in &view.allocations {
         let Some(account) = ledger.allocations.get(&allocation.id) else { continue };

@@ -1,12 +1,10 @@
 //! `admin watch`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers as well")]
 
-use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use std::io::BufRead as _;
 use std::time::{Duration, Instant};
 
 use crate::cli_with_server::{PATIENCE, Running, Server};
-use crate::recorded;
 use crate::terminal::Terminal;
 
 /// Waits for a program's end, and returns its exit code.
@@ -26,11 +24,8 @@ fn without_a_terminal_each_update_is_a_line_and_a_server_that_comes_back_is_foun
     let directory = tempfile::tempdir().unwrap();
     let mut server = Server::start(directory.path());
     let url = server.url.clone();
-    let mut command = recorded::boxoffice();
-    command.args(["admin", "watch", "demo", "--server", &url]).stdin(Stdio::null());
-    let mut watcher = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    let mut lines = BufReader::new(recorded::read(watcher.0.stdout.take().unwrap())).lines();
-    let mut errors = BufReader::new(recorded::read(watcher.0.stderr.take().unwrap())).lines();
+    let (mut watcher, lines, errors) = Running::start_and_hear(&["admin", "watch", "demo", "--server", &url]);
+    let (mut lines, mut errors) = (lines.lines(), errors.lines());
     let mut line_with = |part: &str| loop {
         let line = lines.next().unwrap().unwrap();
         if line.contains(part) {

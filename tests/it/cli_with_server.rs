@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -24,11 +24,23 @@ pub(crate) struct Running(pub(crate) Child);
 impl Running {
     /// Starts a program, whose answers the test reads.
     pub(crate) fn start(arguments: &[&str]) -> (Self, Printed) {
+        let mut program = Self::spawn(arguments, recorded::unread());
+        let stdout = BufReader::new(recorded::read(program.0.stdout.take().unwrap()));
+        (program, stdout)
+    }
+
+    /// Starts a program, whose answers and complaints the test reads.
+    pub(crate) fn start_and_hear(arguments: &[&str]) -> (Self, Printed, BufReader<Kept<ChildStderr>>) {
+        let mut program = Self::spawn(arguments, Stdio::piped());
+        let stdout = BufReader::new(recorded::read(program.0.stdout.take().unwrap()));
+        let stderr = BufReader::new(recorded::read(program.0.stderr.take().unwrap()));
+        (program, stdout, stderr)
+    }
+
+    fn spawn(arguments: &[&str], stderr: Stdio) -> Self {
         let mut command = recorded::boxoffice();
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(recorded::unread());
-        let mut child = command.spawn().unwrap();
-        let stdout = BufReader::new(recorded::read(child.stdout.take().unwrap()));
-        (Self(child), stdout)
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        Self(command.spawn().unwrap())
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -323,11 +335,9 @@ fn changes_are_followed_from_one_server_to_the_next() {
     let directory = tempfile::tempdir().unwrap();
     let mut server = Server::start(directory.path());
     let url = server.url.clone();
-    let mut command = recorded::boxoffice();
-    command.args(["admin", "changes", "demo", "--follow", "--json", "--server", &url]).stdin(Stdio::null());
-    let mut follower = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    let mut lines = BufReader::new(recorded::read(follower.0.stdout.take().unwrap())).lines();
-    let mut errors = BufReader::new(recorded::read(follower.0.stderr.take().unwrap())).lines();
+    let follow = ["admin", "changes", "demo", "--follow", "--json", "--server", &url];
+    let (mut follower, lines, errors) = Running::start_and_hear(&follow);
+    let (mut lines, mut errors) = (lines.lines(), errors.lines());
     let mut next_seq = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap()["seq"].clone();
     assert_eq!([next_seq(), next_seq(), next_seq()], [1, 2, 3]);
     for (round, signal) in [(0, "-KILL"), (1, "-INT")] {

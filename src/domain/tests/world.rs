@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use super::fixture::{START, allocation, create_allocation, create_event, id, owner};
 use crate::domain::{
     Allocation, AllocationEdit, AllocationId, Answer, Changes, Command, Counts, Decision, Edited, Event, EventAccount,
-    EventConfig, EventEdit, EventId, JournalEntry, Ledger, Need, Outcome, OwnerId, OwnerUnits, Refusal, Reservation,
+    EventConfig, EventId, JournalEntry, Ledger, Need, Outcome, OwnerId, OwnerUnits, Refusal, Reservation,
     ReservationBook, ReservationId, Seq, Snapshot, State, Timestamp, UsageTable, Wanted, decide,
 };
 
@@ -278,7 +278,7 @@ impl<S: BuildHasher + Clone> World<S> {
             assert!(entry.deltas.iter().all(|delta| (delta.capacity, delta.held, delta.sold) != (0, 0, 0)));
         }
         assert_eq!(ledger.allocations.len(), self.allocations.len());
-        assert_eq!(ledger.event, self.event.as_ref().map(account_of), "the event");
+        assert_eq!(ledger.event, self.event.as_ref().map(EventAccount::from), "the event");
         let has_limits = self.event.as_ref().is_some_and(|event| event.has_allocation_limits);
         assert_eq!(ledger.has_allocation_limits(), has_limits);
         let allocation_count = self.event.as_ref().map_or(0, |event| event.allocation_count);
@@ -370,8 +370,4 @@ impl<S: BuildHasher + Clone> World<S> {
             }
         }
     }
-}
-
-fn account_of(event: &Event) -> EventAccount {
-    EventAccount { edit: EventEdit::from(&event.config), version: event.version, created_at: event.created_at }
 }

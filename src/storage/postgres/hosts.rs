@@ -167,6 +167,17 @@ mod tests {
         assert_eq!(why().await, first);
     }
 
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_is_not_waited_for_beyond_the_time_out_nor_beyond_the_most() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://ann@{}/tickets", silent.local_addr().unwrap());
+        for (timeout, told) in [(100, "no answer within 100ms"), (10_000, "no answer within 2s")] {
+            let hosts = Hosts::parse(&url).unwrap().within(Duration::from_millis(timeout));
+            let error = hosts.connect().await.unwrap_err();
+            assert_eq!(std::error::Error::source(&error).unwrap().to_string(), told);
+        }
+    }
+
     #[test]
     fn what_is_no_url_is_refused_without_telling_the_password() {
         let urls = [

@@ -178,6 +178,20 @@ mod tests {
         }
     }
 
+    /// So the first of them is found again when it has taken its place back.
+    #[tokio::test]
+    async fn those_before_the_last_primary_are_asked_too() {
+        let first = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://ann@{},127.0.0.1:1/tickets", first.local_addr().unwrap());
+        let hosts = Hosts::parse(&url).unwrap();
+        hosts.primary.store(1, Ordering::Relaxed);
+        let asked = tokio::select! {
+            asked = first.accept() => asked.is_ok(),
+            _ = hosts.connect() => false,
+        };
+        assert!(asked);
+    }
+
     #[test]
     fn what_is_no_url_is_refused_without_telling_the_password() {
         let urls = [

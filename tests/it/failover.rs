@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use boxoffice_proto::v1;
 use private_cluster::{Cluster, Options, fresh_database};
+use rustix::process::Signal;
 use tonic::Code;
 
 use crate::proxy::Proxy;
@@ -88,12 +89,15 @@ async fn reads_do_not_come_from_an_old_primary_that_is_a_standby_now() {
     create_event(&server, v1::Event::default(), &[("floor", PLENTY)]).await;
     assert_eq!(event(&server).await.allocations[0].held, 0);
 
-    // A switch: where the primary was, there is a standby now, and it lags behind.
+    // A switch: where the primary was, there is a standby now, and it lags behind. The server, which looks at its database all the
+    // time, sees nothing of what is between.
+    server.pause();
     first.stop().expect("stopped");
     second.promote().expect("promoted");
     let standby = second.standby("third", &Options::default()).expect("a standby");
     standby.psql("postgres", "SELECT pg_wal_replay_pause()").expect("paused");
     old_place.aim(standby.port());
+    server.signal(Signal::CONT);
     let mut client = server.inventory();
     client.create_reservation(by("ann", wants(&new_id(), &[("floor", 1)]))).await.expect("granted");
     assert_eq!(event(&server).await.allocations[0].held, 1, "a strong read sees what was sold before it");

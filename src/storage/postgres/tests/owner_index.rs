@@ -7,20 +7,21 @@ use crate::domain::EventId;
 use crate::storage::Store as _;
 use crate::storage::conformance::Backend as _;
 
-/// Events with a run to write, `a`, `b` and `c`, and one without. What stands in the place of the runs of `a` and `c` makes these fail:
+/// Events with a run to write, `a`, `b` (which has two) and `c`, and one without. What stands in the place of the runs of `a` and `c` makes these fail:
 /// one of the two is come to before `b` in any order.
 const EVENTS: &str = "
     INSERT INTO events (id, display_name, sales_state, hold_ttl_default, hold_ttl_max, last_seq, version, allocation_count,
                         has_allocation_limits, created_at)
     SELECT id, id, 'ON_SALE', 1, 1, 16384, 1, 0, 0, 0 FROM unnest(ARRAY['a', 'b', 'c', 'd']) AS id;
-    UPDATE events SET last_seq = 0 WHERE id = 'd';
+    UPDATE events SET last_seq = CASE id WHEN 'b' THEN 32768 ELSE 0 END WHERE id IN ('b', 'd');
     INSERT INTO owner_runs (event_id, run, to_seq) VALUES ('a', 1, 16384), ('c', 1, 16384)";
 
+/// Waits until all runs of an event are written.
 async fn until_indexed(backend: &PostgresBackend, event: &'static str) {
-    let indexed = "SELECT owner_indexed_seq FROM events WHERE id = $1";
+    let indexed = "SELECT owner_indexed_seq > 0 AND owner_indexed_seq = last_seq FROM events WHERE id = $1";
     let mut connection = backend.connect().await;
     let wait = async {
-        while sqlx::query_scalar::<_, i64>(indexed).bind(event).fetch_one(&mut connection).await.unwrap() == 0 {
+        while !sqlx::query_scalar::<_, bool>(indexed).bind(event).fetch_one(&mut connection).await.unwrap() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -75,6 +75,7 @@ impl<'a> Watch<'a> {
                 Ok(Ok(Some(update))) => update.event,
                 Ok(Ok(None)) => return Ok(()),
                 Ok(Err(status)) => return Err(status.into()),
+                // Holds may have lapsed meanwhile, too.
                 Err(_quiet) => Some(read_event(self.session, self.name.clone()).await?),
             };
             let Some(event) = event else { continue };

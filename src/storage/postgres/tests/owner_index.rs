@@ -7,8 +7,8 @@ use crate::domain::EventId;
 use crate::storage::Store as _;
 use crate::storage::conformance::Backend as _;
 
-/// Events with a run to write, `a`, `b` (which has two) and `c`, and one without. What stands in the place of the runs of `a` and `c` makes these fail:
-/// one of the two is come to before `b` in any order.
+/// Events with a run to write, `a`, `b` (which has two) and `c`, and one without. What stands in the place of the runs of `a` and `c`
+/// makes these fail: one of the two is come to before `b` in any order.
 const EVENTS: &str = "
     INSERT INTO events (id, display_name, sales_state, hold_ttl_default, hold_ttl_max, last_seq, version, allocation_count,
                         has_allocation_limits, created_at)

@@ -1,7 +1,7 @@
 //! Compares what an event's journal says of its reservations with what the table says.
 //!
 //! An event may have more reservations than fit in memory. So an audit runs in passes: each replays the whole journal but
-//! keeps only the reservations of its share, about 120 bytes each.
+//! keeps only the reservations of its share, at most [`RESERVATION_BYTES`] each.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -44,6 +44,11 @@ pub struct ReservationBook {
     passes: u64,
     folded: HashMap<ReservationId, Folded>,
 }
+
+/// What an audit keeps of a reservation, and its id, before what a hash table leaves free.
+const RESERVATION_BYTES: usize = 112;
+const _: () =
+    assert!(size_of::<(ReservationId, Folded)>() <= RESERVATION_BYTES, "an audit takes more memory than is said");
 
 /// What the journal says of one reservation. Units are kept as totals and as a sum weighted by allocation, so that units
 /// of the wrong allocation show.

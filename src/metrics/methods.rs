@@ -118,6 +118,7 @@ mod tests {
             assert_eq!(Method::of_path(path).names(), (OTHER, OTHER), "{path}");
         }
     }
+
     #[test]
     fn what_may_be_large_is_known() {
         let small: Vec<_> =

@@ -69,6 +69,7 @@ async fn follow_stream(
             Ok(Err(status)) => return Err(status.into()),
             Err(_quiet) => {
                 read_event(session, event.to_owned()).await?;
+                back_off.reset();
                 continue;
             }
         };

@@ -135,7 +135,8 @@ impl AdminService for Admin {
         let page = validate::list_changes(request.get_ref())?;
         // Read first: then "the newest" is not older than the page.
         let newest = self.0.newest_seq(&page.event).await?;
-        let (changes, next) = super::read_changes(&self.0, &page.event, page.from, page.size).await?;
+        let entries = self.0.journal(&page.event, page.from, page.size).await?;
+        let (changes, next) = super::shown_changes(&page.event, page.from, &entries);
         let next_from_seq = if next > newest { 0 } else { next };
         Ok(Response::new(v1::ListChangesResponse { changes, next_from_seq }))
     }

@@ -37,7 +37,7 @@ use self::caller::Caller;
 use self::page::Listing;
 use self::validate::Violations;
 pub(crate) use self::watchers::Watchers;
-use crate::domain::{Action, Actor, Answer, Command, EventId, OwnerId, Reservation, Seq, Timestamp};
+use crate::domain::{Action, Actor, Answer, Command, EventId, JournalEntry, OwnerId, Reservation, Seq, Timestamp};
 use crate::engine::{Consistency, Engine};
 use crate::metrics;
 use crate::rate::{Cost, Exceeded, Key, RateLimits, Wait};
@@ -161,6 +161,11 @@ impl Api {
         seq.ok_or_else(|| errors::event_not_found(event))
     }
 
+    /// Changes from `from` on, at most `limit`.
+    async fn journal(&self, event: &EventId, from: Seq, limit: usize) -> Result<Vec<JournalEntry>, Status> {
+        self.engine.store().journal(event, from, limit).await.map_err(|error| errors::read_failed(&error))
+    }
+
     /// For lists, which are empty both of an event without items and of no event.
     async fn check_event_exists(&self, event: &EventId) -> Result<(), Status> {
         self.newest_seq(event).await.map(|_| ())
@@ -173,9 +178,13 @@ impl Api {
         if seen <= newest {
             return Ok(());
         }
-        let description = format!("is beyond the newest change, which is {newest}: begin anew");
-        Err(Violations::one("INVALID_FROM_SEQ", "from_seq", description).into())
+        Err(begin_anew(format!("is beyond the newest change, which is {newest}: begin anew")))
     }
+}
+
+/// Whoever follows an event has seen changes that are no more.
+fn begin_anew(description: String) -> Status {
+    Violations::one("INVALID_FROM_SEQ", "from_seq", description).into()
 }
 
 /// The reservation that a command was answered with.
@@ -194,12 +203,11 @@ fn unexpected(answer: &Answer) -> Status {
     errors::internal()
 }
 
-/// Changes from `from` on, at most `limit` and as many as fit one message, and the number of the next.
-async fn read_changes(api: &Api, event: &EventId, from: Seq, limit: usize) -> Result<(Vec<v1::Change>, Seq), Status> {
-    let entries = api.engine.store().journal(event, from, limit).await.map_err(|error| errors::read_failed(&error))?;
+/// Changes from `from` on, as many as fit one message, and the number of the next.
+fn shown_changes(event: &EventId, from: Seq, entries: &[JournalEntry]) -> (Vec<v1::Change>, Seq) {
     let mut changes = Vec::with_capacity(entries.len());
     let mut bytes = 0;
-    for entry in &entries {
+    for entry in entries {
         let change = convert::change::change(event, entry);
         bytes += prost::Message::encoded_len(&change);
         if bytes > page::PAGE_BYTES_MAX && !changes.is_empty() {
@@ -208,7 +216,7 @@ async fn read_changes(api: &Api, event: &EventId, from: Seq, limit: usize) -> Re
         changes.push(change);
     }
     let next = changes.last().map_or(from, |last| last.seq + 1);
-    Ok((changes, next))
+    (changes, next)
 }
 
 /// A page of one owner's reservations, oldest first, and the token of the next.

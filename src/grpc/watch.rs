@@ -17,7 +17,7 @@ use tonic::{Request, Status};
 use super::caller::Caller;
 use super::watchers::WatcherPlace;
 use super::{Api, convert, deadline, errors};
-use crate::domain::{EventId, EventView, Seq};
+use crate::domain::{EventId, EventView, JournalEntry, Seq};
 use crate::engine::{Consistency, Newest};
 use crate::identity::TokenError;
 
@@ -93,6 +93,8 @@ struct Follower {
     until: Until,
     /// When it last looked.
     looked: Instant,
+    /// The last change that he was told.
+    told: Option<JournalEntry>,
     _place: WatcherPlace,
 }
 
@@ -105,8 +107,20 @@ impl Follower {
             event,
             until,
             looked: Instant::now(),
+            told: None,
             _place: place,
         }
+    }
+
+    /// The changes from `from` on, of which there may be none yet. The one before them is read along: where it is not the one that he
+    /// was told, a failover has left the database with less, and others have taken its number and those after it.
+    async fn read(&self, from: Seq) -> Result<Vec<JournalEntry>, Status> {
+        let before = (from - 1).max(1);
+        let mut entries = self.api.journal(&self.event, before, CHANGES_MAX + 1).await?;
+        let new = entries.split_off(entries.partition_point(|entry| entry.seq < from));
+        let is_there =
+            from == 1 || entries.first().is_some_and(|entry| self.told.as_ref().is_none_or(|told| told == entry));
+        if is_there { Ok(new) } else { Err(super::begin_anew(format!("change {before} is no more: begin anew"))) }
     }
 
     /// Waits until there may be something newer than `seen`.
@@ -179,6 +193,9 @@ impl Watcher {
                 self.sent = Some(Instant::now());
                 return Ok(view);
             }
+            if view.event.last_seq < seen {
+                self.api.check_seen(&self.event, seen).await?;
+            }
             self.wait(None, true).await?;
         }
     }
@@ -229,9 +246,11 @@ pub(super) async fn changes(
 async fn next_changes(follower: &mut Follower, from: Seq) -> Result<(Vec<v1::Change>, Seq), Status> {
     loop {
         follower.until.check()?;
-        let (changes, next) = super::read_changes(&follower.api, &follower.event, from, CHANGES_MAX).await?;
+        let entries = follower.read(from).await?;
+        let (changes, next) = super::shown_changes(&follower.event, from, &entries);
         if !changes.is_empty() {
             follower.api.engine.metrics().watch_lag.observe_count(changes.len());
+            follower.told = entries.into_iter().nth(changes.len() - 1);
             return Ok((changes, next));
         }
         follower.wait(from - 1).await?;

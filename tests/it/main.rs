@@ -27,6 +27,7 @@ mod kills;
 mod limits;
 mod locked_file;
 mod logs;
+mod lost_changes;
 mod operations;
 mod pages;
 mod pooler;

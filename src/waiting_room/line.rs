@@ -1,20 +1,22 @@
 //! A line of people: in at the end, out anywhere, and the position of anybody in it, all in O(log n).
 //!
-//! Everybody has a ticket, numbered in the order of coming. A Fenwick tree (P. Fenwick, "A new data structure for cumulative
-//! frequency tables", 1994) over the tickets counts who is still there before a given one. It grows with each ticket; what
-//! has become empty at the front is cut off when it is more than half.
+//! Everybody has a ticket, numbered in the order of coming, and a slot. A Fenwick tree (P. Fenwick, "A new data structure for
+//! cumulative frequency tables", 1994) over the slots counts who is still there before a given one. It grows with each ticket; once
+//! more than half of the slots are empty, wherever they are, these are closed up.
 
 use super::Who;
 
-/// A line shorter than this is not worth cutting.
-const CUT_MIN: usize = 1_024;
+/// A line of fewer slots is not worth closing up; in tests nearly every one is.
+const CLOSE_MIN: usize = if cfg!(test) { 8 } else { 1_024 };
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Line {
-    /// The ticket of the first slot.
-    base: u64,
-    /// Who holds each ticket from `base` on; nobody: he has left.
+    /// The ticket of whoever comes next.
+    next: u64,
+    /// The ticket of each slot, in order.
+    tickets: Vec<u64>,
+    /// Who stands in each slot; nobody: he has left.
     slots: Vec<Option<Who>>,
     /// Counts of those who are there, as Fenwick's tree, counted from 1.
     tree: Vec<u32>,
@@ -30,10 +32,13 @@ impl Line {
 
     /// Adds somebody at the end. Returns his ticket.
     pub(super) fn push(&mut self, who: Who) -> u64 {
+        let ticket = self.next;
+        self.next += 1;
+        self.tickets.push(ticket);
         self.slots.push(Some(who));
-        self.append_to_tree(1);
+        self.append_to_tree();
         self.len += 1;
-        self.base + (self.slots.len() - 1) as u64
+        ticket
     }
 
     /// Who holds a ticket.
@@ -57,14 +62,14 @@ impl Line {
         while self.slots.get(self.front).is_some_and(Option::is_none) {
             self.front += 1;
         }
-        if self.front >= CUT_MIN && self.front * 2 > self.slots.len() {
-            self.cut();
+        if self.slots.len() >= CLOSE_MIN && self.slots.len() as u64 > self.len * 2 {
+            self.close_up();
         }
     }
 
     /// How many stand before the holder of a ticket.
     pub(super) fn before(&self, ticket: u64) -> u64 {
-        let mut at = self.slot(ticket).unwrap_or(0).min(self.slots.len());
+        let mut at = self.tickets.partition_point(|other| *other < ticket);
         let mut count = 0;
         while at > 0 {
             count += u64::from(self.tree[at - 1]);
@@ -75,18 +80,18 @@ impl Line {
 
     /// The first `count` tickets that are held.
     pub(super) fn heads(&self, count: usize) -> impl Iterator<Item = u64> {
-        let taken = (self.front..self.slots.len()).filter(|slot| self.slots[*slot].is_some());
-        taken.take(count).map(|slot| self.base + slot as u64)
+        let slots = self.tickets.iter().zip(&self.slots).skip(self.front);
+        slots.filter(|(_, who)| who.is_some()).map(|(ticket, _)| *ticket).take(count)
     }
 
     fn slot(&self, ticket: u64) -> Option<usize> {
-        usize::try_from(ticket.checked_sub(self.base)?).ok()
+        self.tickets.binary_search(&ticket).ok()
     }
 
-    /// The next node covers what is new and the nodes that Fenwick's scheme puts below it.
-    fn append_to_tree(&mut self, count: u32) {
+    /// Counts the next slot, which is taken. Its node covers it and the nodes that Fenwick's scheme puts below it.
+    fn append_to_tree(&mut self) {
         let at = self.tree.len() + 1;
-        let (mut sum, mut step) = (count, 1);
+        let (mut sum, mut step) = (1, 1);
         while step < at & at.wrapping_neg() {
             sum += self.tree[at - step - 1];
             step <<= 1;
@@ -94,14 +99,13 @@ impl Line {
         self.tree.push(sum);
     }
 
-    fn cut(&mut self) {
-        self.base += self.front as u64;
-        self.slots.drain(..self.front);
+    fn close_up(&mut self) {
+        let taken = self.tickets.iter().zip(&self.slots).filter(|(_, who)| who.is_some());
+        (self.tickets, self.slots) = taken.map(|(ticket, who)| (*ticket, *who)).unzip();
         self.front = 0;
-        self.slots.shrink_to(self.slots.len() * 2);
-        self.tree = Vec::with_capacity(self.slots.capacity());
-        for slot in 0..self.slots.len() {
-            self.append_to_tree(u32::from(self.slots[slot].is_some()));
+        self.tree = Vec::with_capacity(self.slots.len());
+        for _ in 0..self.slots.len() {
+            self.append_to_tree();
         }
     }
 }
@@ -123,7 +127,7 @@ mod tests {
             for (step, index) in steps {
                 match step {
                     0 | 1 => {
-                        let expected = line.base + line.slots.len() as u64;
+                        let expected = line.next;
                         prop_assert_eq!(line.push(who(expected)), expected);
                         list.push(expected);
                     }
@@ -142,11 +146,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_empty_at_the_front_is_cut_off_and_tickets_go_on() {
+    fn what_is_empty_is_closed_up_and_tickets_go_on() {
         let mut line = Line::default();
         let tickets: Vec<_> = (0..10_000).map(|n| line.push(who(n))).collect();
         tickets[..9_000].iter().for_each(|ticket| line.remove(*ticket));
-        assert!(line.slots.len() <= 3_000, "{}", line.slots.len());
+        assert!(line.slots.len() <= 2_000, "{}", line.slots.len());
         assert_eq!((line.len(), line.before(9_500), line.who(9_999)), (1_000, 500, Some(who(9_999))));
         assert_eq!(line.push(who(10_000)), 10_000);
         line.remove(3);
@@ -155,5 +159,19 @@ mod tests {
             line.remove(9_600);
             assert_eq!((line.len(), line.before(10_000)), (1_000, 999), "nobody leaves twice");
         }
+    }
+
+    #[test]
+    fn whoever_stays_at_the_front_does_not_keep_the_places_of_those_who_come_and_go_behind_him() {
+        let mut line = Line::default();
+        let first = line.push(who(0));
+        for n in 1..100_000 {
+            let ticket = line.push(who(n));
+            assert_eq!(line.before(ticket), 1);
+            line.remove(ticket);
+        }
+        assert!(line.slots.len() <= CLOSE_MIN && line.slots.capacity() <= 2 * CLOSE_MIN, "{}", line.slots.capacity());
+        let last = line.push(who(100_000));
+        assert_eq!((line.heads(3).collect::<Vec<_>>(), line.before(last)), (vec![first, last], 1));
     }
 }

@@ -132,7 +132,7 @@ impl Caller {
     }
 
     /// The operator who calls.
-    pub(super) fn admin(&self) -> Result<Actor, Status> {
+    pub(crate) fn admin(&self) -> Result<Actor, Status> {
         match self {
             Self::Dev(Some(name)) => Ok(Actor::Admin(name.clone())),
             Self::Dev(None) => OwnerId::new(DEV_ADMIN).map(Actor::Admin).map_err(|_| errors::internal()),

@@ -124,7 +124,9 @@ impl Services {
         }
         let place = self.gates.requests.enter().ok_or_else(|| self.overloaded())?;
         let caller = self.gates.authentication.identify(request.headers_mut())?;
-        if !request.uri().path().starts_with(OPERATORS) {
+        if request.uri().path().starts_with(OPERATORS) {
+            caller.admin()?;
+        } else {
             for key in caller.limited() {
                 self.gates.rates.admit_here(key, Cost::of(1)).map_err(|exceeded| self.rate_limited(&exceeded))?;
             }

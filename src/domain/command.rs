@@ -178,8 +178,8 @@ pub struct EventPatch {
     pub on_sale_at: Option<Option<Timestamp>>,
     /// See [`EventConfig`]; the inner `None` clears.
     pub off_sale_at: Option<Option<Timestamp>>,
-    /// See [`EventConfig`].
-    pub hold_ttl_default: Option<Duration>,
+    /// See [`EventConfig`]; the inner `None`: [`super::HOLD_TTL_DEFAULT`], or the longest where that is less.
+    pub hold_ttl_default: Option<Option<Duration>>,
     /// See [`EventConfig`].
     pub hold_ttl_max: Option<Duration>,
     /// See [`EventConfig`]; the inner `None` clears.

@@ -206,7 +206,7 @@ async fn operators_edits(server: &Running, tried: &mut Tried) {
         pass_lifetime: Some(Duration { seconds: 86_401, nanos: 0 }),
         grace: Some(Duration { seconds: 0, nanos: 999_999_999 }),
     });
-    let event = v1::Event { sales_state: 5, limit_per_owner: -1, waiting_room, ..Default::default() };
+    let event = v1::Event { sales_state: 6, limit_per_owner: -1, waiting_room, ..Default::default() };
     let request = v1::CreateEventRequest { event_id: "Gala".into(), event: Some(event.clone()) };
     let result = client.create_event(request).await;
     let fields = [

@@ -26,7 +26,7 @@ fn apply_all(working: &mut Working<'_>, command: &Command, id: &EventId, target:
             sales_state: Some(config.sales_state),
             on_sale_at: Some(config.on_sale_at),
             off_sale_at: Some(config.off_sale_at),
-            hold_ttl_default: Some(config.hold_ttl_default),
+            hold_ttl_default: Some(Some(config.hold_ttl_default)),
             hold_ttl_max: Some(config.hold_ttl_max),
             limit_per_owner: Some(config.limit_per_owner),
             waiting_room: Some(config.waiting_room),

@@ -7,7 +7,7 @@ use crate::domain::change::{AllocationEdit, Delta, EventEdit, JournalKind};
 use crate::domain::command::{AllocationPatch, CapacityMode, Command, EventPatch, TransferCapacity};
 use crate::domain::event::{Allocation, Event, EventConfig, SalesState};
 use crate::domain::ids::{AllocationId, EventId, Version};
-use crate::domain::limits::{ALLOCATIONS_PER_EVENT_MAX, CAPACITY_MAX};
+use crate::domain::limits::{ALLOCATIONS_PER_EVENT_MAX, CAPACITY_MAX, HOLD_TTL_DEFAULT};
 
 /// Creates the event.
 pub(super) fn create_event(
@@ -21,6 +21,9 @@ pub(super) fn create_event(
             true => Ok(Answer::Event(event.clone())),
             false => Err(Refusal::EventExists),
         };
+    }
+    if config.sales_state == SalesState::Cancelled {
+        return Err(Refusal::CancelledFromTheBeginning);
     }
     check_config(config)?;
     let event = Event {
@@ -69,13 +72,17 @@ pub(super) fn update_event(
 }
 
 fn patched(config: &EventConfig, patch: &EventPatch) -> EventConfig {
+    let hold_ttl_max = patch.hold_ttl_max.unwrap_or(config.hold_ttl_max);
     EventConfig {
         display_name: patch.display_name.clone().unwrap_or_else(|| config.display_name.clone()),
         sales_state: patch.sales_state.unwrap_or(config.sales_state),
         on_sale_at: patch.on_sale_at.unwrap_or(config.on_sale_at),
         off_sale_at: patch.off_sale_at.unwrap_or(config.off_sale_at),
-        hold_ttl_default: patch.hold_ttl_default.unwrap_or(config.hold_ttl_default),
-        hold_ttl_max: patch.hold_ttl_max.unwrap_or(config.hold_ttl_max),
+        hold_ttl_default: match patch.hold_ttl_default {
+            Some(wanted) => wanted.unwrap_or(HOLD_TTL_DEFAULT.min(hold_ttl_max)),
+            None => config.hold_ttl_default,
+        },
+        hold_ttl_max,
         limit_per_owner: patch.limit_per_owner.unwrap_or(config.limit_per_owner),
         waiting_room: patch.waiting_room.unwrap_or(config.waiting_room),
     }

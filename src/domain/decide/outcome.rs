@@ -140,6 +140,8 @@ pub enum Refusal {
         /// To.
         to: SalesState,
     },
+    /// What is final cannot be the first state of an event.
+    CancelledFromTheBeginning,
     /// With this edit the sale would end before it begins.
     WindowReversed,
     /// With this edit the default ttl would be longer than the longest.
@@ -201,7 +203,7 @@ impl Refusal {
             Self::CapacityBelowCommitted { .. } => "CAPACITY_BELOW_COMMITTED",
             Self::CapacityTooLarge(_) => "INVALID_QUANTITY",
             Self::EtagMismatch(_) => "ETAG_MISMATCH",
-            Self::SalesStateTransition { .. } => "INVALID_SALES_STATE",
+            Self::SalesStateTransition { .. } | Self::CancelledFromTheBeginning => "INVALID_SALES_STATE",
             Self::WindowReversed => "INVALID_OFF_SALE_TIME",
             Self::TtlDefaultAboveMax => "INVALID_DEFAULT_HOLD_TTL",
         }

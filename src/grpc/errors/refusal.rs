@@ -47,6 +47,9 @@ pub(in crate::grpc) fn refused(event: &EventId, refusal: &Refusal) -> Status {
         Refusal::CapacityTooLarge(allocation) => capacity_too_large(allocation),
         Refusal::EtagMismatch(current) => etag_mismatch(event, current),
         Refusal::SalesStateTransition { from, to } => sales_state(event, *from, *to),
+        Refusal::CancelledFromTheBeginning => {
+            invalid_field("INVALID_SALES_STATE", "event.sales_state", "must not be CANCELLED from the beginning")
+        }
         Refusal::WindowReversed => {
             invalid_field("INVALID_OFF_SALE_TIME", "event.off_sale_time", "must be after on_sale_time")
         }

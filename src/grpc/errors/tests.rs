@@ -95,6 +95,7 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
             FailedPrecondition,
             "INVALID_SALES_STATE",
         ),
+        (Refusal::CancelledFromTheBeginning, InvalidArgument, "INVALID_SALES_STATE"),
         (Refusal::WindowReversed, InvalidArgument, "INVALID_OFF_SALE_TIME"),
         (Refusal::TtlDefaultAboveMax, InvalidArgument, "INVALID_DEFAULT_HOLD_TTL"),
     ]
@@ -105,7 +106,7 @@ fn every_refusal_has_its_code_and_reason() {
     let table = refusals();
     let kinds: std::collections::HashSet<_> =
         table.iter().map(|(refusal, ..)| std::mem::discriminant(refusal)).collect();
-    assert_eq!((table.len(), kinds.len()), (26, 26));
+    assert_eq!((table.len(), kinds.len()), (27, 27));
     for (refusal, code, reason) in table {
         let status = failed(&gala(), &Failure::Refused(refusal.clone()));
         let details = status.get_error_details();

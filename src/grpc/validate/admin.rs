@@ -8,8 +8,8 @@ use super::fields::{CHANGE_PAGES, PAGES};
 use super::{Path, Violations};
 use crate::domain::{
     ALLOCATIONS_PER_EVENT_MAX, Action, AllocationPatch, AllocationTarget, ApplyEvent, CAPACITY_MAX, EventConfig,
-    EventId, EventPatch, HOLD_TTL_DEFAULT, HOLD_TTL_LIFETIME_DEFAULT, OwnerId, REASON_CHARS_MAX, ReservationId,
-    SalesState, Seq, TransferCapacity,
+    EventId, EventPatch, HOLD_TTL_DEFAULT, HOLD_TTL_LIFETIME_DEFAULT, OwnerId, REASON_CHARS_MAX, ReservationId, Seq,
+    TransferCapacity,
 };
 use crate::grpc::convert::mask::{AllocationField, EventField};
 use crate::grpc::convert::{event as wire, reservation};
@@ -29,9 +29,6 @@ pub(in crate::grpc) fn create_event(request: v1::CreateEventRequest) -> Result<(
     let Some(event) = violations.require("INVALID_EVENT", path, request.event, "must be set") else {
         return Err(violations);
     };
-    if wire::parse_sales_state(event.sales_state) == Some(SalesState::Cancelled) {
-        violations.add("INVALID_SALES_STATE", path.field("sales_state"), "must not be CANCELLED from the beginning");
-    }
     let config = event_config(&mut violations, path, event);
     violations.check(id.zip(config).map(|(id, config)| (id, Action::CreateEvent(config))))
 }
@@ -108,8 +105,8 @@ fn event_patch(violations: &mut Violations, path: Path<'_>, fields: &[EventField
     }
     if has(EventField::DefaultHoldTtl) {
         patch.hold_ttl_default = match &event.default_hold_ttl {
-            None => Some(HOLD_TTL_DEFAULT),
-            Some(ttl) => violations.ttl("INVALID_DEFAULT_HOLD_TTL", path.field("default_hold_ttl"), ttl),
+            None => Some(None),
+            Some(ttl) => violations.ttl("INVALID_DEFAULT_HOLD_TTL", path.field("default_hold_ttl"), ttl).map(Some),
         };
     }
     if has(EventField::MaxHoldTtl) {

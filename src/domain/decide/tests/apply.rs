@@ -59,6 +59,16 @@ fn the_first_refusal_undoes_the_steps_before_it() {
 }
 
 #[test]
+fn what_is_made_is_refused_as_by_itself() {
+    let mut world = empty();
+    let cancelled = || EventConfig { sales_state: SalesState::Cancelled, ..config() };
+    let target = || apply_event(apply(cancelled(), NEW, &[]));
+    assert_eq!(world.refused(target()), Refusal::CancelledFromTheBeginning);
+    world.ok(apply_event(apply(config(), NEW, &[])));
+    world.ok(apply_event(apply(cancelled(), None, &[])));
+}
+
+#[test]
 fn what_must_be_new_is_refused_where_it_exists_with_other_content() {
     let mut world = World::selling(&[("a", 5)]);
     world.unchanged(apply_event(apply(config(), NEW, &[("a", 5, None, NEW)])));

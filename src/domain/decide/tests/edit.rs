@@ -4,7 +4,7 @@ use crate::domain::tests::fixture::*;
 use crate::domain::tests::world::World;
 use crate::domain::{
     ALLOCATIONS_PER_EVENT_MAX, AllocationPatch, Answer, CAPACITY_MAX, CapacityMode, Current, EventConfig, EventPatch,
-    JournalKind, OnLoss, Refusal, SalesState, State, WaitingRoom,
+    HOLD_TTL_DEFAULT, JournalKind, OnLoss, Refusal, SalesState, State, WaitingRoom,
 };
 
 fn empty() -> World {
@@ -22,6 +22,8 @@ fn an_event_is_created_once() {
     assert_eq!(world.refused(create_event(reversed.clone())), Refusal::WindowReversed);
     let long = EventConfig { hold_ttl_default: secs(3601), ..config() };
     assert_eq!(world.refused(create_event(long)), Refusal::TtlDefaultAboveMax);
+    let cancelled = EventConfig { sales_state: SalesState::Cancelled, ..reversed.clone() };
+    assert_eq!(world.refused(create_event(cancelled)), Refusal::CancelledFromTheBeginning);
     let first = world.ok(create_event(config()));
     let Answer::Event(event) = &first else { panic!() };
     assert_eq!((event.last_seq, event.version, event.created_at), (1, 1, START));
@@ -38,7 +40,7 @@ fn edits_of_an_event_are_refused_in_order() {
             sales_state: Some(SalesState::Draft),
             on_sale_at: Some(Some(START)),
             off_sale_at: Some(Some(START)),
-            hold_ttl_default: Some(secs(7200)),
+            hold_ttl_default: Some(Some(secs(7200))),
             ..EventPatch::default()
         };
         (expected, patch)
@@ -56,7 +58,7 @@ fn edits_of_an_event_are_refused_in_order() {
     assert_eq!(world.refused(update_event(Some(1), patch.clone())), Refusal::WindowReversed);
     patch.off_sale_at = Some(Some(START.plus(secs(1))));
     assert_eq!(world.refused(update_event(Some(1), patch.clone())), Refusal::TtlDefaultAboveMax);
-    patch.hold_ttl_default = Some(TTL_MAX);
+    patch.hold_ttl_default = Some(Some(TTL_MAX));
     let Answer::Event(event) = world.ok(update_event(Some(1), patch)) else { panic!() };
     assert_eq!((event.version, event.config.sales_state, event.last_seq), (2, SalesState::Paused, 2));
 }
@@ -88,13 +90,17 @@ fn sales_states_change_as_documented() {
     for from in SalesState::ALL {
         for to in SalesState::ALL {
             let mut world = empty();
-            world.ok(create_event(EventConfig { sales_state: from, ..config() }));
+            // What is final cannot be the first state, and what is the first cannot be had again.
+            let first = if from == SalesState::Cancelled { SalesState::OnSale } else { from };
+            world.ok(create_event(EventConfig { sales_state: first, ..config() }));
+            world.ok(set_state(from));
             let allowed = from == to || (from != SalesState::Cancelled && to != SalesState::Draft);
             assert_eq!(world.one(set_state(to)).is_ok(), allowed, "{from:?} to {to:?}");
         }
     }
     let mut world = empty();
-    world.ok(create_event(EventConfig { sales_state: SalesState::Cancelled, ..config() }));
+    world.ok(create_event(config()));
+    world.ok(set_state(SalesState::Cancelled));
     world.ok(update_event(None, named("Cancelled: The concert")));
 }
 
@@ -128,6 +134,17 @@ fn fields_can_be_cleared() {
     world.ok(set_limit("a", None));
     assert_eq!(world.allocation("a").limit_per_owner, None);
     world.ok(reserve("ann", 1, &[("a", 3)]));
+}
+
+#[test]
+fn a_default_ttl_that_is_cleared_is_that_of_a_new_event() {
+    let mut world = empty();
+    world.ok(create_event(config()));
+    for (max, default) in [(3_600, HOLD_TTL_DEFAULT), (300, secs(300))] {
+        let patch = EventPatch { hold_ttl_default: Some(None), hold_ttl_max: Some(secs(max)), ..EventPatch::default() };
+        world.ok(update_event(None, patch));
+        assert_eq!(world.event.as_ref().unwrap().config.hold_ttl_default, default);
+    }
 }
 
 #[test]

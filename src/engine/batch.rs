@@ -320,16 +320,16 @@ async fn run_decision(
     mut snapshot: Snapshot,
     now: Timestamp,
 ) -> Result<Decided, StoreError> {
-    let usage = usage.table(connection, &snapshot).await?;
+    usage.catch_up(connection, &snapshot).await?;
     let mut bite = EXPIRED_BITE;
     loop {
-        match decide(&snapshot, usage, &group.commands, now) {
+        match decide(&snapshot, usage.table(&snapshot), &group.commands, now) {
             Ok(Decision { outcomes, changes }) => return Ok(Decided { outcomes: Some(outcomes), changes }),
             Err(Need::Expired) => {
                 let loaded = snapshot.expired.len();
                 let reclaim = Command { actor: Actor::System, action: Action::ReclaimExpired };
                 if loaded >= EXPIRED_BITE_MAX
-                    && let Ok(Decision { changes, .. }) = decide(&snapshot, usage, &[reclaim], now)
+                    && let Ok(Decision { changes, .. }) = decide(&snapshot, usage.table(&snapshot), &[reclaim], now)
                 {
                     return Ok(Decided { outcomes: None, changes });
                 }
@@ -342,7 +342,7 @@ async fn run_decision(
             }
             Err(Need::Usage(owners)) => {
                 for owner in owners {
-                    let units = connection.load_usage(&group.event, &owner).await?;
+                    let units = usage.exact(connection, &group.event, &owner).await?;
                     snapshot.exact_usage.insert(owner, units);
                 }
             }

@@ -48,6 +48,7 @@ pub(super) struct Faults {
     readings: AtomicUsize,
     begins: AtomicUsize,
     journal_loads: AtomicUsize,
+    usage_loads: AtomicUsize,
     lanes_opened: AtomicUsize,
     lists: AtomicUsize,
 }
@@ -81,6 +82,11 @@ impl Faults {
     /// Readings of the journal by a lane since the last call of this.
     pub(super) fn take_journal_loads(&self) -> usize {
         self.journal_loads.swap(0, Ordering::SeqCst)
+    }
+
+    /// Readings of one owner's units since the last call of this.
+    pub(super) fn take_usage_loads(&self) -> usize {
+        self.usage_loads.swap(0, Ordering::SeqCst)
     }
 
     /// Lanes opened in all.
@@ -165,6 +171,7 @@ impl LaneConnection for FaultyLane {
     }
 
     async fn load_usage(&mut self, event: &EventId, owner: &OwnerId) -> Result<OwnerUnits> {
+        self.faults.usage_loads.fetch_add(1, Ordering::SeqCst);
         self.real.load_usage(event, owner).await
     }
 

@@ -6,8 +6,8 @@ use super::audit::execute;
 use super::faulty::{Call, Fault};
 use super::{GA, World, by_admin, by_owner, id, reservation, reserve};
 use crate::domain::{
-    Action, AllocationId, AllocationPatch, Answer, CapacityMode, EventId, EventPatch, OnExpired, OrderRef, Refusal,
-    Wanted, decide,
+    Action, AllocationId, AllocationPatch, Answer, CapacityMode, Command, EventId, EventPatch, OnExpired, OrderRef,
+    Refusal, Wanted, decide,
 };
 use crate::engine::Failure;
 use crate::engine::owner_usage::OwnerUsage;
@@ -129,6 +129,65 @@ async fn limits_that_are_set_together_cost_the_reading_of_the_journal_twice() {
     reservation(world.run(&event, reserve("ann", 3, 1)).await);
 }
 
+#[tokio::test]
+async fn whoever_comes_again_and_again_though_he_has_reached_his_limit_is_looked_up_once() {
+    let world = World::new().await;
+    let event = world.event("demo", 100, Some(2)).await;
+    let refused = async |name: &str, n: u64, looks: usize| {
+        assert_eq!(world.run(&event, reserve(name, n, 1)).await, over(None, 2), "{name} {n}");
+        assert_eq!(world.faults.take_usage_loads(), looks, "{name} {n}");
+    };
+    reservation(world.run(&event, reserve("ann", 1, 2)).await);
+    refused("ann", 2, 1).await;
+    refused("ann", 3, 0).await;
+    // What others do is nothing to him; what he does is.
+    reservation(world.run(&event, reserve("bob", 4, 2)).await);
+    refused("ann", 5, 0).await;
+    reservation(world.run(&event, by_owner("ann", Action::Release { id: id(1) })).await);
+    reservation(world.run(&event, reserve("ann", 6, 2)).await);
+    world.faults.take_usage_loads();
+    refused("ann", 7, 1).await;
+    refused("ann", 8, 0).await;
+    // Only so many are remembered.
+    for (n, name) in (0..5).zip(["a", "b", "c", "d", "e"]) {
+        reservation(world.run(&event, reserve(name, 10 + n, 2)).await);
+        refused(name, 20 + n, 1).await;
+    }
+    refused("e", 30, 0).await;
+    refused("ann", 31, 1).await;
+}
+
+/// Another server's changes are seen where the journal is read to the end, and else nothing that was known holds any more.
+#[tokio::test]
+async fn what_another_server_wrote_counts_for_those_who_were_looked_up_before() {
+    let world = World::new().await;
+    let event = world.event("demo", 100, Some(2)).await;
+    reservation(world.run(&event, reserve("ann", 1, 2)).await);
+    assert_eq!(world.run(&event, reserve("ann", 2, 1)).await, over(None, 2));
+    by_another_server(&world, &event, by_owner("ann", Action::Release { id: id(1) })).await;
+    reservation(world.run(&event, reserve("ann", 3, 2)).await);
+    assert_eq!(world.run(&event, reserve("ann", 4, 1)).await, over(None, 2));
+    // While there is no limit nobody counts; but what was known before is not true any more.
+    edit(&world, &event, limit_event(None)).await;
+    by_another_server(&world, &event, by_owner("ann", Action::Release { id: id(3) })).await;
+    let commands = vec![by_admin(limit_event(Some(2))), reserve("ann", 5, 2)];
+    let results = world.engine.run_all(event.clone(), commands, None).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}
+
+/// Runs a command behind the back of the engine.
+async fn by_another_server(world: &World, event: &EventId, command: Command) {
+    let mut wanted = Wanted::new(event.clone());
+    command.add_wanted(&mut wanted);
+    let mut lane = world.engine.store().open_lane().await.unwrap();
+    let Loaded { now, snapshots, .. } = lane.begin(&[wanted]).await.unwrap();
+    let mut usage = OwnerUsage::default();
+    usage.catch_up(&mut *lane, &snapshots[0]).await.unwrap();
+    let decided = decide(&snapshots[0], usage.table(&snapshots[0]), &[command], now);
+    let Ok(decision) = decided else { panic!("it needs no more than is loaded") };
+    lane.commit(&[decision.changes]).await.unwrap();
+}
+
 /// Units are counted while a batch is committed. Here that fails, and somebody else makes the journal as long as it would have become.
 #[tokio::test]
 async fn what_a_failed_batch_counted_is_forgotten() {
@@ -146,15 +205,7 @@ async fn what_a_failed_batch_counted_is_forgotten() {
     assert_eq!(world.run(&event, refund).await, Err(Failure::Unavailable));
     world.faults.heal();
 
-    let theirs = reserve("bob", 2, 1);
-    let mut wanted = Wanted::new(event.clone());
-    theirs.add_wanted(&mut wanted);
-    let mut lane = world.engine.store().open_lane().await.unwrap();
-    let Loaded { now, snapshots, .. } = lane.begin(&[wanted]).await.unwrap();
-    let mut usage = OwnerUsage::default();
-    let usage = usage.table(&mut *lane, &snapshots[0]).await.unwrap();
-    let Ok(decision) = decide(&snapshots[0], usage, &[theirs], now) else { panic!("it needs no more than is loaded") };
-    lane.commit(&[decision.changes]).await.unwrap();
+    by_another_server(&world, &event, reserve("bob", 2, 1)).await;
     assert_eq!(world.run(&event, reserve("ann", 3, 1)).await, over(None, 2));
 }
 

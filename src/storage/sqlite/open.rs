@@ -30,10 +30,10 @@ const COMMON_PRAGMAS: [(&str, &str); 3] = [("foreign_keys", "OFF"), ("temp_store
 /// What one that writes sets besides.
 ///
 /// The page cache is in KiB (negative: that is how SQLite tells KiB from pages); more than stays in a processor's caches makes what is
-/// written to new pages slower. After so many pages of the write-ahead log (64 MiB) a commit copies them into the database, as long as the
-/// checkpointer does not.
+/// written to new pages slower. No commit copies the log: where a reader holds that up, each would sort all of it first, in vain, and the first
+/// one after him would copy it while everybody waits. The checkpointer does.
 const WRITER_PRAGMAS: [(&str, &str); 3] =
-    [("synchronous", "FULL"), ("cache_size", "-4096"), ("wal_autocheckpoint", "16000")];
+    [("synchronous", "FULL"), ("cache_size", "-4096"), ("wal_autocheckpoint", "0")];
 /// Page cache of each reader.
 const READER_CACHE: &str = "-4096";
 /// Rows that wait between a connection's thread and its user.

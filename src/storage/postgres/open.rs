@@ -72,6 +72,11 @@ pub enum OpenError {
     /// Tables are there that another program made.
     #[error("the database holds another program's tables; give Boxoffice a database or a schema of its own")]
     Foreign,
+    /// What buyers and operators write cannot all be stored.
+    #[error(
+        "the database's encoding is {0}; Boxoffice needs one that takes any text: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding(String),
     /// A newer Boxoffice has changed the tables so that this one cannot live with them.
     #[error(
         "the database needs a newer version of Boxoffice (its tables require migration {required}, this one knows {known})"
@@ -204,9 +209,14 @@ async fn state(connection: &mut PgConnection) -> Result<State, OpenError> {
     let other = |error| OpenError::Other(unwrapped(error));
     let present = "SELECT (to_regclass('_sqlx_migrations') IS NOT NULL)::int::text,
                           (to_regclass('boxoffice_schema') IS NOT NULL)::int::text,
-                          (to_regclass('events') IS NOT NULL)::int::text";
+                          (to_regclass('events') IS NOT NULL)::int::text,
+                          current_setting('server_encoding')";
     let row = sqlx::raw_sql(present).fetch_one(&mut *connection).await.map_err(other)?;
     let has = |column: usize| row.try_get::<String, _>(column).map(|text| text == "1").map_err(other);
+    let encoding: String = row.try_get(3).map_err(other)?;
+    if encoding != "UTF8" {
+        return Err(OpenError::Encoding(encoding));
+    }
     match (has(0)?, has(1)?, has(2)?) {
         (true, true, _) => {}
         (false, false, false) => return Ok(State::Behind),

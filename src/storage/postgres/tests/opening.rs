@@ -45,6 +45,20 @@ async fn a_database_whose_migration_has_only_begun_is_finished() {
 }
 
 #[tokio::test]
+async fn a_database_that_cannot_store_every_text_is_refused() {
+    let utf8 = fresh_database().await;
+    for (name, encoding) in [("latin", "LATIN1"), ("ascii", "SQL_ASCII")] {
+        let name = format!("{}_{name}", utf8.url.rsplit('/').next().unwrap());
+        let create: &'static str =
+            format!("CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0").leak();
+        run(&utf8, create).await;
+        let url = format!("{}/{name}", utf8.url.rsplit_once('/').unwrap().0);
+        let refused = PostgresStore::open(PostgresConfig::new(url)).await.err();
+        assert!(matches!(&refused, Some(OpenError::Encoding(found)) if found == encoding), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn another_programs_database_is_refused() {
     let config = fresh_database().await;
     run(&config, TABLE).await;

@@ -210,6 +210,22 @@ async fn its_sessions_are_terminated_while_nobody_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_connections_are_forgotten_on_the_way_to_it() {
+    let url = fresh_database(shared()).expect("a database");
+    let proxy = Proxy::start(shared().port()).await;
+    // Its patience must not end, on a slow machine; a quarter of it is waited for here.
+    let url = url.replace(&shared().port().to_string(), &proxy.port().to_string());
+    let server = Server::start_on_waiting(&url, Duration::from_secs(8), &[]);
+    create_event(&server, v1::Event::default(), &[("floor", 1)]).await;
+    // Not a wait for anything: an idle connection is what this is about.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    proxy.forget_all();
+    let mut client = server.inventory();
+    client.create_reservation(by("ann", wants(&new_id(), &[("floor", 1)]))).await.expect("nobody is told");
+    assert_audit_is_clean(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn its_sessions_are_terminated_again_and_again() {
     let url = fresh_database(shared()).expect("a database");
     let server = serve(&url).await;

@@ -30,6 +30,9 @@ struct State {
     target: AtomicU16,
     next_cut: AtomicU8,
     cuts: AtomicUsize,
+    connections: AtomicUsize,
+    /// Connections with numbers below this pass nothing any more.
+    silent_below: AtomicUsize,
 }
 
 /// Passes bytes between clients on a port of its own and a server on 127.0.0.1.
@@ -68,6 +71,11 @@ impl Proxy {
         self.cuts()
     }
 
+    /// Lets no byte pass any more on the connections that there are, as where something on the way has forgotten them.
+    pub(crate) fn forget_all(&self) {
+        self.state.silent_below.store(self.state.connections.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
     /// How many connections have been cut.
     pub(crate) fn cuts(&self) -> usize {
         self.state.cuts.load(Ordering::SeqCst)
@@ -84,9 +92,12 @@ impl Drop for Proxy {
 async fn pass(mut client: TcpStream, state: Arc<State>) {
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", state.target.load(Ordering::SeqCst))).await else { return };
     let (mut request, mut answer) = (vec![0; BYTES], vec![0; BYTES]);
+    let number = state.connections.fetch_add(1, Ordering::SeqCst);
+    let is_forgotten = || number < state.silent_below.load(Ordering::SeqCst);
     loop {
         let passed = tokio::select! {
             read = client.read(&mut request) => match read {
+                Ok(1..) if is_forgotten() => std::future::pending().await,
                 Ok(count @ 1..) if holds(&request[..count], b"COMMIT;") => match state.next_cut.swap(WHOLE, Ordering::SeqCst) {
                     WHOLE => server.write_all(&request[..count]).await,
                     cut => {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::PgConnection;
-use tokio::time::Instant;
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::{Instant, timeout};
 
 use super::Shared;
 use super::error::{guard_error, store_error};
@@ -24,11 +25,19 @@ use crate::storage::{LaneConnection, Loaded, Result, StoreError, limit_and_one};
 /// Most expired holds that are loaded for one event when a batch begins.
 const EXPIRED_AT_BEGIN_MAX: usize = 256;
 
+/// How long a connection may have been idle before it is asked, in a round trip of its own, whether it is there still: what stands on the
+/// way to the database (a firewall, a load balancer) forgets a silent one, and tells nobody.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// The part of a round trip's time that this may take.
+const PROBE_DIVISOR: u32 = 4;
+
 /// See [`LaneConnection`].
 pub(super) struct Lane {
     shared: Arc<Shared>,
     /// Nothing after an error that leaves it in doubt: the next transaction reconnects.
     connection: Option<PgConnection>,
+    /// When it was last heard of.
+    heard: Instant,
     /// The events of the last batch, as that left them.
     left: AllLeft,
 }
@@ -36,7 +45,7 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) async fn open(shared: Arc<Shared>) -> Result<Self> {
         let connection = Some(shared.connect_lane().await?);
-        Ok(Self { shared, connection, left: AllLeft::new() })
+        Ok(Self { shared, connection, heard: Instant::now(), left: AllLeft::new() })
     }
 
     fn script(&self) -> Script {
@@ -53,8 +62,26 @@ impl Lane {
         let ran = ran.unwrap_or_else(|late| Err(Failed { ran: 0, source: late }));
         if ran.as_ref().err().is_none_or(|failed| failed.source.as_database_error().is_some()) {
             self.connection = Some(connection);
+            self.heard = Instant::now();
         }
         ran
+    }
+
+    /// Whether a connection that was idle is there still.
+    async fn probe(&mut self) -> Result<()> {
+        let Some(mut connection) = self.connection.take() else { return Ok(()) };
+        if self.heard.elapsed() >= TRUSTED_FOR {
+            let patience = self.shared.config.timeout / PROBE_DIVISOR;
+            match timeout(patience, connection.ping()).await {
+                Ok(answered) => answered.map_err(|error| StoreError::Retry(error.into()))?,
+                Err(_) => {
+                    let what = format!("an idle connection did not answer within {patience:?}");
+                    return Err(StoreError::Retry(what.into()));
+                }
+            }
+        }
+        self.connection = Some(connection);
+        Ok(())
     }
 
     async fn run_plain(&mut self, script: Script) -> Result<Vec<Ran>> {
@@ -89,6 +116,7 @@ impl Lane {
     /// forgotten what it knew: a database that was failed over may have lost that. Where it has taken long to find out, callers have
     /// waited enough.
     async fn try_begin(&mut self, wanted: &[Wanted]) -> Result<Loaded> {
+        self.probe().await?;
         let reused = self.connection.is_some();
         if !reused {
             self.connection = Some(self.shared.connect_lane().await?);

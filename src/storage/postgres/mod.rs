@@ -208,8 +208,9 @@ impl PostgresStore {
     async fn look_for_primary(&self, looked_before: u64) -> Option<PgPool> {
         let mut readers = self.readers.write().await;
         if readers.looked == looked_before {
-            readers.looked += 1;
-            readers.found = self.shared.connect().await.is_ok();
+            // Noted together: whoever looks may go away meanwhile, and then nobody has looked.
+            let found = self.shared.connect().await.is_ok();
+            (readers.looked, readers.found) = (looked_before + 1, found);
             if readers.found {
                 let new = pool(&self.shared.config, &self.shared.hosts);
                 let old = std::mem::replace(&mut readers.pool, new);
@@ -255,6 +256,8 @@ fn pool(config: &PostgresConfig, hosts: &Hosts) -> PgPool {
     PgPoolOptions::new()
         .max_connections(config.readers)
         .acquire_timeout(config.timeout)
+        // A read whose connection is gone is run again; to ask first would cost each a round trip.
+        .test_before_acquire(false)
         // A primary that comes back as a standby would answer, but with what was.
         .after_connect(|connection, _| Box::pin(hosts::refuse_standby(connection)))
         .connect_lazy_with(hosts.primary().clone())

@@ -96,11 +96,11 @@ pub enum Refusal {
         limit: i64,
     },
     /// Nothing is left of at least one allocation (with [`crate::domain::Mode::UpTo`]: of all of them), not even if all
-    /// holds lapse.
+    /// holds lapse: of these.
     SoldOut(Vec<Lack>),
     /// Nothing is free of at least one allocation, but some is held and may come back.
     AllHeld {
-        /// What is lacking.
+        /// Of which ones.
         lacks: Vec<Lack>,
         /// The earliest expiry of any hold of the event, where it is known.
         next_expiry: Option<Timestamp>,

@@ -199,25 +199,26 @@ fn within_availability(
     if refused { Err(shortage(working, lacks, mode)?) } else { Ok(granted) }
 }
 
-/// The name of a shortage. One line that is gone for good sinks `AllOrNothing`; `UpTo` has hope as long as one may come back.
+/// The name of a shortage, with the lines that it is true of: one of which units are left is not called sold out. One line that is gone for
+/// good sinks `AllOrNothing`; `UpTo` has hope as long as one may come back.
 fn shortage(working: &Working<'_>, lacks: Vec<Lack>, mode: Mode) -> Result<Refusal, Refusal> {
-    let (mut gone, mut held) = (false, false);
+    let (mut gone, mut held) = (Vec::new(), Vec::new());
     for lack in lacks.iter().filter(|lack| lack.available == 0) {
         // A draining capacity goes with the holds that lapse, down to what is wanted.
         let allocation = working.allocation(&lack.allocation)?;
         match allocation.capacity_wanted() > allocation.sold {
-            true => held = true,
-            false => gone = true,
+            true => held.push(lack.clone()),
+            false => gone.push(lack.clone()),
         }
     }
     let sold_out = match mode {
-        Mode::AllOrNothing => gone,
-        Mode::UpTo => gone && !held,
+        Mode::AllOrNothing => !gone.is_empty(),
+        Mode::UpTo => !gone.is_empty() && held.is_empty(),
     };
-    Ok(match (sold_out, held) {
-        (true, _) => Refusal::SoldOut(lacks),
-        (false, true) => Refusal::AllHeld { lacks, next_expiry: working.next_expiry() },
-        (false, false) => Refusal::InsufficientAvailability(lacks),
+    Ok(match (sold_out, held.is_empty()) {
+        (true, _) => Refusal::SoldOut(gone),
+        (false, false) => Refusal::AllHeld { lacks: held, next_expiry: working.next_expiry() },
+        (false, true) => Refusal::InsufficientAvailability(lacks),
     })
 }
 

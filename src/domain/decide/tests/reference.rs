@@ -252,16 +252,16 @@ impl Reference {
         if let Some(limit) = event_limit.filter(|_| room < all && (mode == Mode::AllOrNothing || room == 0)) {
             return Err(Refusal::OwnerLimitExceeded { allocation: None, limit });
         }
-        let (mut granted, mut lacks, mut final_lacks, mut open_lacks) = (BTreeMap::new(), Vec::new(), 0, 0);
+        let (mut granted, mut lacks, mut final_lacks, mut open_lacks) =
+            (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
         for (id, want) in lines {
             let (free, may) = (self.free(id, replaced), allowed(id, *want));
-            if free < may {
-                lacks.push(crate::domain::Lack { allocation: id.clone(), requested: *want, available: free });
-            }
+            let lack = || crate::domain::Lack { allocation: id.clone(), requested: *want, available: free };
+            lacks.extend((free < may).then(lack));
             if free == 0 && may > 0 {
                 let sold = self.claims.values().filter(|claim| claim.state == State::Confirmed);
                 let sold: i64 = sold.filter_map(|claim| claim.lines.get(id)).map(|(units, back)| units - back).sum();
-                *(if self.pools[id].wanted <= sold { &mut final_lacks } else { &mut open_lacks }) += 1;
+                (if self.pools[id].wanted <= sold { &mut final_lacks } else { &mut open_lacks }).push(lack());
             }
             let take = free.min(may).min(room);
             room -= take;
@@ -271,9 +271,9 @@ impl Reference {
         match (mode, lacks.is_empty()) {
             (Mode::AllOrNothing, true) => Ok(granted),
             (Mode::UpTo, _) if !none => Ok(granted),
-            (Mode::AllOrNothing, false) if final_lacks > 0 => Err(Refusal::SoldOut(lacks)),
-            (Mode::UpTo, _) if open_lacks == 0 => Err(Refusal::SoldOut(lacks)),
-            _ if open_lacks > 0 => Err(Refusal::AllHeld { lacks, next_expiry: None }),
+            (Mode::AllOrNothing, false) if !final_lacks.is_empty() => Err(Refusal::SoldOut(final_lacks)),
+            (Mode::UpTo, _) if open_lacks.is_empty() => Err(Refusal::SoldOut(final_lacks)),
+            _ if !open_lacks.is_empty() => Err(Refusal::AllHeld { lacks: open_lacks, next_expiry: None }),
             _ => Err(Refusal::InsufficientAvailability(lacks)),
         }
     }

@@ -14,8 +14,9 @@ use crate::domain::{Action, Actor, Answer, Command, EventId};
 /// Most events that one round looks at.
 const EVENTS_PER_ROUND_MAX: usize = 4_096;
 
-/// Most events that it works on at once; they share batches where the store allows.
-const EVENTS_AT_ONCE_MAX: usize = 256;
+/// Most events that it works on at once; they share batches where the store allows. Few beside the callers that a lane always has room for:
+/// what is to be tidied must not turn buyers away.
+const EVENTS_AT_ONCE_MAX: usize = 16;
 
 /// A task that looks for expired holds at an interval and reclaims them through the lanes, in bounded bites.
 #[derive(Default)]
@@ -62,20 +63,24 @@ async fn round(engine: &Engine, stopped: &watch::Receiver<bool>) -> crate::stora
     let now = engine.store.now().await?;
     let events = engine.store.events_with_expired_holds(now, EVENTS_PER_ROUND_MAX).await?;
     let reclaim = |event| reclaim(engine, event, stopped);
-    futures::stream::iter(events).for_each_concurrent(EVENTS_AT_ONCE_MAX, reclaim).await;
+    let reclaims = futures::stream::iter(events).map(reclaim).buffer_unordered(EVENTS_AT_ONCE_MAX);
+    let failed: Vec<_> = reclaims.filter_map(std::future::ready).collect().await;
+    if let Some((event, failure)) = failed.first() {
+        let events = failed.len();
+        tracing::warn!(events, first = %event, ?failure, "expired holds could not be reclaimed; the next round tries again");
+    }
     Ok(())
 }
 
-async fn reclaim(engine: &Engine, event: EventId, stopped: &watch::Receiver<bool>) {
+/// Where it fails, it says so.
+async fn reclaim(engine: &Engine, event: EventId, stopped: &watch::Receiver<bool>) -> Option<(EventId, Failure)> {
     while !*stopped.borrow() {
         let command = Command { actor: Actor::System, action: Action::ReclaimExpired };
         match engine.run(event.clone(), command, None).await {
             Ok(Answer::Reclaimed { count: 1.., more: true }) => {}
-            Ok(_) | Err(Failure::ShuttingDown) => return,
-            Err(failure) => {
-                tracing::warn!(%event, ?failure, "expired holds could not be reclaimed; the next round tries again");
-                return;
-            }
+            Ok(_) | Err(Failure::ShuttingDown) => return None,
+            Err(failure) => return Some((event, failure)),
         }
     }
+    None
 }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::lane::{Job, Results};
-use super::owner_usage::OwnerUsage;
+use super::owner_usage::{OwnerUsage, READ_ALONE_MAX};
 use super::{Failure, Told};
 use crate::domain::{
     Action, Actor, Answer, Changes, Command, Decision, EventId, Need, Outcome, Snapshot, Timestamp, Wanted, decide,
@@ -322,6 +322,7 @@ async fn run_decision(
 ) -> Result<Decided, StoreError> {
     usage.catch_up(connection, &snapshot).await?;
     let mut bite = EXPIRED_BITE;
+    let mut caught_up = false;
     loop {
         match decide(&snapshot, usage.table(&snapshot), &group.commands, now) {
             Ok(Decision { outcomes, changes }) => return Ok(Decided { outcomes: Some(outcomes), changes }),
@@ -339,6 +340,10 @@ async fn run_decision(
                     return Err(StoreError::Corrupt("expired holds that cannot be loaded".to_owned()));
                 }
                 bite = (bite * 2).min(EXPIRED_BITE_MAX);
+            }
+            Err(Need::Usage(owners)) if owners.len() > READ_ALONE_MAX && !caught_up => {
+                usage.catch_up_for_many(connection, &snapshot).await?;
+                caught_up = true;
             }
             Err(Need::Usage(owners)) => {
                 for owner in owners {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::RandomState;
 
-use crate::domain::{EventId, JournalEntry, OwnerId, OwnerUnits, Seq, Snapshot, UsageTable};
+use crate::domain::{Delta, EventId, JournalEntry, OwnerId, OwnerUnits, Seq, Snapshot, UsageTable};
 use crate::storage::{LaneConnection, Result};
 
 /// Most entries of a lane's tables together (4 to 21 bytes each). Beyond it the table that was used longest ago goes; it is
@@ -11,16 +11,20 @@ use crate::storage::{LaneConnection, Result};
 const ENTRIES_MAX: usize = 16_000_000;
 
 /// Journal entries read at once to bring a table up to date.
-const CATCH_UP_BITE: usize = 10_000;
+const CATCH_UP_BITE: usize = if cfg!(test) { 4 } else { 10_000 };
 
 /// Most journal entries that one batch reads for that. Until a table is up to date, owners' units are read one by one.
-const CATCH_UP_PER_BATCH_MAX: usize = 100_000;
+const CATCH_UP_PER_BATCH_MAX: usize = if cfg!(test) { 8 } else { 100_000 };
+
+/// The same of a batch in which more owners than [`READ_ALONE_MAX`] would have to be read.
+const CATCH_UP_FOR_MANY_MAX: usize = 1_000_000;
+pub(super) const READ_ALONE_MAX: usize = 8;
 
 /// Most tables.
 const TABLES_MAX: usize = 100_000;
 
 /// Most allocations of all owners together whose exact units a lane remembers. Beyond it all are forgotten.
-const EXACT_MAX: usize = if cfg!(test) { 4 } else { 100_000 };
+const EXACT_MAX: usize = if cfg!(test) { 12 } else { 100_000 };
 
 /// Usage tables by event. See [`UsageTable`].
 pub(super) struct OwnerUsage {
@@ -58,7 +62,21 @@ impl Exact {
             }
             self.as_of = entry.seq;
             if let Some((_, owner)) = &entry.reservation {
-                self.owners.remove(owner);
+                self.apply_to(owner, &entry.deltas);
+            }
+        }
+    }
+
+    /// Only of what is known of him; that he has more than that is for the database to tell, or this would grow.
+    fn apply_to(&mut self, owner: &OwnerId, deltas: &[Delta]) {
+        let Some(units) = self.owners.get_mut(owner) else { return };
+        for delta in deltas {
+            match units.get_mut(&delta.allocation) {
+                Some(units) => *units += delta.held + delta.sold,
+                None => {
+                    self.owners.remove(owner);
+                    return;
+                }
             }
         }
     }
@@ -81,6 +99,20 @@ impl Default for OwnerUsage {
 impl OwnerUsage {
     /// Brings what is known of the snapshot's event up to date, as far as one batch may.
     pub(super) async fn catch_up(&mut self, lane: &mut dyn LaneConnection, snapshot: &Snapshot) -> Result<()> {
+        self.catch_up_by(lane, snapshot, CATCH_UP_PER_BATCH_MAX).await
+    }
+
+    /// The same for many, each of whom would have to be read by himself; at once, as far as that is worth it.
+    pub(super) async fn catch_up_for_many(&mut self, lane: &mut dyn LaneConnection, snapshot: &Snapshot) -> Result<()> {
+        self.catch_up_by(lane, snapshot, CATCH_UP_FOR_MANY_MAX).await
+    }
+
+    async fn catch_up_by(
+        &mut self,
+        lane: &mut dyn LaneConnection,
+        snapshot: &Snapshot,
+        entries_max: usize,
+    ) -> Result<()> {
         let Some(event) = &snapshot.event else { return Ok(()) };
         if !event.has_limits() {
             // A command may set one.
@@ -98,7 +130,7 @@ impl OwnerUsage {
             kept.table = UsageTable::new(self.hasher.clone());
         }
         let mut read = 0;
-        while kept.table.as_of() < event.last_seq && read < CATCH_UP_PER_BATCH_MAX {
+        while kept.table.as_of() < event.last_seq && read < entries_max {
             let entries = lane.load_journal(&event.id, kept.table.as_of() + 1, CATCH_UP_BITE).await?;
             if entries.is_empty() {
                 break;

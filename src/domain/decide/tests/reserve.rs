@@ -276,7 +276,11 @@ fn up_to_is_refused_only_where_nothing_at_all_may_be_had() {
     let lacks = vec![lack("a", 2, 0), lack("b", 2, 0)];
     let next_expiry = Some(START.plus(TTL));
     let command = || up_to("ann", 3, &[("a", 2), ("b", 2)]);
-    assert_eq!(world.refused(command()), Refusal::AllHeld { lacks: lacks[1..].to_vec(), next_expiry }, "b may come back");
+    assert_eq!(
+        world.refused(command()),
+        Refusal::AllHeld { lacks: lacks[1..].to_vec(), next_expiry },
+        "b may come back"
+    );
     world.ok(confirm("bob", 2, "o"));
     assert_eq!(world.refused(command()), Refusal::SoldOut(lacks));
     world.ok(cancel("bob", 1, &[]));

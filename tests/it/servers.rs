@@ -31,6 +31,15 @@ async fn servers(count: usize, capacity: i32) -> Vec<Server> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_others_may_use_gets_no_demo_event() {
+    let url = fresh_database(shared()).expect("a database");
+    let server = Server::start_on(&url, &[]);
+    let request = v1::ListEventsRequest { consistency: v1::Consistency::Strong.into(), ..Default::default() };
+    let events = server.inventory().list_events(request).await.expect("a list").into_inner().events;
+    assert!(events.is_empty(), "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_who_create_the_same_event_at_the_same_time_one_is_told_that_it_exists() {
     let servers = servers(2, 1).await;
     let create = |server: &Server, id: &str, name: &str| {

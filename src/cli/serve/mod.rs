@@ -138,7 +138,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
             return Ok(());
         }
     };
-    let result = serve_until_told(config, &engine, signals, &args.store.place()).await;
+    let result = serve_until_told(config, &engine, signals, &args.store).await;
     engine.shutdown().await;
     result
 }
@@ -165,14 +165,15 @@ async fn serve_until_told(
     config: ServerConfig,
     engine: &Arc<Engine>,
     mut signals: Signals,
-    place: &str,
+    store: &store::Args,
 ) -> Result<(), Failure> {
     let failed = |error| Failure::Failed(in_one_line(&error));
     let (dev, scheme) = (matches!(config.authentication, Authentication::Dev), scheme(&config));
     let server = Server::bind(config, Arc::clone(engine)).await.map_err(failed)?;
     let address = server.local_addr();
     let found = async {
-        let has_demo = if dev { demo::make_if_empty(engine).await? } else { false };
+        // A database may be others', too.
+        let has_demo = dev && store.is_own() && demo::make_if_empty(engine).await?;
         let events = engine.store().events(None, 1).await;
         Ok::<_, Failure>((has_demo, events.is_ok_and(|events| events.items.is_empty())))
     };
@@ -188,7 +189,7 @@ async fn serve_until_told(
     announce(scheme, address, &hint);
     // Whoever serves the wrong directory or database sees it here, before buyers do.
     let how = if is_empty { ", which has no events yet" } else { "" };
-    tracing::info!("the inventory is in {place}{how}");
+    tracing::info!("the inventory is in {}{how}", store.place());
     if let Some(address) = server.operations_addr() {
         tracing::info!("metrics and health are at http://{address}/metrics and /healthz");
     }

@@ -67,6 +67,11 @@ impl Args {
         }
     }
 
+    /// Whether it is a file of this server alone.
+    pub(super) const fn is_own(&self) -> bool {
+        self.database_url.is_none()
+    }
+
     /// Opens the store.
     pub(super) async fn open(&self) -> Result<Arc<dyn Store>, Failure> {
         match &self.database_url {

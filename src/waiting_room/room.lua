@@ -8,6 +8,7 @@
 
 local BITE = 256
 local MEMORY = 30000
+local STANDSTILL_MAX = 3600000
 -- A room of which nothing is asked for so long is forgotten.
 local KEPT = 7 * 24 * 3600 * 1000
 -- How often that is put off.
@@ -38,10 +39,10 @@ if not r.born then
          admitted = 0, left = 0, since = now, touched = 0}
 end
 
--- The clocks, never back. A quarter of the grace time in silence is not that of people.
+-- The clocks, never back. A quarter of the grace time in silence is not that of people, but for an hour at most.
 now = math.max(now, r.last)
 local passed = now - r.last
-r.paused = r.paused + math.max(passed - math.floor(grace / 4), 0)
+r.paused = r.paused + math.min(math.max(passed - math.floor(grace / 4), 0), STANDSTILL_MAX)
 r.last = now
 local present = now - r.paused
 

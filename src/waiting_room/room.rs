@@ -5,7 +5,8 @@
 //! taken out, a few whose time inside is over as well, and then as many are called in, from the front, as the rate and the
 //! cap allow. Whoever is called must come for his pass within the grace time, and only then does it begin to run.
 //!
-//! The grace time stands still while nobody calls at all: then it is not people who are gone but the servers, or Redis.
+//! The grace time stands still while nobody calls at all: then it is not people who are gone but the servers, or Redis. But for an hour at
+//! most: who has waited in vain for longer has gone, and so have those who were lined up when the room was turned off a day ago.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,6 +15,9 @@ use super::{Ask, Facts, Millis, Rules, Stand, Standing, Who, estimate};
 
 /// Most people who are taken out or let in by one call. More are by the next.
 pub(super) const BITE: usize = 256;
+
+/// How long one silence stops the grace time, at most.
+pub(super) const STANDSTILL_MAX: Millis = 3_600_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -88,7 +92,7 @@ impl Presence {
         let now = now.max(self.last);
         let passed = now - self.last;
         // Those who wait call at least five times in a grace time, so a quarter of it in silence is not theirs.
-        self.paused += (passed - grace / 4).max(0);
+        self.paused += (passed - grace / 4).clamp(0, STANDSTILL_MAX);
         self.last = now;
         (now, now - self.paused, passed)
     }

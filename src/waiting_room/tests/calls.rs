@@ -54,6 +54,17 @@ fn when_nobody_could_ask_nobody_loses_his_place() {
     }
 }
 
+/// As where the room was turned off meanwhile, and everybody was told that he needs none.
+#[test]
+fn after_a_day_nobody_is_behind_those_of_the_day_before() {
+    let shut = Rules { rate: 0, ..RULES };
+    let mut room = Room::new(START, &shut);
+    for n in 0..100 {
+        room.ask(START, who(n), Ask::Join, &shut);
+    }
+    assert_eq!(position(room.ask(START + 86_400_000, who(200), Ask::Join, &shut)), 1);
+}
+
 #[test]
 fn who_was_called_and_does_not_come_makes_room() {
     let one = Rules { rate: 1_000, inside_max: 1, ..RULES };

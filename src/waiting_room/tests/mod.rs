@@ -39,6 +39,7 @@ pub(super) fn steps(count: usize) -> impl Strategy<Value = Vec<Step>> {
         2 => person.clone().prop_map(Step::Leave),
         3 => (person.clone(), person).prop_map(|(a, b)| Step::All(a, b)),
         6 => prop_oneof![1..400_i64, 1..3_000_i64, Just(10_000), 9_000..40_000_i64].prop_map(Step::Wait),
+        1 => Just(crate::waiting_room::room::STANDSTILL_MAX + 7_000).prop_map(Step::Wait),
         1 => prop_oneof![Just(0), Just(1), Just(2), Just(40)].prop_map(Step::Rate),
         1 => (1..8_i64).prop_map(Step::Cap),
     ];

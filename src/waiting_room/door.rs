@@ -58,6 +58,8 @@ pub(crate) struct Door {
     /// When the rooms came to be that were met.
     born: Mutex<HashMap<EventId, Millis>>,
     warned: AtomicBool,
+    /// Whether there were more rooms than are followed.
+    overfull: AtomicBool,
 }
 
 /// What has become of somebody who asked.
@@ -112,12 +114,13 @@ impl Door {
             guarded: AtomicBool::new(true),
             born: Mutex::default(),
             warned: AtomicBool::new(false),
+            overfull: AtomicBool::new(false),
         }
     }
 
     /// Reads which events have a room.
     pub(crate) async fn look(&self, store: &dyn Store) -> Result<(), StoreError> {
-        self.look_by(store.waiting_rooms(ROOMS_MAX)).await
+        self.look_by(store.waiting_rooms(ROOMS_MAX + 1)).await
     }
 
     /// The same by this reading, which has not begun yet.
@@ -127,6 +130,12 @@ impl Door {
     ) -> Result<(), StoreError> {
         let _turn = self.looking.lock().await;
         let rooms: HashMap<_, _> = reading.await?.into_iter().collect();
+        let too_many = rooms.len() > ROOMS_MAX;
+        if !self.overfull.swap(too_many, Ordering::Relaxed) && too_many {
+            tracing::error!(
+                "more than {ROOMS_MAX} events have a waiting room and are not closed; those with the greatest ids sell without one"
+            );
+        }
         if self.shared.is_some()
             && !rooms.is_empty()
             && !self.keys.are_shared()

@@ -31,7 +31,7 @@ use crate::domain::{EventId, OwnerId, WaitingRoom};
 /// Most people in the lines of one server process, or of one event in Redis. One more is told to come again. In the process
 /// a place costs about 170 bytes.
 pub const PLACES_MAX: u64 = 2_000_000;
-/// Most events whose waiting rooms are followed.
+/// Most events whose waiting rooms are followed. Those that will not sell any more do not count.
 pub const ROOMS_MAX: usize = 10_000;
 
 /// A moment, in milliseconds since the epoch; of the clock that the room goes by.

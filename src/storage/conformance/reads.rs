@@ -213,13 +213,17 @@ pub(in crate::storage) async fn events_with_a_waiting_room_are_found(backend: &m
     for id in ["e1", "e2", "e3"] {
         create(&mut *lane, id, &[]).await;
     }
-    for (id, waiting_room, found) in [
-        ("e3", Some(room), vec![("e3", room)]),
-        ("e1", Some(room), vec![("e1", room), ("e3", room)]),
-        ("e3", Some(other), vec![("e1", room), ("e3", other)]),
-        ("e1", None, vec![("e3", other)]),
+    use SalesState::{Cancelled, Closed, OnSale, Paused};
+    for (id, sales_state, waiting_room, found) in [
+        ("e3", OnSale, Some(room), vec![("e3", room)]),
+        ("e1", OnSale, Some(room), vec![("e1", room), ("e3", room)]),
+        ("e3", Paused, Some(other), vec![("e1", room), ("e3", other)]),
+        ("e2", Closed, Some(room), vec![("e1", room), ("e3", other)]),
+        ("e2", Cancelled, Some(room), vec![("e1", room), ("e3", other)]),
+        ("e1", OnSale, None, vec![("e3", other)]),
     ] {
         let mut draft = begin(&mut *lane, id, &[], &[]).await;
+        draft.event().config.sales_state = sales_state;
         draft.event().config.waiting_room = waiting_room;
         draft.event().version += 1;
         draft.journal(JournalKind::EventUpdated, Actor::System);

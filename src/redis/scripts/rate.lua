@@ -3,14 +3,20 @@
 -- ARGV: the microseconds that one call costs; how many calls make a burst; how many calls these are; how many the same
 -- request was charged before.
 -- Returns 0, or after how many microseconds the same would be admitted.
+
+-- Most calls that one request is charged: a batch of a thousand, and the call itself.
+local COST_MAX = 1001
+
 local interval, burst, cost, paid = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
--- What is no number ("nan" neither) was put there by somebody else. So was what never expires. It is overwritten.
+-- What is no number ("nan" neither) was put there by somebody else. So was what never expires. And what lies further ahead than all that
+-- one may owe is by a clock that was set back since. It is overwritten.
 local held = redis.pcall('GET', KEYS[1])
 local tat = type(held) == 'string' and tonumber(held)
 local from = now
-if tat and tat > now and redis.call('PTTL', KEYS[1]) >= 0 then
+local owed_max = interval * (burst + COST_MAX)
+if tat and tat > now and tat <= now + owed_max and redis.call('PTTL', KEYS[1]) >= 0 then
   from = tat
 end
 local over = from + interval * (math.min(cost + paid, burst) - paid) - (now + interval * burst)

@@ -144,7 +144,13 @@ async fn whoever_waits_as_long_as_he_is_told_is_admitted() {
 #[tokio::test]
 async fn what_others_put_under_our_keys_stops_nobody_and_is_replaced() {
     let private = private();
-    for garbage in ["RPUSH {} x", "SET {} nan", "SET {} 99999999999999999", "HSET {} a b"] {
+    for garbage in [
+        "RPUSH {} x",
+        "SET {} nan",
+        "SET {} 99999999999999999",
+        "SET {} 99999999999999999 PX 1000000000",
+        "HSET {} a b",
+    ] {
         private.tell(&format!("DEL {ANNS_KEY}")).unwrap();
         private.tell(&garbage.replace("{}", ANNS_KEY)).unwrap();
         let fresh = [server(&private.url(), calls(3)).await, server(&private.url(), calls(3)).await];

@@ -30,7 +30,7 @@ use self::breaker::{Breakers, Turn};
 use self::link::{Connector, Link};
 pub use self::rates::RedisRates;
 pub use self::script::Script;
-use self::subscriptions::Subscriptions;
+use self::subscriptions::{Difference, Subscriptions};
 #[cfg(test)]
 pub(crate) use self::view::tests::view as some_view;
 use crate::causes::in_one_line;
@@ -377,13 +377,13 @@ impl Shared {
         loop {
             // Without a change, too: whoever no longer listens does not say so, and what failed is tried again.
             let _ = timeout(CHECK_INTERVAL, self.subscriptions.changed.notified()).await;
-            let (more, less) = self.subscriptions.difference();
+            let Difference { more, less, losses } = self.subscriptions.difference();
             let each = more.into_iter().map(|channel| (channel, true));
             for (channel, yes) in each.chain(less.into_iter().map(|channel| (channel, false))) {
                 // Without a link there will be another one, and then all is wanted again.
                 let Some(mut link) = self.link() else { break };
                 if let Ok(Ok(())) = timeout(self.timeout, link.hear(&channel, yes)).await {
-                    self.subscriptions.told(channel, yes);
+                    self.subscriptions.told(channel, yes, losses);
                 }
             }
         }

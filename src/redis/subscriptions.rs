@@ -22,6 +22,19 @@ pub(super) struct Subscriptions {
 struct State {
     wanted: HashMap<String, watch::Sender<Vec<u8>>>,
     heard: HashSet<String>,
+    /// How often a connection was lost: what was heard on one is not on the next.
+    losses: u64,
+}
+
+/// What Redis is to be asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Difference {
+    /// Channels to hear.
+    pub(super) more: Vec<String>,
+    /// Channels to hear no longer.
+    pub(super) less: Vec<String>,
+    /// To be handed back with the answers.
+    pub(super) losses: u64,
 }
 
 impl Subscriptions {
@@ -70,23 +83,27 @@ impl Subscriptions {
     pub(super) fn lost(&self) {
         let mut state = self.lock();
         state.heard.clear();
+        state.losses += 1;
         state.wanted.values().for_each(|sender| sender.send_modify(|_| {}));
         drop(state);
         self.changed.notify_one();
     }
 
-    /// What is to be asked of Redis: channels to hear, and others to hear no longer.
-    pub(super) fn difference(&self) -> (Vec<String>, Vec<String>) {
+    /// What is to be asked of Redis.
+    pub(super) fn difference(&self) -> Difference {
         let mut state = self.lock();
         state.forget_unwanted();
         let more = state.wanted.keys().filter(|channel| !state.heard.contains(*channel)).cloned().collect();
         let less = state.heard.iter().filter(|channel| !state.wanted.contains_key(*channel)).cloned().collect();
-        (more, less)
+        Difference { more, less, losses: state.losses }
     }
 
-    /// Redis was told.
-    pub(super) fn told(&self, channel: String, heard: bool) {
+    /// Redis was told; after so many losses, or it is forgotten already.
+    pub(super) fn told(&self, channel: String, heard: bool, losses: u64) {
         let mut state = self.lock();
+        if state.losses != losses {
+            return;
+        }
         if heard {
             state.heard.insert(channel);
         } else {
@@ -112,12 +129,16 @@ mod tests {
     #[test]
     fn channels_are_heard_as_long_as_somebody_listens() {
         let subscriptions = Subscriptions::default();
+        let difference = |more: &[&str], less: &[&str], losses| {
+            let owned = |channels: &[&str]| channels.iter().map(|channel| (*channel).to_owned()).collect();
+            Difference { more: owned(more), less: owned(less), losses }
+        };
         let mut listener = subscriptions.hear("a").unwrap();
-        subscriptions.told("b".to_owned(), true);
-        assert_eq!(subscriptions.difference(), (vec!["a".to_owned()], vec!["b".to_owned()]));
-        subscriptions.told("a".to_owned(), true);
-        subscriptions.told("b".to_owned(), false);
-        assert_eq!(subscriptions.difference(), (vec![], vec![]));
+        subscriptions.told("b".to_owned(), true, 0);
+        assert_eq!(subscriptions.difference(), difference(&["a"], &["b"], 0));
+        subscriptions.told("a".to_owned(), true, 0);
+        subscriptions.told("b".to_owned(), false, 0);
+        assert_eq!(subscriptions.difference(), difference(&[], &[], 0));
         let text = |text: &str| Value::BulkString(text.into());
         let message = |channel, body| PushInfo { kind: PushKind::SMessage, data: vec![text(channel), text(body)] };
         subscriptions.pushed(&message("a", "1"));
@@ -126,15 +147,17 @@ mod tests {
         assert_eq!(*listener.borrow_and_update(), b"1");
         // The slot moved.
         subscriptions.pushed(&PushInfo { kind: PushKind::SUnsubscribe, data: vec![text("a"), Value::Int(0)] });
-        assert_eq!(subscriptions.difference(), (vec!["a".to_owned()], vec![]));
+        assert_eq!(subscriptions.difference(), difference(&["a"], &[], 0));
         // The connection broke: what was said meanwhile is unknown.
-        subscriptions.told("a".to_owned(), true);
+        subscriptions.told("a".to_owned(), true, 0);
         assert!(!listener.has_changed().unwrap());
         subscriptions.lost();
         assert!(listener.has_changed().unwrap());
-        assert_eq!(subscriptions.difference(), (vec!["a".to_owned()], vec![]));
+        // What that one answered last is no news of the next.
+        subscriptions.told("a".to_owned(), true, 0);
+        assert_eq!(subscriptions.difference(), difference(&["a"], &[], 1));
         drop(listener);
-        assert_eq!(subscriptions.difference(), (vec![], vec![]));
+        assert_eq!(subscriptions.difference(), difference(&[], &[], 1));
     }
 
     #[test]

@@ -294,11 +294,13 @@ impl Drop for Call {
     }
 }
 
-/// What a request is refused with that tonic could not read. It says INTERNAL, which would wake somebody; our own INTERNAL has
-/// details.
+/// What a request is refused with that tonic could not read. It says INTERNAL, which would wake somebody, or, of one that is too large,
+/// OUT_OF_RANGE, both without a reason; our own INTERNAL has details.
 fn unreadable(response: &Response<Body>) -> Option<Status> {
     let headers = response.headers();
-    if code_of(response) != Code::Internal || headers.contains_key(Status::GRPC_STATUS_DETAILS) {
+    if !matches!(code_of(response), Code::Internal | Code::OutOfRange)
+        || headers.contains_key(Status::GRPC_STATUS_DETAILS)
+    {
         return None;
     }
     Status::from_header_map(headers).map(|status| errors::unreadable(status.message()))

@@ -240,7 +240,7 @@ async fn what_is_no_message_is_the_callers_fault() {
     // It says that it has a byte more than may be sent.
     let status =
         call_by_hand(server.address, "boxoffice.v1.InventoryService/GetEvent", "10S", vec![0, 0, 0x40, 0, 1]).await;
-    assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "INVALID_REQUEST"), "{status:?}");
 }
 
 #[tokio::test]

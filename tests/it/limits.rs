@@ -164,7 +164,8 @@ async fn messages_and_headers_are_bounded() {
     let server = start(Arc::new(StuckStore::default()), config()).await;
     let large = v1::GetEventRequest { name: "x".repeat(REQUEST_BYTES_MAX + 1), consistency: 0 };
     let status = server.inventory().get_event(by("ann", large)).await.expect_err("too large");
-    assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "INVALID_REQUEST"));
+    assert!(status.message().contains(&REQUEST_BYTES_MAX.to_string()), "{status:?}");
 
     let mut request = by("ann", gala());
     let value = "x".repeat(HEADER_BYTES_MAX as usize).parse().expect("ASCII");

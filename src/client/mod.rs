@@ -61,11 +61,14 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Why there is no answer that could be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The server said no. It had no effect, and asking again is answered the same until something else changes.
+    /// The server said no. No attempt of this call had an effect, and asking again is answered the same until something else
+    /// changes. (Of an earlier call with the same id that was [`Error::Unanswered`], `UNAUTHENTICATED`, `PERMISSION_DENIED` and
+    /// `RATE_LIMITED` tell nothing.)
     #[error(transparent)]
     Refused(Box<Refused>),
-    /// No attempt was answered in time, or the server failed at it (INTERNAL). Whether the call had an effect is unknown: send
-    /// the same request again later.
+    /// No attempt was answered in time, or the server failed at it (INTERNAL), or one had no answer and the next was turned away
+    /// without a look at what became of it (`UNAUTHENTICATED`, `PERMISSION_DENIED`, `RATE_LIMITED`). Whether the call had an effect
+    /// is unknown: send the same request again later.
     #[error("what became of {name} is not known after {attempts} attempts")]
     Unanswered {
         /// What the call was about: the reservation's name, its id included where this client chose it, or the event's.
@@ -223,6 +226,8 @@ impl Client {
         let begun = Instant::now();
         let left = || config.deadline.saturating_sub(begun.elapsed());
         let mut attempts = 0;
+        // Whether an attempt may have had its effect.
+        let mut in_doubt = false;
         loop {
             let limit = config.attempt_timeout.min(left());
             let (turn, server) = self.shared.next_server();
@@ -233,7 +238,7 @@ impl Client {
             attempts += 1;
             let failed = match timeout(limit, send(server, request)).await {
                 Ok(Ok(answer)) => return Ok(answer.into_inner()),
-                Ok(Err(status)) => match judge(status) {
+                Ok(Err(status)) => match judge(status, in_doubt) {
                     Verdict::Again(failed) => failed,
                     Verdict::Unknown(status) => {
                         return Err(Error::Unanswered { name, attempts, last: Box::new(status) });
@@ -242,6 +247,7 @@ impl Client {
                 },
                 Err(_) => Failed::in_time(),
             };
+            in_doubt |= failed.in_doubt;
             self.shared.move_on_from(turn);
             let pause = config.pause(attempts, failed.asked_for, (config.chance)());
             if attempts >= config.attempts_max || pause >= left() {

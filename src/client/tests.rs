@@ -16,7 +16,7 @@ fn told(code: Code, reason: &str, after: Option<Duration>) -> Status {
 }
 
 fn again(status: Status) -> Failed {
-    match judge(status) {
+    match judge(status, false) {
         Verdict::Again(failed) => failed,
         Verdict::Unknown(status) => panic!("unknown: {status:?}"),
         Verdict::Refused(refused) => panic!("refused: {refused:?}"),
@@ -24,7 +24,7 @@ fn again(status: Status) -> Failed {
 }
 
 fn refused(status: Status) -> Refused {
-    match judge(status) {
+    match judge(status, false) {
         Verdict::Refused(refused) => *refused,
         Verdict::Again(failed) => panic!("again: {:?}", failed.status),
         Verdict::Unknown(status) => panic!("unknown: {status:?}"),
@@ -79,8 +79,52 @@ fn where_the_server_or_a_proxy_failed_the_effect_is_unknown() {
         Status::internal("failed to decode"),
         Status::unknown("grpc-status header missing, mapped from HTTP status code 500"),
     ] {
-        assert!(matches!(judge(status.clone()), Verdict::Unknown(_)), "{status:?}");
+        assert!(matches!(judge(status.clone(), false), Verdict::Unknown(_)), "{status:?}");
     }
+}
+
+/// What is said before the call's id is looked up tells nothing of an earlier attempt.
+#[test]
+fn after_an_attempt_without_an_answer_only_a_refusal_that_knows_of_it_is_told_as_one() {
+    let before_a_look = [
+        told(Code::Unauthenticated, "UNAUTHENTICATED", None),
+        told(Code::PermissionDenied, "PERMISSION_DENIED", None),
+        Status::unimplemented("no such method"),
+    ];
+    for status in before_a_look {
+        assert!(matches!(judge(status.clone(), true), Verdict::Unknown(_)), "{status:?}");
+        refused(status);
+    }
+    let limited = || told(Code::ResourceExhausted, "RATE_LIMITED", Some(Duration::from_secs(1)));
+    assert!(matches!(judge(limited(), true), Verdict::Again(failed) if failed.asked_for.is_some()));
+    for (code, reason) in [
+        (Code::FailedPrecondition, "SOLD_OUT"),
+        (Code::AlreadyExists, "RESERVATION_ID_REUSED"),
+        (Code::NotFound, "RESERVATION_NOT_FOUND"),
+        (Code::InvalidArgument, "INVALID_LINES"),
+    ] {
+        assert!(matches!(judge(told(code, reason, None), true), Verdict::Refused(_)), "{reason}");
+    }
+}
+
+#[test]
+fn an_attempt_is_in_doubt_unless_it_was_sent_away_or_never_sent() {
+    for (reason, in_doubt) in [
+        ("OVERLOADED", false),
+        ("SHUTTING_DOWN", false),
+        ("STORE_UNAVAILABLE", true),
+        ("WAITING_ROOM_UNAVAILABLE", true),
+    ] {
+        assert_eq!(again(told(Code::Unavailable, reason, None)).in_doubt, in_doubt, "{reason}");
+    }
+    for status in [told(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", None), Status::unavailable("bad gateway")] {
+        assert!(again(status).in_doubt);
+    }
+    let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+    assert!(!again(Status::from_error(Box::new(tonic::ConnectError(Box::new(refused))))).in_doubt);
+    let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+    assert!(again(Status::from_error(Box::new(broken))).in_doubt);
+    assert!(Failed::in_time().in_doubt);
 }
 
 #[test]

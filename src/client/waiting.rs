@@ -6,9 +6,11 @@ use boxoffice_proto::v1;
 use boxoffice_proto::v1::place::State;
 use boxoffice_proto::v1::waiting_room_service_client::WaitingRoomServiceClient;
 use tokio::time::sleep;
+use tonic::Status;
 use tonic::transport::Channel;
 use tonic_types::StatusExt as _;
 
+use super::answer::info_of;
 use super::{Client, Error};
 
 /// When to ask again where the server does not say.
@@ -103,16 +105,20 @@ impl Waiting {
     /// the place is kept meanwhile.
     async fn ask(&self) -> Result<v1::Place, Error> {
         loop {
-            match self.client.join_waiting_room(&self.event).await {
-                Err(Error::Refused(refused)) if refused.reason == RATE_LIMITED => {
-                    let wanted = refused.status.get_details_retry_info().and_then(|info| info.retry_delay);
-                    let config = &self.client.shared.config;
-                    sleep(config.pause(1, wanted.or(Some(ASK_AGAIN)), (config.chance)())).await;
-                }
+            let status = match self.client.join_waiting_room(&self.event).await {
+                Err(Error::Refused(refused)) if is_rate_limited(&refused.status) => refused.status,
+                Err(Error::Unanswered { last, .. }) if is_rate_limited(&last) => *last,
                 answer => return answer,
-            }
+            };
+            let wanted = status.get_details_retry_info().and_then(|info| info.retry_delay);
+            let config = &self.client.shared.config;
+            sleep(config.pause(1, wanted.or(Some(ASK_AGAIN)), (config.chance)())).await;
         }
     }
+}
+
+fn is_rate_limited(status: &Status) -> bool {
+    info_of(status).is_some_and(|info| info.reason == RATE_LIMITED)
 }
 
 fn ask_again_after(place: &v1::Place) -> Duration {

@@ -1,6 +1,5 @@
 //! `boxoffice::client`: the same ids at each attempt, however the answer gets lost, and no second try for a refusal.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,14 +10,15 @@ use boxoffice::server::ServerConfig;
 use boxoffice_proto::v1;
 use boxoffice_proto::v1::reservation::State;
 use rustix::process::Signal;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tonic::codegen::http;
 
 use crate::cli::{boxoffice, stderr};
 use crate::in_process::{self, EVENT, StuckStore, config, start};
+use crate::proxy::lose_the_first_answer;
 use crate::support::{
-    Server, assert_audit_is_clean, by, confirm, create_event, event, get, name, new_id, server_with_event, until, wants,
+    Server, assert_audit_is_clean, by, confirm, create_event, event, get, name, new_id, nowhere, server_with_event,
+    until, wants,
 };
 
 /// Buyers at the same time.
@@ -90,52 +90,11 @@ async fn calls_survive_servers_that_are_killed_and_restarted_and_happen_once() {
     assert_eq!(assert_audit_is_clean(&server).await.reservations, i64::from(sold));
 }
 
-/// Passes bytes on to `target`, but for the first answer that names a reservation: then it cuts the connection.
-async fn lose_the_first_answer(target: SocketAddr) -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let lost = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&lost);
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            let server = TcpStream::connect(target).await.expect("the server listens");
-            tokio::spawn(pass(client, server, Arc::clone(&count)));
-        }
-    });
-    (url, lost)
-}
-
-async fn pass(mut client: TcpStream, mut server: TcpStream, lost: Arc<AtomicUsize>) {
-    let (mut request, mut answer) = (vec![0; 64 << 10], vec![0; 64 << 10]);
-    loop {
-        let passed = tokio::select! {
-            read = client.read(&mut request) => match read {
-                Ok(count @ 1..) => server.write_all(&request[..count]).await,
-                _ => return,
-            },
-            read = server.read(&mut answer) => match read {
-                Ok(count @ 1..) => {
-                    let names = answer[..count].windows(14).any(|bytes| bytes == b"/reservations/");
-                    if names && lost.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-                        return;
-                    }
-                    client.write_all(&answer[..count]).await
-                }
-                _ => return,
-            },
-        };
-        if passed.is_err() {
-            return;
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_lost_answer_is_given_again_and_nothing_happens_twice() {
     let (_data, server) = server_with_event(v1::Event::default(), &[("floor", 10)]).await;
-    let target = server.address().parse().expect("an address");
 
-    let (url, lost) = lose_the_first_answer(target).await;
+    let (url, lost) = lose_the_first_answer(&server).await;
     let unlucky = client(&url);
     let hold = unlucky.create_reservation(wants("", &[("floor", 2)])).await.expect("a hold");
     assert_eq!((lost.load(Ordering::SeqCst), unlucky.retries()), (1, 1));
@@ -145,7 +104,7 @@ async fn a_lost_answer_is_given_again_and_nothing_happens_twice() {
     assert_eq!(stored, hold);
     assert_eq!(event(&server).await.allocations[0].held, 2);
 
-    let (url, lost) = lose_the_first_answer(target).await;
+    let (url, lost) = lose_the_first_answer(&server).await;
     let unlucky = client(&url);
     let sold = unlucky.confirm_reservation(confirm(id, "order-1")).await.expect("sold");
     assert_eq!((sold.state(), sold.order_ref.as_str()), (State::Confirmed, "order-1"));
@@ -157,9 +116,8 @@ async fn a_lost_answer_is_given_again_and_nothing_happens_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_asks_again_with_the_same_id_where_the_answer_is_lost() {
     let (_data, server) = server_with_event(v1::Event::default(), &[("floor", 10)]).await;
-    let target = server.address().parse().expect("an address");
     let run = async |line: String| {
-        let (url, lost) = lose_the_first_answer(target).await;
+        let (url, lost) = lose_the_first_answer(&server).await;
         let line = format!("{line} --owner ann --server {url}");
         let run = move || boxoffice(&line.split(' ').collect::<Vec<_>>());
         let output = tokio::task::spawn_blocking(run).await.expect("it runs");
@@ -303,12 +261,6 @@ async fn whoever_waits_in_a_room_asks_no_sooner_than_the_server_wants() {
     let next = tokio::time::timeout(wanted / 10, waiting.next()).await;
     assert!(next.is_err(), "nothing has changed: {next:?}");
     client.join_waiting_room(&event).await.expect("he may still ask");
-}
-
-/// An address where nobody listens.
-fn nowhere() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    format!("http://{}", listener.local_addr().expect("an address"))
 }
 
 #[tokio::test]

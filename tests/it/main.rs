@@ -46,6 +46,7 @@ mod terminal;
 mod tls;
 mod tokens;
 mod traces;
+mod unanswered;
 mod verify;
 mod waiting_room;
 mod watchers;

@@ -1,4 +1,4 @@
-//! A wire between a server and its database that can be cut at the worst moment.
+//! Wires that are cut at the worst moment: between a server and its database, and between a buyer and his server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicUsize, Ordering};
@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+use crate::support::Server;
 
 /// Where a connection is cut.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -136,4 +138,45 @@ async fn commit(server: &mut TcpStream, request: &[u8]) {
 
 fn holds(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
+}
+
+/// Passes bytes on to `server`, but for the first answer that names a reservation: then it cuts the connection.
+pub(crate) async fn lose_the_first_answer(server: &Server) -> (String, Arc<AtomicUsize>) {
+    let target = server.address().to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let lost = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&lost);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(&target).await.expect("the server listens");
+            tokio::spawn(pass_all_but_one(client, server, Arc::clone(&count)));
+        }
+    });
+    (url, lost)
+}
+
+async fn pass_all_but_one(mut client: TcpStream, mut server: TcpStream, lost: Arc<AtomicUsize>) {
+    let (mut request, mut answer) = (vec![0; BYTES], vec![0; BYTES]);
+    loop {
+        let passed = tokio::select! {
+            read = client.read(&mut request) => match read {
+                Ok(count @ 1..) => server.write_all(&request[..count]).await,
+                _ => return,
+            },
+            read = server.read(&mut answer) => match read {
+                Ok(count @ 1..) => {
+                    let names = holds(&answer[..count], b"/reservations/");
+                    if names && lost.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                        return;
+                    }
+                    client.write_all(&answer[..count]).await
+                }
+                _ => return,
+            },
+        };
+        if passed.is_err() {
+            return;
+        }
+    }
 }

@@ -11,7 +11,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use super::credentials::Credentials;
-use super::failure::{Failure, innermost};
+use super::failure::{Failure, first_cause};
 use super::output::Output;
 use super::values;
 
@@ -135,10 +135,10 @@ impl Session {
             let tls = server.credentials.tls()?;
             endpoint = endpoint
                 .tls_config(tls)
-                .map_err(|error| Failure::Usage(format!("the certificates cannot be used: {}", innermost(&error))))?;
+                .map_err(|error| Failure::Usage(format!("the certificates cannot be used: {}", first_cause(&error))))?;
         }
         let channel = endpoint.connect().await.map_err(|error| {
-            let why = innermost(&error);
+            let why = first_cause(&error).to_string();
             let hint = match why.starts_with(UNTRUSTED) {
                 true => "--ca names the authority that signed it; of one that signed itself, it is the certificate",
                 false => "is it running? Start one with `boxoffice serve --dev`, or name one with --server",

@@ -8,7 +8,7 @@ use boxoffice::client::Error;
 use boxoffice::storage::postgres::OpenError;
 use serde::Serialize;
 use serde_json::json;
-use tonic::{Code, Status};
+use tonic::{Code, Status, TimeoutExpired};
 use tonic_types::StatusExt as _;
 
 use super::conflict::Conflict;
@@ -67,6 +67,9 @@ pub(crate) struct Refused {
     pub(crate) conflict: Option<Conflict>,
     /// What to do about it.
     pub(crate) hint: Option<String>,
+    /// Whether the request may have been carried out all the same; the exit code tells programs.
+    #[serde(skip)]
+    pub(crate) effect_unknown: bool,
 }
 
 /// A field violation.
@@ -84,10 +87,11 @@ impl From<Status> for Failure {
         let info = details.error_info();
         // A status that the server never sent: this side made it up when the connection broke or the time was over.
         if info.is_none() && (status.code() == Code::Unavailable || std::error::Error::source(&status).is_some()) {
-            let message = if status.code() == Code::Cancelled {
+            let first = first_cause(&status);
+            let message = if first.is::<TimeoutExpired>() {
                 format!("the server did not answer within {} s", super::client::ANSWER_TIMEOUT.as_secs())
             } else {
-                format!("the connection to the server broke: {}", innermost(&status))
+                format!("the connection to the server broke: {first}")
             };
             return Self::Unreachable { message, hint: None };
         }
@@ -104,6 +108,7 @@ impl From<Status> for Failure {
             retry_after_seconds: details.retry_info().and_then(|retry| retry.retry_delay).map(|d| d.as_secs_f64()),
             conflict: None,
             hint: None,
+            effect_unknown: leaves_effect_unknown(status.code()),
         }))
     }
 }
@@ -117,6 +122,8 @@ impl From<Error> for Failure {
                 Self::Refused(refused) if refused.reason.is_empty() => {
                     Self::Unreachable { message: refused.message, hint: None }
                 }
+                // What the last was told says nothing of those before it.
+                Self::Refused(refused) => Self::Refused(Box::new(Refused { effect_unknown: true, ..*refused })),
                 failure => failure,
             },
             Error::Unusable(what) => Self::Usage(what),
@@ -162,9 +169,7 @@ impl Failure {
     pub(crate) fn leaves_effect_unknown(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::Refused(refused) => {
-                refused.code == code_name(Code::DeadlineExceeded) || refused.reason == "STORE_UNAVAILABLE"
-            }
+            Self::Refused(refused) => refused.effect_unknown,
             Self::Usage(_) | Self::Failed(_) | Self::Conflict { .. } | Self::WouldChange | Self::OutputClosed => false,
         }
     }
@@ -176,6 +181,7 @@ impl Failure {
             Self::Refused(refused) if refused.reason == ETAG_MISMATCH => ExitCode::from(4),
             Self::Conflict { .. } => ExitCode::from(4),
             Self::WouldChange => ExitCode::from(5),
+            Self::Refused(refused) if refused.effect_unknown => ExitCode::from(3),
             Self::Refused(_) | Self::Failed(_) => ExitCode::from(1),
             Self::Usage(_) => ExitCode::from(2),
             Self::Unreachable { .. } => ExitCode::from(3),
@@ -242,13 +248,37 @@ fn with_lines(first: String, below: impl Iterator<Item = String>) -> String {
     below.fold(first, |text, line| format!("{text}\n  {line}"))
 }
 
-/// The message of the first cause: what the operating system said, rather than "transport error".
-pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+/// The first cause: what the operating system said, rather than "transport error".
+pub(crate) fn first_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
-    cause.to_string()
+    cause
+}
+
+/// Whether a request that was answered so may have been carried out. (UNAVAILABLE also says that it was not begun, as of an
+/// overloaded server; but so does one that cannot hand on what it has done. Either way it is to be repeated.)
+const fn leaves_effect_unknown(code: Code) -> bool {
+    match code {
+        Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => true,
+        Code::Ok
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Unauthenticated => false,
+    }
 }
 
 const fn code_name(code: Code) -> &'static str {
@@ -274,105 +304,5 @@ const fn code_name(code: Code) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use tonic_types::ErrorDetails;
-
-    use super::*;
-
-    #[test]
-    fn a_refusal_is_one_line_with_its_reason_and_the_fields_below() {
-        let mut details = ErrorDetails::with_error_info("INVALID_LINES", "boxoffice", HashMap::new());
-        details.add_bad_request_violation("reservation.lines[0].quantity", "must be 1 to 1,000,000");
-        let status = Status::with_error_details(Code::InvalidArgument, "the request is not valid", details);
-        let failure = Failure::from(status);
-        assert_eq!(
-            failure.as_text(),
-            "error: INVALID_LINES: the request is not valid\n  reservation.lines[0].quantity: must be 1 to 1,000,000"
-        );
-        assert_eq!(failure.exit_code(), ExitCode::from(1));
-        assert!(!failure.leaves_effect_unknown());
-    }
-
-    #[test]
-    fn json_errors_tell_code_reason_and_metadata() {
-        let metadata = HashMap::from([("next_expire_time".to_owned(), "2027-01-01T00:00:00Z".to_owned())]);
-        let details = ErrorDetails::with_error_info("ALL_HELD", "boxoffice", metadata);
-        let status = Status::with_error_details(Code::FailedPrecondition, "nothing is free now", details);
-        let value: serde_json::Value = serde_json::from_str(&Failure::from(status).as_json()).unwrap();
-        assert_eq!(value["error"]["code"], "FAILED_PRECONDITION");
-        assert_eq!(value["error"]["reason"], "ALL_HELD");
-        assert_eq!(value["error"]["metadata"]["next_expire_time"], "2027-01-01T00:00:00Z");
-    }
-
-    #[test]
-    fn somebody_elses_edit_and_a_dry_run_have_exit_codes_of_their_own() {
-        let details = ErrorDetails::with_error_info("ETAG_MISMATCH", "boxoffice", HashMap::new());
-        let stale = Status::with_error_details(Code::Aborted, "it was changed", details);
-        assert_eq!(Failure::from(stale).exit_code(), ExitCode::from(4));
-        let conflict =
-            Failure::Conflict { message: "changed".to_owned(), conflicts: Conflicts::default(), hints: Vec::new() };
-        assert_eq!(conflict.exit_code(), ExitCode::from(4));
-        assert_eq!(Failure::WouldChange.exit_code(), ExitCode::from(5));
-        assert_eq!((Failure::WouldChange.as_text(), Failure::WouldChange.as_json()), (String::new(), String::new()));
-    }
-
-    #[test]
-    fn an_overloaded_server_was_reached_and_a_missing_one_was_not() {
-        let details = ErrorDetails::with_error_info("OVERLOADED", "boxoffice", HashMap::new());
-        let overloaded = Status::with_error_details(Code::Unavailable, "too much waits", details);
-        let overloaded = Failure::from(overloaded);
-        assert_eq!((overloaded.exit_code(), overloaded.leaves_effect_unknown()), (ExitCode::from(1), false));
-        let gone = Failure::from(Status::unavailable("connection refused"));
-        assert_eq!(gone.exit_code(), ExitCode::from(3));
-        assert!(gone.leaves_effect_unknown());
-    }
-    #[test]
-    fn where_a_request_may_have_been_carried_out_that_is_known() {
-        for (code, reason) in [(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"), (Code::Unavailable, "STORE_UNAVAILABLE")]
-        {
-            let details = ErrorDetails::with_error_info(reason, "boxoffice", HashMap::new());
-            let told = Failure::from(Status::with_error_details(code, "no answer", details));
-            assert_eq!((told.exit_code(), told.leaves_effect_unknown()), (ExitCode::from(1), true), "{reason}");
-            assert!(told.with_hint_if_unknown(|| "repeat it".to_owned()).as_text().ends_with("\n  repeat it"));
-        }
-    }
-
-    #[test]
-    fn what_this_side_made_up_is_no_answer_of_the_server() {
-        let broken = || Box::new(std::io::Error::other("reset by peer"));
-        let caused = |mut status: Status| {
-            status.set_source(std::sync::Arc::new(std::io::Error::other("reset by peer")));
-            status
-        };
-        let cases = [
-            (Failure::from(Status::from_error(broken())), "the connection to the server broke: reset by peer"),
-            (Failure::from(caused(Status::cancelled("time"))), "the server did not answer within 30 s"),
-            (
-                Failure::from(Error::Unanswered {
-                    name: "events/demo".to_owned(),
-                    attempts: 2,
-                    last: Box::new(Status::deadline_exceeded("no answer in time")),
-                }),
-                "no answer in time",
-            ),
-        ];
-        for (failure, told) in cases {
-            assert_eq!((failure.exit_code(), failure.in_short()), (ExitCode::from(3), told));
-        }
-    }
-
-    #[test]
-    fn when_to_come_again_is_told() {
-        let metadata = HashMap::from([("next_expire_time".to_owned(), "2027-01-01T00:00:00Z".to_owned())]);
-        let mut details = ErrorDetails::with_error_info("ALL_HELD", "boxoffice", metadata);
-        details.set_retry_info(Some(std::time::Duration::from_millis(1_500)));
-        let failure =
-            Failure::from(Status::with_error_details(Code::FailedPrecondition, "nothing is free now", details));
-        assert_eq!(
-            failure.as_text(),
-            "error: ALL_HELD: nothing is free now\n  the next hold lapses at 2027-01-01T00:00:00Z\n  try again in 1.5 s"
-        );
-    }
-}
+#[path = "failure_tests.rs"]
+mod tests;

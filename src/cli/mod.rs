@@ -37,7 +37,7 @@ Exit codes:
   0  done
   1  refused by the server, or failed; an audit found differences
   2  wrong usage, or a file that cannot be read
-  3  the server cannot be reached, or did not answer
+  3  the server cannot be reached, or did not say what became of it: it may have been done
   4  somebody else has changed it since it was read (ETAG_MISMATCH); nothing was done
   5  a dry run found something to do
 

@@ -128,9 +128,10 @@ impl Session {
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err(Failure::Usage(format!("--server must begin with http:// or https://, but it is {url:?}")));
         }
-        let mut endpoint = Endpoint::from_shared(url.to_owned())
-            .map_err(|_| Failure::Usage(format!("--server is not a URL: {url:?}")))?
-            .connect_timeout(CONNECT_TIMEOUT);
+        let endpoint = Endpoint::from_shared(url.to_owned())
+            .map_err(|_| Failure::Usage(format!("--server is not a URL: {url:?}")))?;
+        // Streams and audits have no time limit: where the other side falls silent, only this ends them.
+        let mut endpoint = Config::default().prepare(endpoint).connect_timeout(CONNECT_TIMEOUT);
         if url.starts_with("https://") {
             let tls = server.credentials.tls()?;
             endpoint = endpoint

@@ -55,8 +55,10 @@ impl Config {
         asked_for.unwrap_or_default().saturating_add(longest.mul_f64(chance.clamp(0.0, 1.0)))
     }
 
-    /// Connections that are opened and given up in time. (`Endpoint::timeout` would end a call here, but not tell the server.)
-    pub(super) fn prepare(&self, endpoint: Endpoint) -> Endpoint {
+    /// Connections that are opened in time, and given up where the other side falls silent: for [`Client::over`](super::Client::over).
+    /// (`Endpoint::timeout` would end a call here, but not tell the server.)
+    #[must_use]
+    pub fn prepare(&self, endpoint: Endpoint) -> Endpoint {
         endpoint
             .connect_timeout(CONNECT_TIMEOUT.min(self.attempt_timeout))
             .tcp_nodelay(true)

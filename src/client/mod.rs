@@ -117,7 +117,7 @@ impl Client {
         Self::over(channels, caller, config)
     }
 
-    /// The same over channels of your own making, such as ones with TLS.
+    /// The same over channels of your own making, such as ones with TLS ([`Config::prepare`]).
     ///
     /// # Errors
     /// [`Error::Unusable`]: there is no channel.

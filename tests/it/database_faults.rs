@@ -219,7 +219,7 @@ async fn idle_connections_are_forgotten_on_the_way_to_it() {
     create_event(&server, v1::Event::default(), &[("floor", 1)]).await;
     // Not a wait for anything: an idle connection is what this is about.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    proxy.forget_all();
+    proxy.fall_silent();
     let mut client = server.inventory();
     client.create_reservation(by("ann", wants(&new_id(), &[("floor", 1)]))).await.expect("nobody is told");
     assert_audit_is_clean(&server).await;

@@ -40,6 +40,7 @@ mod rush;
 mod scale_out;
 mod secured_cli;
 mod servers;
+mod silence;
 mod strangers;
 mod support;
 mod terminal;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::support::Server;
@@ -32,9 +33,7 @@ struct State {
     target: AtomicU16,
     next_cut: AtomicU8,
     cuts: AtomicUsize,
-    connections: AtomicUsize,
-    /// Connections with numbers below this pass nothing any more.
-    silent_below: AtomicUsize,
+    silence: watch::Sender<()>,
 }
 
 /// Passes bytes between clients on a port of its own and a server on 127.0.0.1.
@@ -73,9 +72,10 @@ impl Proxy {
         self.cuts()
     }
 
-    /// Lets no byte pass any more on the connections that there are, as where something on the way has forgotten them.
-    pub(crate) fn forget_all(&self) {
-        self.state.silent_below.store(self.state.connections.load(Ordering::SeqCst), Ordering::SeqCst);
+    /// Passes nothing any more on the connections that there are, and neither side sees the other go. Those who come from now on
+    /// find nothing amiss.
+    pub(crate) fn fall_silent(&self) {
+        self.state.silence.send_replace(());
     }
 
     /// How many connections have been cut.
@@ -92,14 +92,14 @@ impl Drop for Proxy {
 
 /// Passes bytes both ways until one side ends, or the connection is cut.
 async fn pass(mut client: TcpStream, state: Arc<State>) {
+    let mut silence = state.silence.subscribe();
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", state.target.load(Ordering::SeqCst))).await else { return };
     let (mut request, mut answer) = (vec![0; BYTES], vec![0; BYTES]);
-    let number = state.connections.fetch_add(1, Ordering::SeqCst);
-    let is_forgotten = || number < state.silent_below.load(Ordering::SeqCst);
     loop {
         let passed = tokio::select! {
+            biased;
+            Ok(()) = silence.changed() => std::future::pending().await,
             read = client.read(&mut request) => match read {
-                Ok(1..) if is_forgotten() => std::future::pending().await,
                 Ok(count @ 1..) if holds(&request[..count], b"COMMIT;") => match state.next_cut.swap(WHOLE, Ordering::SeqCst) {
                     WHOLE => server.write_all(&request[..count]).await,
                     cut => {

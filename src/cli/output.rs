@@ -43,6 +43,11 @@ pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
     })
 }
 
+/// Tells on stderr what does not belong to the answer. If that is closed, nobody wants to know.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", printable(text));
+}
+
 /// Bars in colours, where stdout is a terminal that has them and nobody objects (`NO_COLOR`, `CLICOLOR=0`).
 pub(crate) fn painted(text: &str) -> String {
     if !console::colors_enabled() {

@@ -266,14 +266,9 @@ fn an_operator_runs_a_sale() {
 
     assert_eq!(server.json(&["admin", "reservations", "gala"]).as_array().unwrap().len(), 2);
     assert_eq!(server.json(&["admin", "reservations", "gala", "--owner", "bob"]).as_array().unwrap().len(), 1);
-    let printed = |arguments: &[&str]| String::from_utf8(server.run(arguments).stdout).unwrap();
-    let more = printed(&["admin", "reservations", "gala", "--limit", "1"]);
-    assert!(more.ends_with("There are more: raise --limit to see them.\n"), "{more}");
     let two = server.json(&["admin", "changes", "gala", "--from", "3", "--limit", "2"]);
     let seqs: Vec<_> = two.as_array().unwrap().iter().map(|change| change["seq"].clone()).collect();
     assert_eq!(seqs, [3, 4]);
-    let more = printed(&["admin", "changes", "gala", "--from", "3", "--limit", "2"]);
-    assert!(more.ends_with("There are more: go on with --from 5.\n"), "{more}");
     let changes = server.json(&["admin", "changes", "gala"]);
     let release = changes.as_array().unwrap().iter().find(|change| change["kind"] == "RELEASED").unwrap();
     assert_eq!((&release["actor"], &release["reason"]), (&"admin:carol".into(), &"a test".into()));

@@ -9,6 +9,7 @@ mod apply;
 mod authority;
 mod bad_input;
 mod cli;
+mod cli_answers;
 mod cli_with_server;
 mod client;
 mod database_faults;

@@ -1,7 +1,5 @@
 //! `admin changes`.
 
-use std::io::Write as _;
-
 use boxoffice_proto::v1::{ListChangesRequest, WatchChangesRequest};
 use tokio::time::timeout;
 
@@ -9,7 +7,7 @@ use super::back_off::{BackOff, QUIET_MAX, until_interrupted};
 use super::read_event;
 use crate::cli::client::Session;
 use crate::cli::failure::Failure;
-use crate::cli::output::printable;
+use crate::cli::output::note;
 use crate::cli::values;
 use crate::cli::view::{ChangeView, change_table};
 
@@ -44,12 +42,11 @@ async fn follow(args: Args, session: &Session) -> Result<(), Failure> {
     let mut from_seq = args.from;
     loop {
         let ended = follow_stream(&args.event, &mut from_seq, session, &mut back_off).await;
-        let note = |text: &str| {
-            // Whoever reads the changes need not read this.
-            let _ = writeln!(std::io::stderr(), "{}", printable(text));
+        let tell = |text: &str| {
+            note(text);
             Ok(())
         };
-        back_off.wait(ended, note).await?;
+        back_off.wait(ended, tell).await?;
     }
 }
 
@@ -97,9 +94,12 @@ async fn list(args: Args, session: &Session) -> Result<(), Failure> {
             break;
         }
     }
-    session.output.show(&views, || match (views.is_empty(), from_seq) {
-        (true, _) => "There are none.".to_owned(),
-        (false, 0) => change_table(&views),
-        (false, next) => format!("{}\nThere are more: go on with --from {next}.", change_table(&views)),
-    })
+    session.output.show(&views, || match views.is_empty() {
+        true => "There are none.".to_owned(),
+        false => change_table(&views),
+    })?;
+    if from_seq != 0 {
+        note(&format!("There are more: go on with --from {from_seq}."));
+    }
+    Ok(())
 }

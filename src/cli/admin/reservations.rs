@@ -4,6 +4,7 @@ use boxoffice_proto::v1::AdminServiceListReservationsRequest;
 
 use crate::cli::client::Session;
 use crate::cli::failure::Failure;
+use crate::cli::output::note;
 use crate::cli::reservations::PAGE_SIZE;
 use crate::cli::view::{ReservationView, reservation_table};
 use crate::cli::{pages, values};
@@ -37,9 +38,12 @@ pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
     })
     .await?;
     let views: Vec<ReservationView> = found.into_iter().map(Into::into).collect();
-    session.output.show(&views, || match (views.is_empty(), more) {
-        (true, _) => "There are none.".to_owned(),
-        (false, false) => reservation_table(&views),
-        (false, true) => format!("{}\nThere are more: raise --limit to see them.", reservation_table(&views)),
-    })
+    session.output.show(&views, || match views.is_empty() {
+        true => "There are none.".to_owned(),
+        false => reservation_table(&views),
+    })?;
+    if more {
+        note("There are more: raise --limit to see them.");
+    }
+    Ok(())
 }

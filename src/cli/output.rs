@@ -43,6 +43,14 @@ pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
     })
 }
 
+/// What was shown, for a command that has more to do or to say: whether anybody still reads its answer or not.
+pub(crate) fn read_or_not(shown: Result<(), Failure>) -> Result<(), Failure> {
+    match shown {
+        Err(Failure::OutputClosed) => Ok(()),
+        shown => shown,
+    }
+}
+
 /// Tells on stderr what does not belong to the answer. If that is closed, nobody wants to know.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", printable(text));

@@ -13,7 +13,7 @@ use boxoffice::storage::sqlite::{OpenError, SqliteStore};
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::output::{Output, counted};
+use super::output::{Output, counted, read_or_not};
 use super::view::{DifferenceView, difference_table};
 
 /// How long PostgreSQL may take for one statement, which reads a bite of an event: whoever verifies has more patience than a buyer.
@@ -48,7 +48,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let report =
         verified.map_err(|error| Failure::Failed(format!("cannot read all of it: {}", in_one_line(&error))))?;
     let view = ReportView::from(&report);
-    Output { json: args.json }.show(&view, || view.as_text())?;
+    read_or_not(Output { json: args.json }.show(&view, || view.as_text()))?;
     if report.agrees() {
         return Ok(());
     }

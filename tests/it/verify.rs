@@ -76,7 +76,8 @@ const HANDS_ON_THE_JOURNAL: [&str; 2] = [
        END"#,
 ];
 
-async fn doctor(data: &Path, sql: &str) {
+/// Changes by hand the database of a server that has ended.
+pub(crate) async fn doctor(data: &Path, sql: &str) {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.join("boxoffice.db"));
     let mut connection = options.connect().await.unwrap();
     for trigger in HANDS_ON_THE_JOURNAL {

@@ -8,7 +8,7 @@ use crate::cli::ask;
 use crate::cli::client::Session;
 use crate::cli::document::{Change, Document, Format, Plan, Source};
 use crate::cli::failure::{ETAG_MISMATCH, Failure};
-use crate::cli::output::{counted, print_line, program, shell_word};
+use crate::cli::output::{counted, print_line, program, read_or_not, shell_word};
 use crate::cli::values;
 use crate::cli::view::EventView;
 
@@ -113,7 +113,7 @@ impl Apply {
         send(session, &source, &document, &validated).await?;
         if self.input.dry_run {
             let table = plan.as_table();
-            session.output.show(&Outcome::of(&document, plan, None, false), || table)?;
+            read_or_not(session.output.show(&Outcome::of(&document, plan, None, false), || table))?;
             return Err(Failure::WouldChange);
         }
         self.make_sure(&document, &plan, session)?;
@@ -125,7 +125,7 @@ impl Apply {
     /// Shows what will be done, and asks where somebody can be asked.
     fn make_sure(&self, document: &Document, plan: &Plan, session: &Session) -> Result<(), Failure> {
         if !session.output.json {
-            print_line(&plan.as_table())?;
+            read_or_not(print_line(&plan.as_table()))?;
         }
         if self.input.yes {
             return Ok(());

@@ -4,6 +4,7 @@ use boxoffice_proto::v1::AuditEventRequest;
 
 use crate::cli::client::Session;
 use crate::cli::failure::Failure;
+use crate::cli::output::read_or_not;
 use crate::cli::values;
 use crate::cli::view::AuditView;
 
@@ -19,7 +20,7 @@ pub(crate) struct Args {
 pub(super) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let request = AuditEventRequest { name: args.event.clone() };
     let view = AuditView::from(session.patient_admin().audit_event(request).await?.into_inner());
-    session.output.show(&view, || view.as_text())?;
+    read_or_not(session.output.show(&view, || view.as_text()))?;
     if view.agrees {
         return Ok(());
     }

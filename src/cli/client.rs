@@ -17,6 +17,8 @@ use super::values;
 
 /// Where the server is if nobody says.
 pub(crate) const SERVER_DEFAULT: &str = "http://127.0.0.1:50051";
+/// The operator of a server that asks for no token, if nobody says.
+const ACTOR_DEFAULT: &str = "operator";
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What rustls says begins so where it was the server's certificate that was not good enough.
@@ -104,10 +106,11 @@ impl Interceptor for Stamp {
 }
 
 impl Session {
-    /// Connects to `server` as an operator. `caller` is the option that named him, and the name: for a server that asks for
-    /// no token. Where there is one, it says who he is.
-    pub(crate) async fn open(server: &ServerArgs, caller: (&str, &str), json: bool) -> Result<Self, Failure> {
-        let caller = Some(caller).filter(|_| !server.credentials.has_token());
+    /// Connects to `server` as an operator. Whoever is named is sent: beside a token, too, so that a name that is not the token's is
+    /// refused and not left out of the journal without a word.
+    pub(crate) async fn open(server: &ServerArgs, actor: Option<&str>, json: bool) -> Result<Self, Failure> {
+        let unnamed = (!server.credentials.has_token()).then_some(ACTOR_DEFAULT);
+        let caller = actor.or(unnamed).map(|actor| ("--actor", actor));
         Self::open_as(server, caller, json).await
     }
 

@@ -59,6 +59,11 @@ fn operators_and_buyers_use_tokens_over_tls() {
     printed(&[&with(&["admin", "open", "gala"])[..], &file].concat(), None);
     let journal = printed(&[&with(&["admin", "changes", "gala", "--json"])[..], &file].concat(), None);
     assert!(journal.contains("admin:root"), "the token names the operator: {journal}");
+    // Whoever is named is never left out without a word.
+    printed(&[&with(&["admin", "pause", "gala", "--actor", "root"])[..], &file].concat(), None);
+    let told = refused(&[&with(&["admin", "open", "gala", "--actor", "olga"])[..], &file].concat(), None);
+    assert!(told.starts_with("error: PERMISSION_DENIED: "), "{told}");
+    printed(&[&with(&["admin", "open", "gala"])[..], &file].concat(), None);
 
     let ann = mint(&signing, "buyer", "ann");
     let held = printed(&with(&["buy", "gala", "floor", "2"]), Some(&ann));

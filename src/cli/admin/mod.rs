@@ -29,16 +29,10 @@ use super::failure::Failure;
 /// Options of `admin`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Who does it, for the journal
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
-        env = "BOXOFFICE_ACTOR",
-        hide_env_values = true,
-        default_value = "operator"
-    )]
-    actor: String,
+    /// Who does it, for the journal. A token says so itself, and the server refuses any other name beside it [default: the
+    /// token's, else operator]
+    #[arg(long, global = true, value_name = "NAME", env = "BOXOFFICE_ACTOR", hide_env_values = true)]
+    actor: Option<String>,
     /// Answer for programs
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -106,7 +100,7 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
         Command::Import(input) | Command::Apply(apply::Args { input, .. }) => input.read()?,
         _ => {}
     }
-    let session = Session::open(&args.server, ("--actor", &args.actor), args.json).await?;
+    let session = Session::open(&args.server, args.actor.as_deref(), args.json).await?;
     let session = &session;
     match args.command {
         Command::CreateEvent(args) => create_event::run(args, session).await,

@@ -31,19 +31,25 @@ def main(target: str = "127.0.0.1:50051", event: str = "demo", allocation: str =
             reservation_id=str(uuid.uuid4()),
             reservation=resources.Reservation(lines=[line]),
         )
-        hold = inventory.CreateReservation(wanted, metadata=CALLER)
-        print(f"held: {hold.name}")
-
+        name = f"{seen.name}/reservations/{wanted.reservation_id}"
         # The order's own number, chosen once: with it, a repeated confirmation happens once.
-        confirm = api.ConfirmReservationRequest(name=hold.name, order_ref="order-1")
-        sold = inventory.ConfirmReservation(confirm, metadata=CALLER)
-        print(f"sold: {sold.name} for {sold.order_ref}")
+        confirm = api.ConfirmReservationRequest(name=name, order_ref="order-1")
+        try:
+            hold = inventory.CreateReservation(wanted, metadata=CALLER)
+            print(f"held: {hold.name}")
+            sold = inventory.ConfirmReservation(confirm, metadata=CALLER)
+            print(f"sold: {sold.name} for {sold.order_ref}")
+        except grpc.RpcError as error:
+            if client.refusal(error):
+                raise
+            # A shop keeps the id, and sends the same request later. A new id would buy a second time.
+            sys.exit(f"what became of {name} is not known ({error.code().name}): ask again with the same id")
 
 
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
     except grpc.RpcError as error:
-        if not client.reason(error):
+        if not client.refusal(error):
             raise
-        print(f"refused: {client.reason(error)}")
+        print(f"refused: {client.refusal(error)}")

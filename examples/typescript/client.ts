@@ -65,7 +65,24 @@ export function call<M extends Exclude<keyof Methods, "WatchEvent">>(
   });
 }
 
-/** Why a call was refused; empty where the server did not say, for example because it was not reached. */
+// How a server refuses that has looked for the id. With any other code it is not known what became of the call: it may end the
+// repetition of an attempt whose answer was lost.
+const { FAILED_PRECONDITION, ALREADY_EXISTS, NOT_FOUND, INVALID_ARGUMENT } = grpc.status;
+const REFUSALS = [FAILED_PRECONDITION, ALREADY_EXISTS, NOT_FOUND, INVALID_ARGUMENT];
+
+/** Why a call was refused, so that nothing was done; empty where that is not known. */
+export function refusal(error: unknown): string {
+  const { code } = error as Partial<grpc.ServiceError>;
+  return code !== undefined && REFUSALS.includes(code) ? reason(error) : "";
+}
+
+/** The name of an answer's code; empty where it is none of a call. */
+export function codeName(error: unknown): string {
+  const { code } = error as Partial<grpc.ServiceError>;
+  return code === undefined ? "" : (grpc.status[code] ?? "");
+}
+
+/** The reason in an answer; empty where the server did not say, for example because it was not reached. */
 export function reason(error: unknown): string {
   const metadata = (error as Partial<grpc.ServiceError>).metadata;
   const [bytes] = metadata?.get("grpc-status-details-bin") ?? [];

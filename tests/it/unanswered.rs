@@ -21,18 +21,18 @@ fn client(urls: &[&str], config: Config) -> Client {
     Client::connect(urls, Caller::owner("ann").expect("a name"), config).expect("a URL")
 }
 
-/// A server that takes one call of each owner, and another one after so many seconds.
-async fn server_with_rate(seconds: u32) -> (tempfile::TempDir, Server) {
+/// A server that takes so many calls of each owner, and another one after so many seconds.
+pub(crate) async fn server_with_rate(burst: &str, seconds: u32) -> (tempfile::TempDir, Server) {
     let data = tempfile::tempdir().expect("a temporary directory");
     let rate = (1.0 / f64::from(seconds)).to_string();
-    let server = Server::start_with(data.path(), &["--owner-rate", &rate, "--owner-burst", "1"]);
+    let server = Server::start_with(data.path(), &["--owner-rate", &rate, "--owner-burst", burst]);
     create_event(&server, v1::Event::default(), &[("floor", 10)]).await;
     (data, server)
 }
 
 #[tokio::test]
 async fn who_calls_too_often_after_a_lost_answer_waits_and_is_told_the_truth() {
-    let (_data, server) = server_with_rate(1).await;
+    let (_data, server) = server_with_rate("1", 1).await;
     let (url, _lost) = lose_the_first_answer(&server).await;
     let id = new_id();
     let hold = client(&[&url], Config::default()).create_reservation(wants(&id, &[("floor", 2)])).await;
@@ -42,7 +42,7 @@ async fn who_calls_too_often_after_a_lost_answer_waits_and_is_told_the_truth() {
 
 #[tokio::test]
 async fn who_may_not_call_again_in_time_is_not_told_that_nothing_was_done() {
-    let (_data, server) = server_with_rate(1_000).await;
+    let (_data, server) = server_with_rate("1", 1_000).await;
     let (url, _lost) = lose_the_first_answer(&server).await;
     let id = new_id();
     let error = client(&[&url], Config::default()).create_reservation(wants(&id, &[("floor", 2)])).await;
@@ -56,7 +56,7 @@ async fn who_may_not_call_again_in_time_is_not_told_that_nothing_was_done() {
 
 #[tokio::test]
 async fn who_is_turned_away_after_a_lost_answer_is_not_told_that_nothing_was_done() {
-    let (_data, server) = server_with_rate(1_000).await;
+    let (_data, server) = server_with_rate("1", 1_000).await;
     let (url, _lost) = lose_the_first_answer(&server).await;
     let stranger = Guarded::start();
     let servers = [&url, stranger.server.url()];
@@ -72,7 +72,7 @@ async fn who_is_turned_away_after_a_lost_answer_is_not_told_that_nothing_was_don
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_names_the_id_where_the_last_of_several_attempts_is_turned_away() {
-    let (_data, server) = server_with_rate(1_000).await;
+    let (_data, server) = server_with_rate("1", 1_000).await;
     let (url, _lost) = lose_the_first_answer(&server).await;
     let id = new_id();
     let line = format!("buy sale floor 2 --owner ann --id {id} --server {url}");
@@ -84,9 +84,8 @@ async fn the_command_line_names_the_id_where_the_last_of_several_attempts_is_tur
     assert_eq!(event(&server).await.allocations[0].held, 2, "it was done");
 }
 
-/// A server's own fault may show itself in the commit.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_command_line_does_not_know_what_became_of_a_call_at_which_the_server_failed() {
+/// A server that fails at whatever it is to write to the event `demo`.
+pub(crate) async fn failing_server() -> (tempfile::TempDir, Server) {
     let data = tempfile::tempdir().expect("a temporary directory");
     Server::start(data.path()).stop();
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.path().join("boxoffice.db"));
@@ -95,6 +94,13 @@ async fn the_command_line_does_not_know_what_became_of_a_call_at_which_the_serve
     sqlx::query(broken).execute(&mut database).await.expect("a trigger");
     database.close().await.expect("closed");
     let server = Server::start(data.path());
+    (data, server)
+}
+
+/// A server's own fault may show itself in the commit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_does_not_know_what_became_of_a_call_at_which_the_server_failed() {
+    let (data, server) = failing_server().await;
     let file = data.path().join("demo.toml");
     std::fs::write(&file, "[event]\nid = \"demo\"\ndisplay_name = \"Ball\"\n").expect("a file");
     let file = file.to_str().expect("a path in UTF-8");

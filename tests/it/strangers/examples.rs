@@ -9,7 +9,9 @@ use boxoffice_proto::v1;
 use tokio::process::Command;
 
 use super::{left_out, node, output, python, set_up};
-use crate::support::{Server, assert_audit_is_clean, event, server_with_event};
+use crate::proxy::lose_the_first_answer;
+use crate::support::{Server, assert_audit_is_clean, event, name, server_with_event};
+use crate::unanswered::{failing_server, server_with_rate};
 
 async fn sale() -> (tempfile::TempDir, Server) {
     server_with_event(v1::Event::default(), &[("floor", 2)]).await
@@ -31,6 +33,29 @@ async fn buys(mut example: impl FnMut() -> Command) {
     assert_all_is_sold(&server).await;
 }
 
+/// Runs an example to which nobody says what became of its reservation: it tells with which id to ask again. `calls`: how many it
+/// makes as a known buyer until it has one.
+async fn says_that_it_does_not_know(mut example: impl FnMut() -> Command, calls: &str) {
+    let mut run = async |address: &str, event: &str, why: &str| {
+        let done = output(example().args([address, event, "floor"])).await;
+        let (printed, told) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        assert_eq!((done.status.code(), printed.contains("refused")), (Some(1), false), "{printed}{told}");
+        let begin = format!("what became of events/{event}/reservations/");
+        let id = told.lines().find_map(|line| line.strip_prefix(&begin)?.split_once(' ')).map(|(id, _)| id.to_owned());
+        assert!(told.contains(&format!("is not known ({why})")), "{told}");
+        id.expect("an id")
+    };
+    let (_data, failing) = failing_server().await;
+    run(failing.address(), "demo", "INTERNAL").await;
+    // The library repeats the call by itself, and is turned away.
+    let (_data, server) = server_with_rate(calls, 1_000).await;
+    let (url, _lost) = lose_the_first_answer(&server).await;
+    let id = run(url.trim_start_matches("http://"), "sale", "RESOURCE_EXHAUSTED").await;
+    let request = v1::AdminServiceListReservationsRequest { parent: "events/sale".to_owned(), ..Default::default() };
+    let found = server.admin().list_reservations(request).await.expect("a list").into_inner().reservations;
+    assert_eq!(found.iter().map(|each| each.name.as_str()).collect::<Vec<_>>(), [name(&id)], "it was done");
+}
+
 async fn assert_all_is_sold(server: &Server) {
     let floor = &event(server).await.allocations[0];
     assert_eq!((floor.sold, floor.held), (2, 0));
@@ -44,6 +69,7 @@ async fn the_example_in_python_buys() {
     }
     let home = set_up("python").await;
     buys(|| python(&home, "examples/python/buyer.py")).await;
+    says_that_it_does_not_know(|| python(&home, "examples/python/buyer.py"), "1").await;
 }
 
 #[tokio::test]
@@ -53,6 +79,7 @@ async fn the_example_in_typescript_buys() {
     }
     let home = set_up("node").await;
     buys(|| node(&home, "examples/typescript/dist/buyer.js")).await;
+    says_that_it_does_not_know(|| node(&home, "examples/typescript/dist/buyer.js"), "2").await;
 }
 
 #[tokio::test]
@@ -62,4 +89,7 @@ async fn the_example_in_rust_buys() {
     let refused = buyer::buy(server.address(), "sale", "floor").await.expect_err("nothing is left");
     assert!(matches!(refused, Error::Refused(refused) if refused.refusal == Refusal::SoldOut));
     assert_all_is_sold(&server).await;
+    let (_data, failing) = failing_server().await;
+    let unknown = buyer::buy(failing.address(), "demo", "floor").await.expect_err("it fails");
+    assert!(unknown.to_string().starts_with("what became of events/demo/reservations/"), "{unknown}");
 }

@@ -196,30 +196,34 @@ fn within_availability(
         Mode::AllOrNothing => !lacks.is_empty(),
         Mode::UpTo => granted.iter().all(|quantity| *quantity == 0),
     };
-    if refused { Err(shortage(working, lacks, mode)?) } else { Ok(granted) }
+    if refused { Err(shortage(working, lacks, mode)) } else { Ok(granted) }
 }
 
 /// The name of a shortage, with the lines that it is true of: one of which units are left is not called sold out. One line that is gone for
 /// good sinks `AllOrNothing`; `UpTo` has hope as long as one may come back.
-fn shortage(working: &Working<'_>, lacks: Vec<Lack>, mode: Mode) -> Result<Refusal, Refusal> {
-    let (mut gone, mut held) = (Vec::new(), Vec::new());
-    for lack in lacks.iter().filter(|lack| lack.available == 0) {
-        // A draining capacity goes with the holds that lapse, down to what is wanted.
-        let allocation = working.allocation(&lack.allocation)?;
-        match allocation.capacity_wanted() > allocation.sold {
-            true => held.push(lack.clone()),
-            false => gone.push(lack.clone()),
-        }
-    }
-    let sold_out = match mode {
-        Mode::AllOrNothing => !gone.is_empty(),
-        Mode::UpTo => !gone.is_empty() && held.is_empty(),
+fn shortage(working: &Working<'_>, mut lacks: Vec<Lack>, mode: Mode) -> Refusal {
+    // A draining capacity goes with the holds that lapse, down to what is wanted.
+    let may_come_back = |lack: &Lack| {
+        working.allocation(&lack.allocation).is_ok_and(|allocation| allocation.capacity_wanted() > allocation.sold)
     };
-    Ok(match (sold_out, held.is_empty()) {
-        (true, _) => Refusal::SoldOut(gone),
-        (false, false) => Refusal::AllHeld { lacks: held, next_expiry: working.next_expiry() },
-        (false, true) => Refusal::InsufficientAvailability(lacks),
-    })
+    let is_held = |lack: &Lack| lack.available == 0 && may_come_back(lack);
+    let is_gone = |lack: &Lack| lack.available == 0 && !may_come_back(lack);
+    let (held, gone) = (lacks.iter().any(is_held), lacks.iter().any(is_gone));
+    let sold_out = match mode {
+        Mode::AllOrNothing => gone,
+        Mode::UpTo => gone && !held,
+    };
+    match (sold_out, held) {
+        (true, _) => {
+            lacks.retain(is_gone);
+            Refusal::SoldOut(lacks)
+        }
+        (false, true) => {
+            lacks.retain(is_held);
+            Refusal::AllHeld { lacks, next_expiry: working.next_expiry() }
+        }
+        (false, false) => Refusal::InsufficientAvailability(lacks),
+    }
 }
 
 /// Units of a hold: of one allocation, or (`None`) all.

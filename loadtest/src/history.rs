@@ -22,6 +22,8 @@ pub struct Call {
     pub end: Micros,
     /// The answer.
     pub told: Told,
+    /// After how many attempts the buyer gave up, where this was the last one and none was answered.
+    pub gave_up_after: Option<u32>,
 }
 
 /// A request of a buyer. The same `Ask` sent again is a retry.

@@ -55,7 +55,7 @@ struct Judge<'a> {
 impl Judge<'_> {
     fn fault(&self, call: &Call) -> Option<Fault> {
         match &call.told {
-            Told::Busy | Told::Unknown(_) => None,
+            Told::Busy | Told::Unknown(_) => never_answered(call),
             told if call.ask.intruder => intrusion(call, told),
             Told::Nonsense(why) => Some((Key::WrongAnswer, why.clone())),
             Told::Shown(view) => {
@@ -239,6 +239,13 @@ impl Judge<'_> {
         lines.extend(self.story(call).map(|story| story_lines(story, self.journal)).unwrap_or_default());
         lines
     }
+}
+
+/// Nobody knows of whoever gave up whether he would have been told the truth. He was more patient than any fault lasts.
+fn never_answered(call: &Call) -> Option<Fault> {
+    let attempts = call.gave_up_after?;
+    let text = format!("{} asked {attempts} times, and was never answered", owner_name(call.ask.owner));
+    Some((Key::Unproven, text))
 }
 
 /// To an intruder the reservation must not exist; only its id is taken.

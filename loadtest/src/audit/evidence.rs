@@ -47,7 +47,7 @@ pub enum Rest {
     /// Nobody.
     NotAsked,
     /// Buyers, who asked for each allocation until they were told that nothing is left: when that was, last; or until they gave up,
-    /// since all was held.
+    /// since all was held or nobody answered.
     AskedFor(Vec<Option<Micros>>),
 }
 

@@ -151,7 +151,7 @@ fn check_sold_out(evidence: &Evidence, findings: &mut Findings) {
         let (key, units, why) = match for_sale {
             Some(units @ 1..) => (Key::Stranded, units, "although buyers asked until they were told that none is left"),
             Some(_) => (Key::Unproven, left, "and came back only after buyers had been told that none is left"),
-            None => (Key::Unproven, left, "and were still held when buyers had no more patience to ask for them"),
+            None => (Key::Unproven, left, "and buyers had no more patience before they were told that none is left"),
         };
         findings.add(key, units.into(), format!("{units} units were not sold, {why}: {name}"), Vec::new());
     }

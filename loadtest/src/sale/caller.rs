@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use rand::Rng as _;
 use rand::rngs::SmallRng;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::habits::Habits;
 use super::wire;
@@ -20,8 +20,10 @@ use crate::history::{Ask, Call, Told};
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an attempt gets that is given up: the request may have reached the server, or not.
 const GIVE_UP_AFTER_MAX: Duration = Duration::from_millis(3);
-/// Attempts until a buyer gives up: with the back-off below, more than the longest restart of a server.
-const ATTEMPTS_MAX: u32 = 120;
+/// Far longer than any fault or restart lasts, so that it is none of these that kept a buyer from his answer.
+const PATIENCE: Patience = Patience { attempts: 24, time: Duration::from_secs(60) };
+/// Of who has given up once: the sale has failed, and should not take hours to say so.
+const PATIENCE_IN_VAIN: Patience = Patience { attempts: 5, time: Duration::ZERO };
 const RETRY: BackOff = BackOff { first: Duration::from_millis(10), longest: Duration::from_millis(500) };
 
 /// One task's way to the servers.
@@ -33,6 +35,14 @@ pub(super) struct Caller {
     habits: &'static Habits,
     random: SmallRng,
     calls: Vec<Call>,
+    patience: Patience,
+}
+
+/// When a buyer gives up: after so many attempts, and not before this time has passed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Patience {
+    attempts: u32,
+    time: Duration,
 }
 
 impl Caller {
@@ -43,7 +53,12 @@ impl Caller {
         habits: &'static Habits,
         random: SmallRng,
     ) -> Self {
-        Self { clients, events, habits, random, calls: Vec::new() }
+        Self { clients, events, habits, random, calls: Vec::new(), patience: PATIENCE }
+    }
+
+    /// Whether he was ever never answered.
+    pub(super) fn has_given_up(&self) -> bool {
+        self.patience == PATIENCE_IN_VAIN
     }
 
     /// All attempts of all calls so far.
@@ -93,9 +108,11 @@ impl Caller {
         }
     }
 
-    /// Asks again until there is an answer.
+    /// Asks again until there is an answer, or the buyer gives up, of which his last call tells.
     async fn insist(&mut self, event: usize, ask: &Ask) -> Option<Told> {
-        for attempt in 1..ATTEMPTS_MAX {
+        let begun = Instant::now();
+        let mut attempt = 1;
+        while attempt < self.patience.attempts || begun.elapsed() < self.patience.time {
             sleep(RETRY.pause(attempt, &mut self.random)).await;
             let call = self.attempt(event, ask, attempt, None).await;
             let told = call.told.clone();
@@ -103,7 +120,12 @@ impl Caller {
             if told.is_final() {
                 return Some(told);
             }
+            attempt += 1;
         }
+        if let Some(last) = self.calls.last_mut() {
+            last.gave_up_after = Some(attempt);
+        }
+        self.patience = PATIENCE_IN_VAIN;
         None
     }
 
@@ -138,7 +160,8 @@ async fn send_batch(
     };
     let told = told.unwrap_or_else(|_| vec![Told::Unknown("no answer in time".to_owned()); asks.len()]);
     let (due, end) = (due.unwrap_or(start), now());
-    asks.iter().zip(told).map(|(ask, told)| Call { event, ask: ask.clone(), due, start, end, told }).collect()
+    let call = |(ask, told): (&Ask, Told)| Call { event, ask: ask.clone(), due, start, end, told, gave_up_after: None };
+    asks.iter().zip(told).map(call).collect()
 }
 
 async fn send(
@@ -155,5 +178,30 @@ async fn send(
         None => Ok(Told::Nonsense(format!("there is no event {event}"))),
     };
     let told = told.unwrap_or_else(|_| Told::Unknown("no answer in time".to_owned()));
-    Call { event, ask, due: due.unwrap_or(start), start, end: now(), told }
+    Call { event, ask, due: due.unwrap_or(start), start, end: now(), told, gave_up_after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::client::Connections;
+    use crate::history::Action;
+    use crate::sale::habits::SALE;
+
+    #[tokio::test]
+    async fn who_is_never_answered_gives_up_and_says_so() {
+        let nobody = Connections::new(&["http://127.0.0.1:1".to_owned()], 1).unwrap().inventory(0);
+        let events = Arc::new(vec![SaleEvent::named("nowhere")]);
+        let mut caller = Caller::new([nobody.clone(), nobody], events, &SALE, SmallRng::seed_from_u64(1));
+        caller.patience = Patience { attempts: 3, time: Duration::ZERO };
+        let ask = Ask { owner: 1, intruder: false, reservation: Uuid::nil(), action: Action::Get };
+        assert!(!caller.has_given_up());
+        assert_eq!(caller.ask(0, &ask, None).await, None);
+        assert!(caller.has_given_up());
+        let calls = caller.into_calls();
+        assert_eq!(calls.iter().map(|call| call.gave_up_after).collect::<Vec<_>>(), [None, None, Some(3)]);
+    }
 }

@@ -151,7 +151,7 @@ impl Place {
         let mut caller = sale.caller(index, &mut random);
         loop {
             let owner = progress.next();
-            if owner >= plan.buyers {
+            if owner >= plan.buyers || caller.has_given_up() {
                 return caller.into_calls();
             }
             let after = arrivals.of(owner);

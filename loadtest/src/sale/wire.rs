@@ -153,7 +153,6 @@ fn told_by_answer(event: &SaleEvent, ask: &Ask, reservation: &Reservation) -> To
     }
 }
 
-/// An error without a reason of the API comes from the connection: nobody knows what the server did before it broke.
 fn told_by_status(status: &Status) -> Told {
     told_by_error(reason(status), status.code(), status.message())
 }
@@ -162,10 +161,61 @@ fn told_by_error(reason: Option<String>, code: Code, message: &str) -> Told {
     let text = || format!("{code:?}: {message}");
     match (reason, code) {
         (Some(reason), _) if reason == "OVERLOADED" => Told::Busy,
-        (Some(_), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled) | (None, _) => Told::Unknown(text()),
+        (Some(_), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled) => Told::Unknown(text()),
+        (None, code) if is_of_a_connection(code) => Told::Unknown(text()),
+        (None, _) => Told::Nonsense(format!("an error without a reason: {}", text())),
         (Some(reason), _) => match Reason::parse(&reason) {
             Some(reason) => Told::Refused(reason),
             None => Told::Nonsense(format!("{reason}, {}", text())),
         },
+    }
+}
+
+/// Whether an error of this code comes from a connection that broke where it has no reason of the API: nobody knows what the server
+/// did before. (HTTP/2 has `RESOURCE_EXHAUSTED` for "enhance your calm".) All others somebody has chosen, who owes a reason.
+fn is_of_a_connection(code: Code) -> bool {
+    match code {
+        Code::Unavailable
+        | Code::Unknown
+        | Code::Internal
+        | Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::ResourceExhausted => true,
+        Code::Ok
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::DataLoss
+        | Code::Unauthenticated => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_without_a_reason_is_unknown_only_where_a_connection_can_have_made_it() {
+        for code in (0..=16).map(Code::from_i32) {
+            let connections = [Code::Cancelled, Code::Unknown, Code::DeadlineExceeded, Code::ResourceExhausted];
+            let may = connections.contains(&code) || [Code::Internal, Code::Unavailable].contains(&code);
+            let told = told_by_error(None, code, "no");
+            assert_eq!((matches!(told, Told::Unknown(_)), matches!(told, Told::Nonsense(_))), (may, !may), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_reason_says_what_became_of_it() {
+        let told = |reason: &str, code| told_by_error(Some(reason.to_owned()), code, "no");
+        assert_eq!(told("OVERLOADED", Code::Unavailable), Told::Busy);
+        assert_eq!(told("ALL_HELD", Code::FailedPrecondition), Told::Refused(Reason::AllHeld));
+        assert!(matches!(told("STORE_UNAVAILABLE", Code::Unavailable), Told::Unknown(_)));
+        assert!(matches!(told("INTERNAL", Code::Internal), Told::Nonsense(_)));
+        assert!(matches!(told("INVALID_REQUEST", Code::InvalidArgument), Told::Nonsense(_)));
     }
 }

@@ -74,8 +74,8 @@ async fn a_server_that_takes_retries_for_new_requests_is_caught() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_lists_others_reservations_or_hints_at_them_is_caught() {
-    for bug in [Bug::ListsEverybodys, Bug::HintsAtOthers] {
+async fn a_server_that_lists_others_reservations_hints_at_them_or_denies_them_is_caught() {
+    for bug in [Bug::ListsEverybodys, Bug::HintsAtOthers, Bug::DeniesOthers] {
         let report = sale_with(Some(bug)).await;
         assert!(!report.passed && report.audit.disclosed > 0, "{bug:?}: {:#?}", report.violations);
     }

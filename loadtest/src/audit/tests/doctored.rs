@@ -231,6 +231,19 @@ fn an_intruder_must_learn_nothing() {
 }
 
 #[test]
+fn whoever_was_never_answered_proves_nothing() {
+    let mut confirms = call(11_500, 2, confirm(2), Told::Unknown("Internal: no".to_owned()));
+    assert_clean(&with_call(confirms.clone()));
+    confirms.gave_up_after = Some(240);
+    assert_caught(&with_call(confirms.clone()), Key::Unproven, 1, "buyer-2 asked 240 times, and was never answered");
+    confirms.told = Told::Busy;
+    assert_caught(&with_call(confirms), Key::Unproven, 1, "buyer-2 asked 240 times, and was never answered");
+    let mut intrudes = intrusion(Action::Get, Told::Unknown("Internal: no".to_owned()));
+    intrudes.gave_up_after = Some(240);
+    assert_caught(&with_call(intrudes), Key::Unproven, 1, "buyer-99 asked 240 times, and was never answered");
+}
+
+#[test]
 fn a_refusal_that_contradicts_the_reservation_is_wrong() {
     let alive = call(11_500, 2, confirm(2), Told::Refused(Reason::ReservationExpired));
     assert_caught(&with_call(alive), Key::WrongAnswer, 1, "the reservation was not so at that time");
@@ -283,7 +296,7 @@ fn units_that_nobody_could_have_bought_at_the_end_are_not_stranded() {
         assert_caught(&left(told), Key::Unproven, 1, words);
         assert_eq!(judge(&left(told)).findings.count(Key::Stranded), 0);
     };
-    unproven(None, "were still held when buyers had no more patience");
+    unproven(None, "and buyers had no more patience");
     unproven(Some(23_400), "came back only after buyers had been told");
     assert_caught(&left(Some(23_600)), Key::Stranded, 1, "1 units were not sold, although buyers asked");
 }

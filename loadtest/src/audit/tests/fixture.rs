@@ -66,7 +66,7 @@ pub(in crate::audit) fn sold(number: u32, quantity: i32, cancelled: i32) -> View
 
 pub(in crate::audit) fn call(start: i64, number: u32, action: Action, told: Told) -> Call {
     let ask = Ask { owner: number, intruder: false, reservation: id(number), action };
-    Call { event: 0, ask, due: ms(start), start: ms(start), end: ms(start + 100), told }
+    Call { event: 0, ask, due: ms(start), start: ms(start), end: ms(start + 100), told, gave_up_after: None }
 }
 
 pub(in crate::audit) fn units(count: i32) -> Vec<Units> {

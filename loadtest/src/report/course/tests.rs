@@ -30,7 +30,7 @@ fn entry(at: Micros, capacity: i32, held: i32, sold: i32) -> Entry {
 
 fn call(start: Micros, end: Micros, action: Action, told: Told) -> Call {
     let ask = Ask { owner: 1, intruder: false, reservation: Uuid::nil(), action };
-    Call { event: 0, ask, due: start, start, end, told }
+    Call { event: 0, ask, due: start, start, end, told, gave_up_after: None }
 }
 
 /// A journal of `length` changes that go up and down at irregular times.

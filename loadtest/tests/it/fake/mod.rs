@@ -35,6 +35,8 @@ pub(crate) enum Bug {
     ListsEverybodys,
     /// Has other words for a reservation of somebody else than for none.
     HintsAtOthers,
+    /// Tells who asks for a reservation of somebody else that he may not, and gives no reason.
+    DeniesOthers,
     /// Answers the items of a batch in another order.
     MixesUpAnswers,
     /// Grants only the first of the lines that name the same allocation.
@@ -112,8 +114,11 @@ impl Fake {
         let act = |event: &mut FakeEvent| {
             let (reservation, _) = event.reservations.get(name).ok_or_else(not_found)?;
             if reservation.owner != owner && self.bug != Some(Bug::ShowsEverybody) {
-                let hints = self.bug == Some(Bug::HintsAtOthers);
-                return Err(if hints { not_yours() } else { not_found() });
+                return Err(match self.bug {
+                    Some(Bug::HintsAtOthers) => not_yours(),
+                    Some(Bug::DeniesOthers) => Status::permission_denied("not yours"),
+                    _ => not_found(),
+                });
             }
             let reservation = reservation.clone();
             act(event, reservation)

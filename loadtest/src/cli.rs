@@ -310,13 +310,13 @@ pub struct WaitingRoomArgs {
     /// People who join before the door is opened
     #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1..=1_900_000))]
     pub joined: u32,
-    /// People who are let in at once when it is; then as many may be inside
+    /// People who may be inside: some are let in at --rate for three seconds, the others then at once
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub admitted: u32,
-    /// Admissions a second from then on; half as many leave, for each of whom somebody else is let in
+    /// Admissions a second, at first and when the house is full; then half as many leave, for each of whom somebody else is let in
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub rate: u32,
-    /// For how many seconds
+    /// For how many seconds they leave
     #[arg(long, value_name = "N", default_value_t = 20.0, value_parser = positive)]
     pub seconds: f64,
     /// Owners who are at it at the same time

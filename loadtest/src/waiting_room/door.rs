@@ -1,4 +1,4 @@
-//! The door: opened for many at once, then as wide as those inside make room, and shut again.
+//! The door: opened a little, then for many at once, and shut again.
 
 use std::time::Duration;
 
@@ -12,6 +12,13 @@ use super::stage::Stage;
 use crate::cli::WaitingRoomArgs;
 use crate::clock::now;
 
+/// How long the door stands open at a rate while there is room inside, so that nothing but the rate keeps people out.
+const TRICKLE: Duration = Duration::from_secs(3);
+/// For so many seconds as many as come in at that rate must be fewer than may be inside: the trickle and the answers that come after
+/// it, and the second's worth that may come in at once.
+const TRICKLE_SECONDS_MAX: u32 = 5;
+/// How often those at the front ask meanwhile.
+const TRICKLE_POLL: Duration = Duration::from_millis(20);
 /// The highest rate that there is.
 const RATE_MAX: u32 = 100_000;
 /// The longest that those who must be let in may take.
@@ -24,13 +31,41 @@ const ONLOOKERS: usize = 500;
 /// How the opening went.
 pub(super) struct Rush {
     pub(super) asks: Vec<Ask>,
-    /// How many were let in of those who were to be.
+    /// How many were let in of those who were to be, the trickle included.
     pub(super) admitted: usize,
     /// From the edit until the last of them had his pass.
     pub(super) seconds: f64,
 }
 
-/// Lets the first ones in at once. `line` is the crowd in its order; A few more ask than may come in.
+/// Lets the first ones in at the rate, before anything else was earned that could let them in, and has twice as many ask as come in
+/// in a second, all the time.
+///
+/// # Errors
+/// Where somebody gets no answer in a while.
+pub(super) async fn trickle(
+    stage: &mut Stage,
+    args: &WaitingRoomArgs,
+    line: &[Who],
+    passes: &mut Passes,
+) -> Result<Vec<Ask>> {
+    let (rate, mut asks) = (trickle_rate(args), Vec::new());
+    let begun = Instant::now();
+    stage.set(rate, args.admitted).await?;
+    while begun.elapsed() < TRICKLE {
+        let waiting = line.iter().copied().filter(|who| !passes.has(*who));
+        let front: Vec<_> = waiting.take(2 * rate as usize).collect();
+        asks.extend(everybody(stage, args, &front, passes).await?);
+        sleep(TRICKLE_POLL).await;
+    }
+    Ok(asks)
+}
+
+/// `--rate`, or less where so many would fill the house.
+fn trickle_rate(args: &WaitingRoomArgs) -> u32 {
+    args.rate.min(args.admitted / TRICKLE_SECONDS_MAX).max(1)
+}
+
+/// Lets those of the first ones in at once who are not yet inside. `line` is the crowd in its order; a few more ask than may come in.
 ///
 /// # Errors
 /// Where somebody gets no answer in a while.
@@ -39,7 +74,8 @@ pub(super) async fn rush(stage: &mut Stage, args: &WaitingRoomArgs, line: &[Who]
     stage.set(RATE_MAX, args.admitted).await?;
     let (first, others) = line.split_at(args.admitted as usize);
     let onlookers = others.get(..ONLOOKERS).unwrap_or(others);
-    let (mut waiting, mut asks) = (first.to_vec(), Vec::new());
+    let mut waiting: Vec<_> = first.iter().copied().filter(|who| !passes.has(*who)).collect();
+    let mut asks = Vec::new();
     let mut seconds = 0.0;
     while !waiting.is_empty() && begun.elapsed() < RUSH_WAIT_MAX {
         let round = everybody(stage, args, &waiting, passes).await?;
@@ -89,4 +125,23 @@ async fn everybody(stage: &Stage, args: &WaitingRoomArgs, all: &[Who], passes: &
         asks.extend(of_one.last().copied());
     }
     Ok(asks)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::cli::{self, Scenario};
+
+    #[test]
+    fn it_is_the_rate_that_keeps_the_front_out_and_not_the_cap() {
+        for (line, expected) in [("", 400), (" --rate 9000", 2_000), (" --admitted 20", 4), (" --admitted 3", 1)] {
+            let line = format!("loadtest waiting-room{line}");
+            let Scenario::WaitingRoom(args) = cli::parse(line.split(' ').map(OsString::from)).scenario else {
+                panic!()
+            };
+            assert_eq!(trickle_rate(&args), expected, "{line}");
+        }
+    }
 }

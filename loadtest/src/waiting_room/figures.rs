@@ -23,7 +23,8 @@ macro_rules! names {
             concat!($kind, "_all_joined_after_s"),
             concat!($kind, "_memory_mib_of_", $memory),
             concat!($kind, "_bytes_a_place"),
-            concat!($kind, "_all_at_once_let_in_after_s"),
+            concat!($kind, "_let_in_at_the_rate"),
+            concat!($kind, "_others_at_once_let_in_after_s"),
             concat!($kind, "_let_in_for_those_who_left"),
             concat!($kind, "_calls_without_a_position"),
             concat!($kind, "_estimates"),
@@ -50,7 +51,9 @@ pub(super) struct Outcome {
     /// Of what holds the room, before and after.
     pub(super) empty_bytes: Option<u64>,
     pub(super) full_bytes: Option<u64>,
-    /// How long it took from when the door was opened until the last of those had his pass who could be let in.
+    /// How many were let in while the rate alone kept the others out.
+    pub(super) trickled: usize,
+    /// How long it took from when the door was opened wide until the last of those had his pass who could be let in.
     pub(super) rush_seconds: f64,
     /// Of those let in later.
     pub(super) flow_admitted: usize,
@@ -88,6 +91,7 @@ impl Outcome {
             json!(rounded(self.joined_seconds)),
             json!(self.full_bytes.map(|bytes| bytes >> 20)),
             json!(added.map(|bytes| bytes / u64::from(args.joined))),
+            json!(self.trickled),
             json!(rounded(self.rush_seconds)),
             json!(self.flow_admitted),
             json!(self.unanswered),
@@ -115,7 +119,7 @@ fn rounded(number: f64) -> f64 {
 
 /// Of all rooms.
 pub(super) fn report(args: &WaitingRoomArgs, outcomes: Vec<Outcome>) -> Report {
-    let mut facts = vec![("joined", json!(args.joined)), ("let_in_at_once", json!(args.admitted))];
+    let mut facts = vec![("joined", json!(args.joined)), ("inside_at_most", json!(args.admitted))];
     let (mut audit, mut measurements, mut violations) = (AuditCounts::default(), Vec::new(), Vec::new());
     let (mut passed, mut shares) = (true, Shares::default());
     for outcome in outcomes {

@@ -59,6 +59,8 @@ async fn play(stage: &mut Stage, kind: Kind, args: &WaitingRoomArgs, bar: &Progr
     let (front, back) = waiting.split_at(numbers.watch);
     let late: Vec<_> = (args.joined..).take(numbers.late).collect();
 
+    history.asks.extend(door::trickle(stage, args, &line, &mut passes).await?);
+    let trickled = inside.iter().filter(|who| passes.has(**who)).count();
     let rush = door::rush(stage, args, &line, &mut passes).await?;
     let leaving = inside.get(..numbers.leave).context("more leave than are inside")?;
     let flow = flow::run(stage, args, leaving, front, &late, &mut passes).await?;
@@ -72,7 +74,7 @@ async fn play(stage: &mut Stage, kind: Kind, args: &WaitingRoomArgs, bar: &Progr
     history.settings.clone_from(&stage.settings);
     history.settled = settled;
     let mut findings = audit::audit(&history);
-    expect(&mut findings, rush.admitted, inside.len(), "were let in when the door was opened");
+    expect(&mut findings, rush.admitted, inside.len(), "were let in when the door was wide open");
     expect(&mut findings, flow.admitted, leaving.len(), "were let in for those who left");
     passes.try_out(stage, &back, &mut findings).await?;
     Ok(Outcome {
@@ -82,6 +84,7 @@ async fn play(stage: &mut Stage, kind: Kind, args: &WaitingRoomArgs, bar: &Progr
         shares,
         empty_bytes,
         full_bytes,
+        trickled,
         rush_seconds: rush.seconds,
         flow_admitted: flow.admitted,
         unanswered: history.asks.iter().filter(|ask| ask.told == Told::Nothing).count() as u64,

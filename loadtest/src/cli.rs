@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::faults::FaultArgs;
-use crate::sale::Shape;
+use crate::sale::{Kind, Shape};
 use crate::server::StoreChoice;
 
 /// Hammers a Boxoffice server, and proves that it did not oversell. Exit code 0: passed, 1: failed, 2: could not run.
@@ -356,6 +356,25 @@ pub struct CompareArgs {
 }
 
 impl Scenario {
+    /// Its name on the command line.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Sale(_) => Kind::Sale.as_str(),
+            Self::Storm(_) => Kind::Storm.as_str(),
+            Self::Mixed(_) => Kind::Mixed.as_str(),
+            Self::Limits(_) => Kind::Limits.as_str(),
+            Self::Expiry(_) => Kind::Expiry.as_str(),
+            Self::Duplicates(_) => Kind::Duplicates.as_str(),
+            Self::Soak(_) => "soak",
+            Self::Bench(_) => "bench",
+            Self::Growth(_) => "growth",
+            Self::Overload(_) => "overload",
+            Self::Views(_) => "views",
+            Self::WaitingRoom(_) => "waiting-room",
+            Self::Compare(_) => "compare",
+        }
+    }
+
     /// Its options that all scenarios have.
     pub fn common(&self) -> &Common {
         match self {
@@ -391,6 +410,10 @@ mod tests {
         assert!(matches!(scenario("loadtest sale --kills 9"), Scenario::Sale(args) if args.kills == Some(9)));
         assert!(matches!(scenario("loadtest bench --turns 5"), Scenario::Bench(args) if args.pace.turns == 5));
         assert_eq!(scenario("loadtest growth --seed 7").common().seed, 7);
+        let names = Cli::command();
+        for name in names.get_subcommands().map(clap::Command::get_name) {
+            assert_eq!(scenario(&format!("loadtest {name}")).name(), name);
+        }
         assert!(matches!(scenario("loadtest compare --kills 2"), Scenario::Compare(args) if args.kills == 2));
     }
 

@@ -18,6 +18,7 @@ pub mod fetch;
 pub mod growth;
 pub mod history;
 mod interruption;
+pub mod misdeed;
 pub mod overload;
 pub mod report;
 pub mod sale;
@@ -31,6 +32,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use cli::Scenario;
+use misdeed::Misdeed;
 use report::{Report, Run};
 use sale::Kind;
 
@@ -73,11 +75,18 @@ fn run(scenario: &Scenario, this_run: &Run) -> Result<bool> {
     Ok(report.passed)
 }
 
-/// Plays a scenario; what it came to is in the report.
+/// Plays a scenario; what it came to is in the report, also where a server ended it by what it did.
 ///
 /// # Errors
 /// Where it could not run.
 pub async fn play(scenario: &Scenario) -> Result<Report> {
+    match play_to_the_end(scenario).await {
+        Ok(report) => Ok(report),
+        Err(error) => Ok(Report::ended_by(error.downcast::<Misdeed>()?, scenario.name())),
+    }
+}
+
+async fn play_to_the_end(scenario: &Scenario) -> Result<Report> {
     match scenario {
         Scenario::Sale(args) => sale::run(Kind::Sale, args).await,
         Scenario::Storm(args) => sale::run(Kind::Storm, args).await,

@@ -14,9 +14,11 @@ use tonic_health::pb::HealthCheckRequest;
 use uuid::Uuid;
 
 use super::driver::Work;
+use crate::audit::findings::Key;
 use crate::client::{Health, Inventory, owned_by, owner_value, reason};
 use crate::clock::time_ordered_id;
 use crate::event::SaleEvent;
+use crate::misdeed::Misdeed;
 
 /// Names of owners that nobody had before: the task's number, unique in a run, and a count.
 #[derive(Debug)]
@@ -149,12 +151,14 @@ impl Work for Refuse {
     async fn once(&mut self) -> Result<Option<u64>> {
         let request = owned_by(self.names.owner_value(), reserve_one(&self.event, self.names.id()));
         match self.client.create_reservation(request).await {
-            Ok(_) => bail!("a sold-out event sold"),
+            Ok(_) => bail!(Misdeed::new(Key::Oversold, "a sold-out event sold")),
             Err(status) if status.code() == Code::FailedPrecondition => {
                 // Reading the details costs the generator more than the call itself, so a sample has to do.
                 let told = if self.names.next % 256 == 1 { reason(&status) } else { None };
-                ensure!(told.as_deref().unwrap_or("SOLD_OUT") == "SOLD_OUT", "a sold-out event answers {told:?}");
-                Ok(Some(1))
+                match told.as_deref() {
+                    None | Some("SOLD_OUT") => Ok(Some(1)),
+                    Some(other) => bail!(Misdeed::new(Key::WrongAnswer, format!("a sold-out event answers {other}"))),
+                }
             }
             Err(status) => Err(status).context("a sold-out event did not say so"),
         }

@@ -20,6 +20,7 @@ use serde_json::{Map, Value, json};
 use crate::audit::Verdict;
 use crate::audit::findings::{Key, Violation};
 use crate::cli::Common;
+use crate::misdeed::Misdeed;
 use baseline::Baseline;
 use course::{Course, Latencies};
 pub use files::check as check_files;
@@ -219,6 +220,24 @@ pub fn record(histogram: &mut Histogram<u64>, latency: Duration) {
 const LATENCY_MAX_MICROS: u64 = 300_000_000;
 
 impl Report {
+    /// Of a run that a server ended by what it did.
+    pub fn ended_by(misdeed: Misdeed, scenario: &'static str) -> Self {
+        let violation = misdeed.into_violation();
+        let mut audit = AuditCounts::default();
+        *audit.of_mut(violation.key) += 1;
+        Self {
+            scenario,
+            passed: false,
+            audit,
+            measurements: Vec::new(),
+            baselines: Vec::new(),
+            courses: Vec::new(),
+            summary: format!("it ended early: {}", violation.text),
+            violations: vec![violation],
+            facts: Vec::new(),
+        }
+    }
+
     /// The object of the contract.
     pub fn to_json(&self, common: &Common) -> Value {
         let facts: Map<_, _> = self.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();

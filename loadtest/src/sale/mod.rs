@@ -60,7 +60,7 @@ impl Sale {
 /// Holds the sale of a scenario, and audits.
 ///
 /// # Errors
-/// Where the sale could not be held: no server, or one that died by itself.
+/// Where the sale could not be held: no server. A [`Misdeed`](crate::misdeed::Misdeed) where one died by itself.
 pub async fn run(kind: Kind, args: &LoadArgs) -> Result<Report> {
     let plan = Plan::of(kind, args)?;
     let mut results = Results::new(kind.as_str());

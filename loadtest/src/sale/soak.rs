@@ -38,7 +38,7 @@ const FAULTS: [Fault; 13] = [
 /// Sells until the time is over; at least one round.
 ///
 /// # Errors
-/// Where a sale could not be held: no server, or one that died by itself.
+/// Where a sale could not be held: no server. A [`Misdeed`](crate::misdeed::Misdeed) where one died by itself.
 pub async fn run(args: &SoakArgs) -> Result<Report> {
     let possible = possible(args)?;
     let mut servers = Servers::start(&args.common, super::options(&args.common, &possible)).await?;

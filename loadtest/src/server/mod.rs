@@ -26,6 +26,7 @@ pub use store::StoreChoice;
 pub use usage::{Usage, children_cpu_seconds, generator_cpu_seconds};
 
 use crate::cli::Common;
+use crate::misdeed::Misdeed;
 
 /// How child servers are to be.
 #[derive(Debug, Clone, Copy, Default)]
@@ -146,7 +147,10 @@ impl Servers {
     /// Adds what their logs end with to an error.
     pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         match self {
-            Self::Children(children) => anyhow::anyhow!("{error:#}; {}", children.log_tails()),
+            Self::Children(children) => match error.downcast::<Misdeed>() {
+                Ok(misdeed) => misdeed.with(&children.log_tails()).into(),
+                Err(error) => anyhow::anyhow!("{error:#}; {}", children.log_tails()),
+            },
             Self::Running { .. } => error,
         }
     }

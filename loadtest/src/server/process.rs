@@ -10,6 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::home::{Home, Settings};
 use super::redis_log::RedisLines;
 use super::usage::{self, Usage};
+use crate::audit::findings::Key;
+use crate::misdeed::Misdeed;
 
 /// How long a killed server may take to be gone when it is dropped.
 const END_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -51,7 +53,10 @@ impl Child {
     pub fn check_alive(&mut self) -> Result<()> {
         match self.process.try_wait()? {
             None => Ok(()),
-            Some(status) => bail!("the server died by itself ({status}); {}", self.log_tail()),
+            Some(status) => {
+                let died = Misdeed::new(Key::Unproven, format!("the server died by itself ({status})"));
+                bail!(died.with(&self.log_tail()))
+            }
         }
     }
 
@@ -71,9 +76,12 @@ impl Child {
     /// Starts it again on the same port and data.
     ///
     /// # Errors
-    /// Where it does not come up; the error holds the end of its log.
+    /// Where it does not come up, though it did before; the error holds the end of its log.
     pub async fn restart(&mut self) -> Result<()> {
-        self.process = self.home.launch().await?;
+        let launched = self.home.launch().await;
+        self.process = launched.map_err(|error| {
+            Misdeed::new(Key::Unproven, "the server does not come up again").with(&format!("{error:#}"))
+        })?;
         Ok(())
     }
 

@@ -152,6 +152,14 @@ async fn the_benchmark_catches_a_server_that_hides_units() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_benchmark_fails_a_server_that_sells_what_is_sold() {
+    let server = start(Some(Bug::SellsWhatIsSold)).await;
+    let report = run(&server, "bench --turns 1 --seconds 0.2 --only refuse@64").await;
+    assert!(!report.passed && report.scenario == "bench" && report.audit.oversold == 1, "{}", report.summary);
+    assert_eq!(report.violations[0].text, "a sold-out event sold");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn growth_catches_a_server_that_forgets_where_many_events_sell() {
     let server = start(Some(Bug::ForgetsElsewhere)).await;
     let report = run(&server, "growth --reservations 5000 --events 70 --turns 1 --seconds 0.2").await;

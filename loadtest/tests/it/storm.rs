@@ -11,6 +11,7 @@ use loadtest::clock::{Micros, now};
 use loadtest::event::{SaleEvent, Terms};
 use loadtest::faults::{Fault, Fronts, Load, Storm};
 use loadtest::fetch;
+use loadtest::misdeed::Misdeed;
 use loadtest::report::course::FaultMark;
 use loadtest::server::{Children, Options, Servers};
 use rustix::process::{Pid, Signal, kill_process};
@@ -266,8 +267,10 @@ async fn a_server_that_dies_by_itself_ends_the_storm() {
     kill_process(pid, Signal::KILL).unwrap();
     let mut storm = Storm::new(&[], 1);
     let ended = timeout(WAIT_MAX, storm.run(&mut scene.servers, &scene.fronts, &|| 0.0)).await;
-    let error = ended.expect("it is noticed").unwrap_err().to_string();
-    assert!(error.contains("died by itself") && error.contains("SIGKILL"), "{error}");
+    let error = scene.servers.explain(ended.expect("it is noticed").unwrap_err());
+    let violation = error.downcast::<Misdeed>().expect("it is the server's doing").into_violation();
+    assert!(violation.text.contains("died by itself") && violation.text.contains("SIGKILL"), "{violation:?}");
+    assert!(violation.evidence.iter().any(|line| line.contains("log ends with")), "{violation:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

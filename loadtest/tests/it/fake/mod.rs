@@ -21,6 +21,8 @@ use event::{FakeEvent, event_name, not_found, not_yours, precondition, refusal};
 /// What may be wrong with the fake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bug {
+    /// Sells one unit more where nothing is left, to everybody.
+    SellsWhatIsSold,
     /// Looks whether enough is there, lets others in, and then takes it without looking again.
     ChecksBeforeItActs,
     /// Says that it has confirmed, and does nothing; not always.
@@ -162,6 +164,9 @@ impl Fake {
                     Err(Ok(Reservation::default()))
                 }
                 Ok(granted) => Err(Ok(event.create(owner, request.clone(), granted))),
+                Err(_) if self.bug == Some(Bug::SellsWhatIsSold) && event.available() <= 0 => {
+                    Err(Ok(event.create(owner, request.clone(), 1)))
+                }
                 Err(status) => {
                     event.sold_out_at = if event.available() == 0 { event.at } else { event.sold_out_at };
                     Err(Err(status))

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use boxoffice_proto::v1::admin_service_client::AdminServiceClient;
 use boxoffice_proto::v1::inventory_service_client::InventoryServiceClient;
 use boxoffice_proto::v1::waiting_room_service_client::WaitingRoomServiceClient;
+use tonic::Code;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_client::HealthClient;
@@ -107,4 +108,50 @@ pub fn owner_value(name: &str) -> MetadataValue<Ascii> {
 pub fn reason(status: &tonic::Status) -> Option<String> {
     use tonic_types::StatusExt as _;
     status.get_details_error_info().map(|info| info.reason)
+}
+
+/// Whether an error of this code comes from a connection that broke where it has no reason of the API: nobody knows what the server
+/// did before. (HTTP/2 has `RESOURCE_EXHAUSTED` for "enhance your calm".) All others somebody has chosen, who owes a reason.
+pub(crate) fn is_of_a_connection(code: Code) -> bool {
+    match code {
+        Code::Unavailable
+        | Code::Unknown
+        | Code::Internal
+        | Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::ResourceExhausted => true,
+        Code::Ok
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::DataLoss
+        | Code::Unauthenticated => false,
+    }
+}
+
+/// A call that gets so long for its answer.
+pub(crate) async fn within<T>(
+    longest: Duration,
+    call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+) -> Result<T, tonic::Status> {
+    let late = || tonic::Status::deadline_exceeded(format!("no answer in {} s", longest.as_secs()));
+    tokio::time::timeout(longest, call).await.unwrap_or_else(|_| Err(late())).map(tonic::Response::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_hangs_is_given_up() {
+        let late = within::<()>(Duration::from_millis(1), std::future::pending()).await;
+        assert_eq!(late.unwrap_err().code(), Code::DeadlineExceeded);
+        let answered = within(Duration::from_secs(600), async { Ok(tonic::Response::new(7)) }).await;
+        assert_eq!(answered.unwrap(), 7);
+    }
 }

@@ -1,5 +1,7 @@
 //! Puts events on sale.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use boxoffice_proto::v1::{
     Allocation, Consistency, CreateAllocationRequest, CreateEventRequest, Event, GetEventRequest, SalesState,
@@ -7,7 +9,7 @@ use boxoffice_proto::v1::{
 use rand::Rng;
 use uuid::Uuid;
 
-use crate::client::{Admin, Inventory};
+use crate::client::{Admin, Inventory, within};
 use crate::clock::{now, seconds};
 
 /// An event under test, with the names that its calls need.
@@ -31,6 +33,9 @@ pub struct Terms {
     /// How long it can live, extended.
     pub hold_seconds_max: i64,
 }
+
+/// How long a look at an event may take.
+const READ_WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// The id of the first allocation; the others are `hot-1`, `hot-2`, …
 const HOT: &str = "hot";
@@ -107,6 +112,6 @@ impl SaleEvent {
     /// Where the server does not answer.
     pub async fn read(&self, inventory: &mut Inventory) -> Result<Event> {
         let request = GetEventRequest { name: self.name.clone(), consistency: Consistency::Strong.into() };
-        Ok(inventory.get_event(request).await.context("the event cannot be read")?.into_inner())
+        within(READ_WAIT_MAX, inventory.get_event(request)).await.context("the event cannot be read")
     }
 }

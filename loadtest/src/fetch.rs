@@ -1,5 +1,7 @@
 //! Reads everything that the server has written down of an event.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, anyhow, ensure};
 use boxoffice_proto::v1::audit_event_response::Difference;
 use boxoffice_proto::v1::{
@@ -9,11 +11,15 @@ use boxoffice_proto::v1::{
 use uuid::Uuid;
 
 use crate::audit::evidence::{Counter, Counters, Delta, Entry, OwnList, Stored};
-use crate::client::{Admin, Inventory, owned_by, owner_value};
+use crate::client::{Admin, Inventory, owned_by, owner_value, within};
 use crate::clock::micros;
 use crate::event::SaleEvent;
 use crate::history::{Line, View};
 
+/// How long a call may take that answers a page.
+const PAGE_WAIT_MAX: Duration = Duration::from_secs(20);
+/// How long the server's own audit may take, which replays millions of changes.
+const AUDIT_WAIT_MAX: Duration = Duration::from_secs(600);
 /// The largest pages that the API gives.
 const CHANGES_PAGE: i32 = 10_000;
 const RESERVATIONS_PAGE: i32 = 1_000;
@@ -28,7 +34,8 @@ pub async fn extend_journal(admin: &mut Admin, event: &SaleEvent, journal: &mut 
     let mut from = journal.last().map_or(1, |entry| entry.seq + 1);
     while from != 0 {
         let request = ListChangesRequest { parent: event.name.clone(), from_seq: from, page_size: CHANGES_PAGE };
-        let page = admin.list_changes(request).await.context("the journal cannot be read")?.into_inner();
+        let asked = within(PAGE_WAIT_MAX, admin.list_changes(request)).await;
+        let page = asked.context("the journal cannot be read")?;
         for change in &page.changes {
             journal.push(entry(event, change)?);
         }
@@ -51,7 +58,8 @@ pub async fn reservations(admin: &mut Admin, event: &SaleEvent) -> Result<Vec<St
             page_size: RESERVATIONS_PAGE,
             page_token,
         };
-        let page = admin.list_reservations(request).await.context("the reservations cannot be read")?.into_inner();
+        let asked = within(PAGE_WAIT_MAX, admin.list_reservations(request)).await;
+        let page = asked.context("the reservations cannot be read")?;
         for reservation in &page.reservations {
             all.push(stored(event, reservation)?);
         }
@@ -71,8 +79,8 @@ pub async fn own_list(inventory: &mut Inventory, event: &SaleEvent, owner: Strin
     let mut page_token = String::new();
     loop {
         let request = ListReservationsRequest { parent: event.name.clone(), page_size: OWN_PAGE, page_token };
-        let asked = inventory.list_reservations(owned_by(owner_value(&owner), request)).await;
-        let page = asked.context("an owner's reservations cannot be read")?.into_inner();
+        let asked = inventory.list_reservations(owned_by(owner_value(&owner), request));
+        let page = within(PAGE_WAIT_MAX, asked).await.context("an owner's reservations cannot be read")?;
         for reservation in &page.reservations {
             reservations.push(stored(event, reservation)?);
         }
@@ -97,7 +105,7 @@ pub async fn counters(inventory: &mut Inventory, event: &SaleEvent) -> Result<Co
 /// Where the server does not answer.
 pub async fn server_audit(admin: &mut Admin, event: &SaleEvent) -> Result<AuditEventResponse> {
     let request = AuditEventRequest { name: event.name.clone() };
-    Ok(admin.audit_event(request).await.context("the server cannot audit the event")?.into_inner())
+    within(AUDIT_WAIT_MAX, admin.audit_event(request)).await.context("the server cannot audit the event")
 }
 
 /// The differences that the server's own audit found, in words.

@@ -10,16 +10,18 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::Sale;
 use super::caller::Caller;
 use super::drain::POLL;
 use super::viewer::Views;
+use super::{Sale, patience};
 use crate::audit::evidence::{Counters, Entry, Evidence, OwnList, Rest, Stored};
+use crate::audit::findings::Key;
 use crate::client::{Admin, Inventory};
 use crate::clock::{Micros, now, time_ordered_id};
 use crate::event::SaleEvent;
 use crate::fetch;
 use crate::history::{Action, Ask, Call, OperatorCall, Reason, Told, Units, owner_name};
+use crate::misdeed::Misdeed;
 
 /// Late buyers at work at the same time.
 const LATE_BUYERS: u32 = 16;
@@ -133,7 +135,7 @@ fn late_ask(owner: u32, reservation: Uuid, units: Units) -> Ask {
 /// Reads all that the server has written down; the evidence of each event.
 ///
 /// # Errors
-/// Where the server does not answer, or with what cannot be read.
+/// Where the server does not answer for so long, or with what cannot be read.
 pub(super) async fn gather(
     sale: &Sale,
     calls: Vec<Call>,
@@ -141,6 +143,7 @@ pub(super) async fn gather(
     told_sold_out: Vec<Vec<Option<Micros>>>,
     held_after_drain: &[i32],
     views: &mut Views,
+    patience: Duration,
 ) -> Result<Vec<Evidence>> {
     let (mut admin, mut inventory) = (sale.connections.admin(0), sale.connections.inventory(0));
     let mut all = Vec::with_capacity(sale.events.len());
@@ -151,8 +154,8 @@ pub(super) async fn gather(
     for (number, (event, held)) in sale.events.iter().zip(held_after_drain).enumerate() {
         let calls = calls.next().unwrap_or_default();
         let owners = some_owners(&calls);
-        let Books { journal, server_audit, counters, reservations, own_lists } =
-            read(event, &owners, &mut admin, &mut inventory).await?;
+        let (journal, Books { server_audit, counters, reservations, own_lists }) =
+            read(event, &owners, &mut admin, &mut inventory, patience).await?;
         all.push(Evidence {
             calls,
             operators: operators.next().unwrap_or_default(),
@@ -173,9 +176,8 @@ pub(super) async fn gather(
     Ok(all)
 }
 
-/// What the server has written down of one event, all of the same moment.
+/// What the server has written down of one event, but for the journal.
 struct Books {
-    journal: Vec<Entry>,
     server_audit: Vec<String>,
     counters: Counters,
     reservations: Vec<Stored>,
@@ -189,27 +191,39 @@ fn some_owners(calls: &[Call]) -> Vec<u32> {
     owners.into_iter().step_by(each).collect()
 }
 
-/// Reads it all, and again where something happened meanwhile: a hold that lapses between two readings makes no liar of a server
+/// Reads it all, of the same moment: again where something happened meanwhile: a hold that lapses between two readings makes no liar of a server
 /// that shows it first as held and then as expired.
-async fn read(event: &SaleEvent, owners: &[u32], admin: &mut Admin, inventory: &mut Inventory) -> Result<Books> {
+async fn read(
+    event: &SaleEvent,
+    owners: &[u32],
+    admin: &mut Admin,
+    inventory: &mut Inventory,
+    patience: Duration,
+) -> Result<(Vec<Entry>, Books)> {
     let mut journal = Vec::new();
-    fetch::extend_journal(admin, event, &mut journal).await?;
+    patience::read(patience, async || fetch::extend_journal(admin, event, &mut journal).await).await?;
     for _ in 0..READINGS_MAX {
-        let server_audit = fetch::differences(&fetch::server_audit(admin, event).await?);
-        let counters = fetch::counters(inventory, event).await?;
-        let reservations = fetch::reservations(admin, event).await?;
-        let mut own_lists = Vec::with_capacity(owners.len());
-        for owner in owners {
-            own_lists.push(fetch::own_list(inventory, event, owner_name(*owner)).await?);
-        }
+        let books = patience::read(patience, async || read_books(event, owners, admin, inventory).await).await?;
         let changes = journal.len();
-        fetch::extend_journal(admin, event, &mut journal).await?;
+        patience::read(patience, async || fetch::extend_journal(admin, event, &mut journal).await).await?;
         if journal.len() == changes {
-            return Ok(Books { journal, server_audit, counters, reservations, own_lists });
+            return Ok((journal, books));
         }
         sleep(POLL).await;
     }
-    bail!("{} still changes although everybody has gone, so nobody can compare what is written of it", event.name)
+    let text = format!("{} still changes although everybody has gone, so that nothing can be compared", event.name);
+    bail!(Misdeed::new(Key::Unproven, text))
+}
+
+async fn read_books(event: &SaleEvent, owners: &[u32], admin: &mut Admin, inventory: &mut Inventory) -> Result<Books> {
+    let server_audit = fetch::differences(&fetch::server_audit(admin, event).await?);
+    let counters = fetch::counters(inventory, event).await?;
+    let reservations = fetch::reservations(admin, event).await?;
+    let mut own_lists = Vec::with_capacity(owners.len());
+    for owner in owners {
+        own_lists.push(fetch::own_list(inventory, event, owner_name(*owner)).await?);
+    }
+    Ok(Books { server_audit, counters, reservations, own_lists })
 }
 
 fn by_event<T>(all: Vec<T>, events: usize, event_of: impl Fn(&T) -> usize) -> Vec<Vec<T>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::time::{Instant, sleep};
 
-use super::Sale;
+use super::{Sale, patience};
 use crate::audit::evidence::{Counters, Entry};
 use crate::clock::Micros;
 use crate::fetch;
@@ -25,7 +25,7 @@ const PATIENCES_MAX: u32 = 4;
 /// needed, and only the counters count.
 ///
 /// # Errors
-/// Where the server does not answer.
+/// Where the server does not answer for so long.
 pub(super) async fn drain(sale: &Sale, swept: bool, patience: Duration) -> Result<(Vec<i32>, Duration)> {
     let (mut admin, mut inventory) = (sale.connections.admin(0), sale.connections.inventory(0));
     let begun = Instant::now();
@@ -34,9 +34,13 @@ pub(super) async fn drain(sale: &Sale, swept: bool, patience: Duration) -> Resul
         let mut journal = Vec::new();
         let mut wait = Wait::new(patience);
         overdue.push(loop {
-            let look_begun = begun.elapsed();
-            let counters = fetch::counters(&mut inventory, event).await?;
-            fetch::extend_journal(&mut admin, event, &mut journal).await?;
+            let look = async || {
+                let look_begun = begun.elapsed();
+                let counters = fetch::counters(&mut inventory, event).await?;
+                fetch::extend_journal(&mut admin, event, &mut journal).await?;
+                Ok((look_begun, counters))
+            };
+            let (look_begun, counters) = patience::read(patience, look).await?;
             let held = Held::of(&journal, &counters);
             if held.is_nothing(swept) || wait.is_over(look_begun, held.live) {
                 break held.overdue(swept);

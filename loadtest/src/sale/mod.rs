@@ -8,6 +8,7 @@ mod caller;
 mod drain;
 mod habits;
 mod operator;
+mod patience;
 pub mod plan;
 mod progress;
 mod results;

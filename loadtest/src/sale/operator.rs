@@ -12,12 +12,14 @@ use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Status};
 
-use super::Sale;
 use super::drain::POLL;
 use super::progress::Progress;
+use super::{Sale, patience};
+use crate::audit::findings::Key;
 use crate::client::reason;
 use crate::clock::now;
 use crate::history::{Edit, OperatorCall, OperatorTold};
+use crate::misdeed::Misdeed;
 
 /// How long an attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,17 +55,17 @@ pub(super) async fn operate(
 /// Opens again what is paused, once the operators have gone.
 ///
 /// # Errors
-/// Where the server does not answer, or an event stays paused.
+/// Where the server does not answer for so long, or an event stays paused.
 pub(super) async fn open_all(sale: &Sale, patience: Duration) -> Result<Vec<OperatorCall>> {
     let mut calls = Vec::new();
     let until = Instant::now() + patience;
     for event in 0..sale.events.len() {
         loop {
-            let state = read(sale, event, 0).await?;
+            let state = patience::read(patience, async || read(sale, event, 0).await).await?;
             if state.sales_state() == SalesState::OnSale {
                 break;
             }
-            ensure!(Instant::now() < until, "{} stays paused", state.name);
+            ensure!(Instant::now() < until, Misdeed::new(Key::Unproven, format!("{} stays paused", state.name)));
             calls.push(call(sale, 0, event, &state, Edit::Sales { open: true }).await);
             sleep(POLL).await;
         }

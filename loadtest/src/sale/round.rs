@@ -73,7 +73,8 @@ pub(super) async fn hold(plan: &Plan, seed: u64, servers: &mut Servers) -> Resul
     operators.extend(operator::open_all(&sale, plan.patience).await.map_err(|error| servers.explain(error))?);
     let late = aftermath::sell_the_rest(&sale, plan.patience).await.map_err(|error| servers.explain(error))?;
     calls.extend(late.calls);
-    let gathered = aftermath::gather(&sale, calls, operators, late.told_sold_out, &held, &mut views).await;
+    let gathered =
+        aftermath::gather(&sale, calls, operators, late.told_sold_out, &held, &mut views, plan.patience).await;
     let mut evidence = gathered.map_err(|error| servers.explain(error))?;
     let clock_step = clock.look();
     evidence.iter_mut().for_each(|evidence| evidence.clock_step = clock_step);

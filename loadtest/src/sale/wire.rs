@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use tonic_types::RpcStatusExt as _;
 use uuid::Uuid;
 
-use crate::client::{Inventory, owned_by, owner_value, reason};
+use crate::client::{Inventory, is_of_a_connection, owned_by, owner_value, reason};
 use crate::clock::seconds;
 use crate::event::SaleEvent;
 use crate::fetch;
@@ -168,30 +168,6 @@ fn told_by_error(reason: Option<String>, code: Code, message: &str) -> Told {
             Some(reason) => Told::Refused(reason),
             None => Told::Nonsense(format!("{reason}, {}", text())),
         },
-    }
-}
-
-/// Whether an error of this code comes from a connection that broke where it has no reason of the API: nobody knows what the server
-/// did before. (HTTP/2 has `RESOURCE_EXHAUSTED` for "enhance your calm".) All others somebody has chosen, who owes a reason.
-fn is_of_a_connection(code: Code) -> bool {
-    match code {
-        Code::Unavailable
-        | Code::Unknown
-        | Code::Internal
-        | Code::Cancelled
-        | Code::DeadlineExceeded
-        | Code::ResourceExhausted => true,
-        Code::Ok
-        | Code::InvalidArgument
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::FailedPrecondition
-        | Code::Aborted
-        | Code::OutOfRange
-        | Code::Unimplemented
-        | Code::DataLoss
-        | Code::Unauthenticated => false,
     }
 }
 

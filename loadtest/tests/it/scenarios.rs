@@ -116,6 +116,18 @@ async fn a_server_that_does_not_heed_pauses_or_remembers_them_is_caught() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_down_is_asked_for_with_patience_which_has_an_end() {
+    const FEW: &str = "storm --tickets 20 --buyers 200 --hold-seconds 1 --drain-seconds 3";
+    let report = run(&start(Some(Bug::FindsItsJournalLate)).await, FEW).await;
+    assert!(report.passed, "{:#?}", report.violations);
+    let report = run(&start(Some(Bug::LosesItsJournal)).await, FEW).await;
+    assert!(!report.passed && report.audit.unproven == 1, "{:#?}", report.violations);
+    let report = run(&start(Some(Bug::InventsAllocations)).await, FEW).await;
+    assert!(!report.passed && report.audit.wrong_answer == 1, "{:#?}", report.violations);
+    assert!(report.violations[0].text.contains("has no allocation"), "{:#?}", report.violations);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_takes_back_what_has_lapsed_is_caught() {
     let report = sale_with(Some(Bug::ReleasesTheLapsed)).await;
     assert!(!report.passed && report.audit.duplicated > 0, "{:#?}", report.violations);

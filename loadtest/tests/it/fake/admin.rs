@@ -57,14 +57,23 @@ impl AdminService for Fake {
     ) -> Result<Response<ListChangesResponse>, Status> {
         let ListChangesRequest { parent, from_seq, page_size } = request.into_inner();
         let answer = self.on(&parent, |event| {
+            event.chances += 1;
+            match self.bug {
+                Some(Bug::LosesItsJournal) => return Err(Status::unavailable("it cannot be found")),
+                Some(Bug::FindsItsJournalLate) if event.chances % 4 != 0 => return Err(Status::unavailable("soon")),
+                _ => {}
+            }
             let from = usize::try_from(from_seq.max(1) - 1).unwrap();
             let rest = event.journal.get(from..).unwrap_or_default();
-            let changes: Vec<_> = rest.iter().take(usize::try_from(page_size).unwrap()).cloned().collect();
+            let mut changes: Vec<_> = rest.iter().take(usize::try_from(page_size).unwrap()).cloned().collect();
             let more = rest.len() > changes.len();
+            if self.bug == Some(Bug::InventsAllocations) {
+                changes.iter_mut().flat_map(|change| &mut change.deltas).for_each(|delta| delta.allocation.push('s'));
+            }
             let next = changes.last().filter(|_| more).map_or(0, |change| change.seq + 1);
-            ListChangesResponse { changes, next_from_seq: next }
+            Ok(ListChangesResponse { changes, next_from_seq: next })
         });
-        Ok(Response::new(answer))
+        answer.map(Response::new)
     }
 
     async fn audit_event(&self, _: Request<AuditEventRequest>) -> Result<Response<AuditEventResponse>, Status> {

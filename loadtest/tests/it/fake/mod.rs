@@ -57,6 +57,12 @@ pub(crate) enum Bug {
     SellsInPauses,
     /// Once paused, does not sell for a second after it was opened again.
     RemembersPauses,
+    /// Never finds its journal again.
+    LosesItsJournal,
+    /// Its journal tells of an allocation that is not there.
+    InventsAllocations,
+    /// No bug: its journal cannot be read at once.
+    FindsItsJournalLate,
     /// No bug of the server's: the network loses some requests, and delivers them when the rush is long over.
     DeliversLate,
 }

@@ -14,7 +14,8 @@ pub struct Call {
     pub event: usize,
     /// What was asked.
     pub ask: Ask,
-    /// When it was to be sent: with arrival times that are fixed in advance it may have had to wait for its turn.
+    /// When it was to be sent: with arrival times that are fixed in advance it may have had to wait for its turn. Of a further
+    /// attempt: when the first one was, since its buyer has waited all the time.
     pub due: Micros,
     /// Before it was sent.
     pub start: Micros,

@@ -89,9 +89,9 @@ impl Caller {
         };
         let mut told = Vec::with_capacity(asks.len());
         for (call, ask) in first.into_iter().zip(asks) {
-            let answer = call.told.clone();
+            let (answer, due) = (call.told.clone(), call.due);
             self.calls.push(call);
-            told.push(if answer.is_final() { Some(answer) } else { self.insist(event, ask).await });
+            told.push(if answer.is_final() { Some(answer) } else { self.insist(event, ask, due).await });
         }
         told
     }
@@ -101,20 +101,22 @@ impl Caller {
         let calls = join_all(attempts).await;
         let shown = calls.iter().find(|call| matches!(call.told, Told::Shown(_)));
         let best = shown.or_else(|| calls.iter().find(|call| call.told.is_final())).map(|call| call.told.clone());
+        let first_due = calls.first().map_or_else(now, |call| call.due);
         self.calls.extend(calls);
         match best {
             Some(told) => Some(told),
-            None => self.insist(event, ask).await,
+            None => self.insist(event, ask, first_due).await,
         }
     }
 
-    /// Asks again until there is an answer, or the buyer gives up, of which his last call tells.
-    async fn insist(&mut self, event: usize, ask: &Ask) -> Option<Told> {
+    /// Asks again until there is an answer, or the buyer gives up, of which his last call tells. His clock runs on meanwhile: he has
+    /// waited since his first attempt was due.
+    async fn insist(&mut self, event: usize, ask: &Ask, first_due: Micros) -> Option<Told> {
         let begun = Instant::now();
         let mut attempt = 1;
         while attempt < self.patience.attempts || begun.elapsed() < self.patience.time {
             sleep(RETRY.pause(attempt, &mut self.random)).await;
-            let call = self.attempt(event, ask, attempt, None).await;
+            let call = self.attempt(event, ask, attempt, Some(first_due)).await;
             let told = call.told.clone();
             self.calls.push(call);
             if told.is_final() {
@@ -191,15 +193,35 @@ mod tests {
     use crate::history::Action;
     use crate::sale::habits::SALE;
 
-    #[tokio::test]
-    async fn who_is_never_answered_gives_up_and_says_so() {
+    /// A caller whose server is not there.
+    fn in_vain() -> Caller {
         let nobody = Connections::new(&["http://127.0.0.1:1".to_owned()], 1).unwrap().inventory(0);
         let events = Arc::new(vec![SaleEvent::named("nowhere")]);
         let mut caller = Caller::new([nobody.clone(), nobody], events, &SALE, SmallRng::seed_from_u64(1));
         caller.patience = Patience { attempts: 3, time: Duration::ZERO };
-        let ask = Ask { owner: 1, intruder: false, reservation: Uuid::nil(), action: Action::Get };
+        caller
+    }
+
+    fn look() -> Ask {
+        Ask { owner: 1, intruder: false, reservation: Uuid::nil(), action: Action::Get }
+    }
+
+    #[tokio::test]
+    async fn whoever_tries_again_has_waited_since_his_first_attempt_was_due() {
+        let mut caller = in_vain();
+        caller.ask(0, &look(), Some(7)).await;
+        assert!(caller.into_calls().iter().all(|call| call.due == 7));
+        let mut caller = in_vain();
+        caller.ask_all(0, &[look()], None).await;
+        let calls = caller.into_calls();
+        assert!(calls.len() == 3 && calls.iter().all(|call| call.due == calls[0].start), "{calls:?}");
+    }
+
+    #[tokio::test]
+    async fn who_is_never_answered_gives_up_and_says_so() {
+        let mut caller = in_vain();
         assert!(!caller.has_given_up());
-        assert_eq!(caller.ask(0, &ask, None).await, None);
+        assert_eq!(caller.ask(0, &look(), None).await, None);
         assert!(caller.has_given_up());
         let calls = caller.into_calls();
         assert_eq!(calls.iter().map(|call| call.gave_up_after).collect::<Vec<_>>(), [None, None, Some(3)]);

@@ -22,11 +22,12 @@ pub struct Felt {
     pub from: Micros,
     /// When it was over.
     pub to: Micros,
-    /// Reservations that were due in the two seconds before, as far as no other fault was at work.
+    /// Reservations that were due and answered in the two seconds before, as far as no other fault was at work.
     pub calls_before: usize,
     /// The p99 of these; `null` where there are none.
     pub p99_before_us: Option<Micros>,
-    /// Reservations that were due from its beginning until two seconds after its end, or until the next fault.
+    /// Reservations that were due from its beginning until two seconds after its end, or until the next fault; and those that
+    /// were under way when it began.
     pub calls_during: usize,
     /// The p99 of these.
     pub p99_during_us: Option<Micros>,
@@ -42,7 +43,8 @@ pub(super) fn of<'a>(calls: impl Iterator<Item = &'a Call>, faults: &[FaultMark]
     if faults.is_empty() {
         return Vec::new();
     }
-    let is_reserve = |call: &&Call| recorded::rpc(call) == recorded::RPCS[0];
+    // Whoever got no answer has tried again, and waited on: the answer that he got in the end tells how long.
+    let is_reserve = |call: &&Call| recorded::rpc(call) == recorded::RPCS[0] && call.told.is_final();
     let took = |call: &Call| (recorded::due(call), recorded::end(call) - recorded::due(call));
     let mut calls: Vec<(Micros, Micros)> = calls.filter(is_reserve).map(took).collect();
     calls.sort_unstable();
@@ -57,10 +59,11 @@ pub(super) fn of<'a>(calls: impl Iterator<Item = &'a Call>, faults: &[FaultMark]
 }
 
 fn felt(calls: &[(Micros, Micros)], mark: &FaultMark, earlier: Micros, later: Micros, begun: Micros) -> Felt {
-    let before = due_between(calls, (mark.from - AROUND).max(earlier), mark.from);
+    let due_before = due_between(calls, (mark.from - AROUND).max(earlier), mark.from);
+    let (before, mut during): (Vec<_>, Vec<_>) = due_before.iter().partition(|(due, took)| due + took <= mark.from);
     let until = (mark.to + AROUND).min(later.max(mark.to));
-    let during = due_between(calls, mark.from, until);
-    let (p99_before_us, p99_during_us) = (p99(before), p99(during));
+    during.extend_from_slice(due_between(calls, mark.from, until));
+    let (p99_before_us, p99_during_us) = (p99(&before), p99(&during));
     let above = |usual: Micros| {
         let slices = (mark.from..until).step_by(usize::try_from(SLICE).unwrap_or(usize::MAX));
         let is_above = |from: &Micros| {
@@ -97,7 +100,10 @@ fn p99(calls: &[(Micros, Micros)]) -> Option<Micros> {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+    use crate::history::{Action, Ask, Reason, Told};
 
     const BEGUN: Micros = 1_000 * SECOND;
 
@@ -131,6 +137,27 @@ mod tests {
         let felt =
             felt_of(6 * SECOND..7 * SECOND, 90_000, &[mark(4 * SECOND, 5 * SECOND), mark(6 * SECOND, 6 * SECOND)]);
         assert_eq!((felt.calls_during, felt.rise_us, felt.above_us), (200, Some(0), Some(0)));
+    }
+
+    #[test]
+    fn who_was_under_way_when_it_began_has_felt_it() {
+        let felt = felt_of(4 * SECOND - SECOND / 20..4 * SECOND, SECOND, &[mark(4 * SECOND, 5 * SECOND)]);
+        assert_eq!((felt.calls_before, felt.calls_during), (195, 305));
+        assert_eq!((felt.p99_before_us, felt.p99_during_us), (Some(1_000), Some(SECOND)));
+    }
+
+    #[test]
+    fn of_several_attempts_the_one_that_was_answered_tells() {
+        let attempt = |end: Micros, told: Told| {
+            let action = Action::Reserve { lines: Vec::new(), up_to: false, replaces: None, sell_as: None };
+            let ask = Ask { owner: 1, intruder: false, reservation: Uuid::nil(), action };
+            let due = BEGUN + 4 * SECOND;
+            Call { event: 0, ask, due, start: end - 1_000, end, told, gave_up_after: None }
+        };
+        let lost = attempt(BEGUN + 4 * SECOND + 1_000, Told::Unknown("gone".to_owned()));
+        let answered = attempt(BEGUN + 5 * SECOND, Told::Refused(Reason::AllHeld));
+        let felt = of([lost, answered].iter(), &[mark(4 * SECOND, 5 * SECOND)], BEGUN);
+        assert_eq!((felt[0].calls_during, felt[0].p99_during_us), (1, Some(SECOND)));
     }
 
     #[test]

@@ -178,7 +178,7 @@ pub enum Told {
     Shown(View),
     /// A refusal: nothing was done.
     Refused(Reason),
-    /// The server was too busy: nothing was done, and the same again may succeed.
+    /// The server was too busy, or is asked too often: nothing was done, and the same again may succeed.
     Busy,
     /// No answer, or one that does not say whether anything was done.
     Unknown(String),

@@ -13,7 +13,7 @@ use crate::clock::{Micros, SECOND};
 use crate::history::{Action, Call, Line, Reason, Told, Units, View, owner_name};
 
 /// Both clocks are the machine's, but times are cut to microseconds and the clock may be slewed.
-pub(super) const CLOCK_TOLERANCE: Micros = 5_000;
+pub(crate) const CLOCK_TOLERANCE: Micros = 5_000;
 
 /// Checks all answers.
 pub(super) fn check(evidence: &Evidence, ledger: &Ledger, visible: &Visible, findings: &mut Findings) {

@@ -18,6 +18,8 @@ mod tables;
 mod tests;
 mod visible;
 
+pub(crate) use answers::CLOCK_TOLERANCE;
+
 use crate::history::Told;
 use evidence::Evidence;
 use findings::{Findings, Key};

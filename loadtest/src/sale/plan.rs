@@ -77,7 +77,7 @@ pub(super) struct Plan {
     pub kills: u32,
     /// What else goes wrong, all the time.
     pub faults: Vec<Fault>,
-    /// Whether the servers look for holds that have lapsed.
+    /// Whether the servers look for holds that have lapsed. Of a server that runs already nobody knows.
     pub swept: bool,
     /// How long all holds may take to drain.
     pub patience: Duration,
@@ -209,6 +209,7 @@ impl Plan {
             viewers: args.viewers.unwrap_or(viewers(&args.common)),
             kills: if args.common.target.is_some() { 0 } else { args.kills.unwrap_or(plan.kills) },
             faults: args.faults.faults.clone(),
+            swept: args.common.target.is_none(),
             patience: Duration::from_secs(args.drain_seconds),
             ..plan
         })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use tokio::task::JoinSet;
@@ -15,11 +15,13 @@ use super::plan::Plan;
 use super::progress::Progress;
 use super::viewer::Views;
 use super::{Sale, aftermath, drain, operator, viewer};
+use crate::audit::CLOCK_TOLERANCE;
 use crate::audit::evidence::{Evidence, Holds};
-use crate::client::Connections;
+use crate::client::{Connections, Inventory};
 use crate::clock::{Micros, SECOND, Watch, now};
 use crate::event::{SaleEvent, Terms, fresh_id};
 use crate::faults::{Fronts, Storm};
+use crate::fetch;
 use crate::history::{Call, OperatorCall};
 use crate::report::course::FaultMark;
 use crate::server::{CpuShares, Servers, Shares};
@@ -98,8 +100,26 @@ async fn put_on_sale(plan: &Plan, urls: &[String], seed: u64) -> Result<Sale> {
         let id = if plan.events == 1 { id.clone() } else { format!("{id}-{number}") };
         events.push(SaleEvent::create_with(&mut connections.admin(0), &id, &capacities, terms).await?);
     }
+    if let Some(event) = events.first() {
+        check_clock(event, &mut connections.inventory(0)).await?;
+    }
     let holds = Holds { granted: terms.hold_seconds * SECOND, longest: terms.hold_seconds_max * SECOND };
     Ok(Sale { events: Arc::new(events), connections, seed, limits: plan.limits, holds, habits: plan.habits })
+}
+
+/// Whether the clock of the database is this machine's, as far as the audit needs it: else it would find true answers false.
+async fn check_clock(event: &SaleEvent, inventory: &mut Inventory) -> Result<()> {
+    let asked = now();
+    let read_at = fetch::counters(inventory, event).await?.read_at;
+    let answered = now();
+    let off = (read_at - answered).max(0) + (read_at - asked).min(0);
+    let tolerance = CLOCK_TOLERANCE / 1_000;
+    ensure!(
+        off.abs() <= CLOCK_TOLERANCE,
+        "the clock of the server's database is {:+} ms off this machine's, of which the audit can bear {tolerance}",
+        off / 1_000
+    );
+    Ok(())
 }
 
 /// All buyers come and go.

@@ -75,6 +75,7 @@ fn plan(kind: Kind, fault: Option<Fault>, args: &SoakArgs) -> Plan {
         viewers: super::plan::viewers(&args.common),
         kills: 0,
         faults: fault.into_iter().collect(),
+        swept: args.common.target.is_none(),
         patience: Duration::from_secs(60),
         ..Plan::small(kind, args.round_seconds, args.rate)
     }

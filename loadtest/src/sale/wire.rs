@@ -18,6 +18,9 @@ use crate::event::SaleEvent;
 use crate::fetch;
 use crate::history::{Action, Ask, Reason, Told, Units, owner_name};
 
+/// Reasons by which nothing was done, and the same again may succeed.
+const BUSY: [&str; 2] = ["OVERLOADED", "RATE_LIMITED"];
+
 /// Asks once.
 pub(super) async fn ask(client: Inventory, event: &SaleEvent, ask: &Ask) -> Told {
     match call(client.clone(), event, ask).await {
@@ -160,7 +163,7 @@ fn told_by_status(status: &Status) -> Told {
 fn told_by_error(reason: Option<String>, code: Code, message: &str) -> Told {
     let text = || format!("{code:?}: {message}");
     match (reason, code) {
-        (Some(reason), _) if reason == "OVERLOADED" => Told::Busy,
+        (Some(reason), _) if BUSY.contains(&reason.as_str()) => Told::Busy,
         (Some(_), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled) => Told::Unknown(text()),
         (None, code) if is_of_a_connection(code) => Told::Unknown(text()),
         (None, _) => Told::Nonsense(format!("an error without a reason: {}", text())),
@@ -189,6 +192,7 @@ mod tests {
     fn a_reason_says_what_became_of_it() {
         let told = |reason: &str, code| told_by_error(Some(reason.to_owned()), code, "no");
         assert_eq!(told("OVERLOADED", Code::Unavailable), Told::Busy);
+        assert_eq!(told("RATE_LIMITED", Code::ResourceExhausted), Told::Busy);
         assert_eq!(told("ALL_HELD", Code::FailedPrecondition), Told::Refused(Reason::AllHeld));
         assert!(matches!(told("STORE_UNAVAILABLE", Code::Unavailable), Told::Unknown(_)));
         assert!(matches!(told("INTERNAL", Code::Internal), Told::Nonsense(_)));

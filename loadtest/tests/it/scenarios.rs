@@ -1,18 +1,23 @@
 //! Whole scenarios.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
-use loadtest::cli;
+use loadtest::cli::{self, Scenario};
 use loadtest::report::Report;
+use loadtest::server::{Options, Servers};
 
 use crate::fake::{Bug, start};
 
 /// Small sales, so that all run in seconds.
 const SALE: &str = "sale --tickets 600 --buyers 1500 --seconds 2 --hold-seconds 1 --in-flight 64 --drain-seconds 3";
 
+fn scenario(line: &str) -> Scenario {
+    cli::parse(line.split(' ').map(OsString::from)).scenario
+}
+
 async fn run(url: &str, line: &str) -> Report {
-    let words = format!("loadtest {line} --target {url}");
-    loadtest::play(&cli::parse(words.split(' ').map(OsString::from)).scenario).await.unwrap()
+    loadtest::play(&scenario(&format!("loadtest {line} --target {url}"))).await.unwrap()
 }
 
 async fn sale_with(bug: Option<Bug>) -> Report {
@@ -202,6 +207,25 @@ async fn an_honest_server_passes_every_scenario() {
         assert!(report.passed, "{line}: {:#?}", report.violations);
         assert!(report.audit.sold > 0 && report.audit.sold == report.audit.capacity, "{line}: {:?}", report.audit);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_runs_already_need_not_look_for_what_has_lapsed() {
+    let common = scenario("loadtest sale").common().clone();
+    let options = Options { sweep_interval: Some(Duration::ZERO), ..Options::default() };
+    let servers = Servers::start(&common, options).await.unwrap();
+    // All have gone before the first hold lapses.
+    let line = "storm --tickets 400 --buyers 500 --hold-seconds 2 --drain-seconds 3";
+    let report = run(&servers.urls()[0], line).await;
+    assert!(report.passed, "{:#?}", report.violations);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_another_clock_is_refused() {
+    let url = start(Some(Bug::IsAhead)).await;
+    let refused = loadtest::play(&scenario(&format!("loadtest {STORM} --target {url}"))).await.unwrap_err();
+    let told = format!("{refused:#}");
+    assert!(told.starts_with("the clock of the server's database is +") && told.lines().count() == 1, "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

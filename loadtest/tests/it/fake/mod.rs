@@ -61,6 +61,8 @@ pub(crate) enum Bug {
     LosesItsJournal,
     /// Its journal tells of an allocation that is not there.
     InventsAllocations,
+    /// No bug: its clock is ten milliseconds ahead of everybody else's.
+    IsAhead,
     /// No bug: its journal cannot be read at once.
     FindsItsJournalLate,
     /// No bug of the server's: the network loses some requests, and delivers them when the rush is long over.
@@ -105,7 +107,7 @@ impl Fake {
     fn on<T>(&self, name: &str, act: impl FnOnce(&mut FakeEvent) -> T) -> T {
         let mut events = self.events.lock().unwrap();
         let event = events.entry(event_name(name)).or_default();
-        event.at = now();
+        event.at = now() + if self.bug == Some(Bug::IsAhead) { 10_000 } else { 0 };
         if self.bug != Some(Bug::NeverReclaims) {
             event.reclaim();
         }

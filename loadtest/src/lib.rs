@@ -70,8 +70,10 @@ fn run(scenario: &Scenario, this_run: &Run) -> Result<bool> {
             signal = interruption::wait() => bail!("interrupted by {}", signal?),
         }
     })?;
-    report.print();
-    report.write(common, this_run)?;
+    // Neither is lost because the other fails.
+    let written = report.write(common, this_run);
+    report.print()?;
+    written?;
     Ok(report.passed)
 }
 

@@ -10,9 +10,10 @@ mod run;
 mod table;
 mod words;
 
+use std::io::{ErrorKind, Write as _};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -264,9 +265,16 @@ impl Report {
         Latencies::sum(self.courses.iter().map(|course| &course.latencies))
     }
 
-    /// Prints it for people.
-    pub fn print(&self) {
-        table::print(self);
+    /// Prints it for people. Who closes stdout has read enough.
+    ///
+    /// # Errors
+    /// Where it cannot be printed.
+    pub fn print(&self) -> Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        match stdout.write_all(table::text(self).as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("the report cannot be printed"),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Writes the files that the command line asks for.

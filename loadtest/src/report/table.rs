@@ -1,5 +1,7 @@
 //! The report for people.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 use tabled::builder::Builder;
 use tabled::settings::object::{Columns, Object as _, Rows};
@@ -8,8 +10,8 @@ use tabled::settings::{Alignment, Style};
 use super::baseline::Baseline;
 use super::{AuditCounts, Measurement, Report, felt, percentiles, words};
 
-/// Prints the tables, what went wrong, and the verdict.
-pub(super) fn print(report: &Report) {
+/// The tables, what went wrong, and the verdict.
+pub(super) fn text(report: &Report) -> String {
     let mut facts = Builder::default();
     for (name, value) in &report.facts {
         facts.push_record([words::name(name), plain(value)]);
@@ -17,28 +19,30 @@ pub(super) fn print(report: &Report) {
     for (name, value) in audit_rows(&report.audit) {
         facts.push_record([name, value]);
     }
-    println!("{}", render(facts, None));
+    let mut tables = vec![render(facts, None)];
     let latencies = report.latencies().rows();
     if !latencies.is_empty() {
-        println!("{}", render(percentiles::rows(&latencies), Some(2)));
+        tables.push(render(percentiles::rows(&latencies), Some(2)));
     }
     let felt = felt::worst(&report.courses);
     if !felt.is_empty() {
-        println!("{}", render(felt::table(&felt), Some(1)));
+        tables.push(render(felt::table(&felt), Some(1)));
     }
     if !report.measurements.is_empty() {
-        println!("{}", render(measurements(&report.measurements), Some(1)));
+        tables.push(render(measurements(&report.measurements), Some(1)));
     }
     if !report.baselines.is_empty() {
-        println!("{}", baselines(&report.baselines));
+        tables.push(baselines(&report.baselines));
     }
+    let mut text = tables.join("\n");
     for violation in &report.violations {
-        println!("\n{}: {}", violation.key.as_str(), violation.text);
+        let _ = write!(text, "\n\n{}: {}", violation.key.as_str(), violation.text);
         for line in &violation.evidence {
-            println!("    {line}");
+            let _ = write!(text, "\n    {line}");
         }
     }
-    println!("{}: {}", if report.passed { "PASS" } else { "FAIL" }, report.summary);
+    let _ = writeln!(text, "\n{}: {}", if report.passed { "PASS" } else { "FAIL" }, report.summary);
+    text
 }
 
 /// With a header where it is said in which column the figures begin.

@@ -206,6 +206,19 @@ fn a_file_that_cannot_be_written_is_told_before_anything_starts() {
 }
 
 #[test]
+fn whoever_reads_no_further_still_gets_the_verdict_and_the_file() {
+    let place = place();
+    let file = place.path().join("sale.json");
+    let line = "storm --tickets 20 --buyers 50 --hold-seconds 1 --json";
+    let mut child = start(place.path(), &format!("{line} {}", file.display()));
+    drop(child.stdout.take());
+    let output = recorded(child.wait_with_output().unwrap());
+    assert!(output.status.success(), "{:?} {}", output.status, stderr(&output));
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(report["verdict"], "pass");
+}
+
+#[test]
 fn a_killed_run_leaves_nothing_behind() {
     let place = place();
     let mut child = start(place.path(), "sale --store postgres --servers 2 --seconds 600");

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::bar;
 use crate::cli::{BenchArgs, Pace};
 use crate::report::{AuditCounts, Measurement, Report};
+use crate::server::BUSY_OF_THE_LIMIT;
 use plan::{Item, Kind, Point, Programs};
 use stage::{Measured, Stage, What};
 
@@ -102,6 +103,16 @@ const fn held(is_replayed: bool) -> &'static str {
     }
 }
 
+/// Which measurements the generator likely limited, if any: it could not have driven much more.
+fn limit(measurements: &[Measurement]) -> Option<String> {
+    let is_limited = |measurement: &&Measurement| {
+        measurement.generator_headroom.is_some_and(|headroom| headroom * BUSY_OF_THE_LIMIT < 1.0)
+    };
+    let name = |measurement: &Measurement| format!("{}@{}", measurement.name, measurement.in_flight);
+    let limited: Vec<_> = measurements.iter().filter(is_limited).map(name).collect();
+    (!limited.is_empty()).then(|| format!("likely the load generator of {}", limited.join(", ")))
+}
+
 /// The report of a scenario that measures: the audit must hold always; a missed target fails it only if that is asked.
 pub fn report(
     scenario: &'static str,
@@ -122,6 +133,7 @@ pub fn report(
     let mut facts = vec![("turns", json!(pace.turns)), ("seconds_each", json!(pace.seconds))];
     facts.push(("connections", json!(pace.connections)));
     facts.push(("journal_replayed", json!(stage.is_replayed())));
+    facts.extend(limit(&measurements).map(|text| ("limit", json!(text))));
     if let Some(usage) = stage.servers.usage() {
         facts.push(("server_memory_peak_mb", json!(usage.memory_peak_bytes / 1_000_000)));
     }
@@ -144,6 +156,20 @@ pub fn report(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_generator_could_drive_no_faster_is_told() {
+        let measurement = |name: &str, generator_headroom| Measurement {
+            name: name.to_owned(),
+            in_flight: 64,
+            generator_headroom,
+            ..Measurement::default()
+        };
+        let mut measurements = vec![measurement("reserve", Some(1.2)), measurement("h2load_empty", None)];
+        assert_eq!(limit(&measurements), None);
+        measurements.push(measurement("empty", Some(1.05)));
+        assert_eq!(limit(&measurements).as_deref(), Some("likely the load generator of empty@64"));
+    }
 
     #[test]
     fn an_audit_without_the_journal_does_not_pass_for_a_whole_one() {

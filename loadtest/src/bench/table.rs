@@ -1,6 +1,7 @@
 //! From turns to the figures of the report.
 
 use super::stage::{Measured, What};
+use crate::WORKER_THREADS;
 use crate::report::{Latency, Measurement, latency_histogram};
 use crate::server::cores;
 
@@ -27,9 +28,14 @@ pub fn measurement(what: What, in_flight: usize, turns: &[Measured], empty_rate:
         server_cpu_s: turns.iter().map(|measured| measured.server_cpu_s).sum(),
         generator_cpu_s,
         generator_us_each: seconds_each.map(|seconds| seconds * 1e6),
-        generator_headroom: seconds_each.map(|seconds| cores() / seconds / rate),
+        generator_headroom: seconds_each.map(|seconds| headroom(cores(), seconds, rate)),
         targets: Vec::new(),
     }
+}
+
+/// How many times this rate the generator could drive on a machine of its own: its threads are busy, not all of the cores.
+fn headroom(cores: f64, seconds_each: f64, rate: f64) -> f64 {
+    cores.min(WORKER_THREADS as f64) / seconds_each / rate
 }
 
 /// The middle value; of an even number, the mean of the two in the middle. 0 of none.
@@ -44,6 +50,14 @@ pub fn median(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_generator_drives_no_more_than_its_threads_can() {
+        // A call that costs it 10 µs, 20,000 times a second.
+        assert!((headroom(1.0, 1e-5, 20_000.0) - 5.0).abs() < 1e-9);
+        assert!((headroom(2.0, 1e-5, 20_000.0) - 10.0).abs() < 1e-9);
+        assert!((headroom(16.0, 1e-5, 20_000.0) - 10.0).abs() < 1e-9);
+    }
 
     #[test]
     fn the_median_is_the_middle() {

@@ -168,7 +168,7 @@ pub struct Measurement {
     pub generator_cpu_s: Option<f64>,
     /// CPU time of the load generator for each unit of work, in microseconds; `null` where it cannot be seen.
     pub generator_us_each: Option<f64>,
-    /// How many times this rate the generator could drive, if it had the whole machine; `null` where it cannot be seen.
+    /// How many times this rate the generator could drive with its threads, if it had the machine to itself; `null` where it cannot be seen.
     pub generator_headroom: Option<f64>,
     /// What it must reach.
     pub targets: Vec<Target>,

@@ -21,6 +21,7 @@ pub use database::PrivateDatabase;
 pub use process::{Child, Paused};
 pub use redis::PrivateRedis;
 pub use redis_log::RedisLines;
+pub(crate) use shares::BUSY_OF_THE_LIMIT;
 pub use shares::{CpuShares, Shares, cores};
 pub use store::StoreChoice;
 pub use usage::{Usage, children_cpu_seconds, generator_cpu_seconds};

@@ -10,7 +10,7 @@ use crate::WORKER_THREADS;
 /// A generator that takes more of the machine than this, and more than the servers do, is likely what limits them.
 const SHARE_OF_THE_LIMIT: f64 = 0.45;
 /// So is one whose threads are busy for so much of the time, however many processors are left.
-const BUSY_OF_THE_LIMIT: f64 = 0.9;
+pub(crate) const BUSY_OF_THE_LIMIT: f64 = 0.9;
 
 /// The beginning of the load.
 #[derive(Debug)]

@@ -64,12 +64,15 @@ fn run(scenario: &Scenario, this_run: &Run) -> Result<bool> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKER_THREADS).enable_all().build()?;
     // Whoever loses is dropped, and with the scenario all its processes and directories go.
-    let report = runtime.block_on(async {
+    let played = runtime.block_on(async {
         tokio::select! {
             report = play(scenario) => report,
             signal = interruption::wait() => bail!("interrupted by {}", signal?),
         }
-    })?;
+    });
+    // An audit that nobody waits for any more keeps nobody.
+    runtime.shutdown_background();
+    let report = played?;
     // Neither is lost because the other fails.
     let written = report.write(common, this_run);
     report.print()?;

@@ -70,7 +70,7 @@ pub async fn run(kind: Kind, args: &LoadArgs) -> Result<Report> {
         let options = Options { sweep_interval, ..options(&args.common, &plan.faults) };
         let mut servers = Servers::start(&args.common, options).await?;
         let round = round::hold(&plan, args.common.seed, &mut servers).await?;
-        results.add(title, &plan, round);
+        results.add(title, &plan, round).await?;
         results.hear(&servers);
     }
     Ok(results.report())

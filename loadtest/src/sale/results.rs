@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::Result;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use super::plan::Plan;
 use super::round::Round;
 use super::viewer::Views;
-use crate::audit;
+use crate::audit::evidence::Evidence;
 use crate::audit::findings::Violation;
+use crate::audit::{self, Verdict};
 use crate::faults;
 use crate::history::{Call, Told};
 use crate::report::course::{Course, FaultMark};
@@ -78,14 +81,17 @@ impl Results {
         }
     }
 
-    /// Audits a sale, and adds it.
-    pub(super) fn add(&mut self, title: &str, plan: &Plan, round: Round) {
-        eprintln!("auditing {title}: {} calls", round.evidence.iter().map(|e| e.calls.len()).sum::<usize>());
-        let (calls, journal) =
-            (round.evidence.iter().flat_map(|e| &e.calls), round.evidence.iter().flat_map(|e| &e.journal));
-        self.courses.push(Course::of(title, calls, journal, round.faults.clone()));
-        for evidence in round.evidence {
-            let verdict = audit::judge(&evidence);
+    /// Audits a sale, and adds it. The audit has a thread of its own: meanwhile signals are heard.
+    ///
+    /// # Errors
+    /// Where the audit breaks off.
+    pub(super) async fn add(&mut self, title: &str, plan: &Plan, round: Round) -> Result<()> {
+        let Round { evidence, faults, .. } = round;
+        eprintln!("auditing {title}: {} calls", evidence.iter().map(|e| e.calls.len()).sum::<usize>());
+        let (title, marks) = (title.to_owned(), faults.clone());
+        let (course, judged) = spawn_blocking(move || judge(title, marks, evidence)).await?;
+        self.courses.push(course);
+        for (evidence, verdict) in judged {
             self.audit.add(&AuditCounts::from(&verdict));
             let room = VIOLATIONS_MAX.saturating_sub(self.violations.len());
             self.violations.extend(verdict.findings.violations.into_iter().take(room));
@@ -97,9 +103,10 @@ impl Results {
         self.seconds += round.seconds;
         self.shares.add(&round.shares);
         self.drained_after = self.drained_after.max(round.drained_after);
-        self.faults.extend(round.faults);
+        self.faults.extend(faults);
         self.late += round.late;
         self.views.count(&round.views);
+        Ok(())
     }
 
     fn count(&mut self, call: &Call) {
@@ -210,6 +217,17 @@ impl Results {
     }
 }
 
+/// The course of a sale, and the verdict on each of its events.
+fn judge(title: String, faults: Vec<FaultMark>, evidence: Vec<Evidence>) -> (Course, Vec<(Evidence, Verdict)>) {
+    let (calls, journal) = (evidence.iter().flat_map(|e| &e.calls), evidence.iter().flat_map(|e| &e.journal));
+    let course = Course::of(title, calls, journal, faults);
+    let judge = |evidence: Evidence| {
+        let verdict = audit::judge(&evidence);
+        (evidence, verdict)
+    };
+    (course, evidence.into_iter().map(judge).collect())
+}
+
 /// How often something happened, and for how long in all.
 fn times(count: u64, micros: i64) -> String {
     let times = if count == 1 { "time" } else { "times" };
@@ -222,7 +240,35 @@ fn rounded(seconds: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::sync::mpsc;
+
     use super::*;
+    use crate::sale::plan::Kind;
+
+    #[test]
+    fn while_an_audit_works_others_are_heard() {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.max_blocking_threads(1).build().unwrap().block_on(async {
+            // The one thread for such work has something else to do until it is let go.
+            let (let_go, held) = mpsc::channel::<()>();
+            let _busy = spawn_blocking(move || held.recv());
+            let round = Round {
+                evidence: Vec::new(),
+                seconds: 1.0,
+                drained_after: Duration::ZERO,
+                faults: Vec::new(),
+                shares: Shares::default(),
+                late: 0,
+                views: Views::default(),
+            };
+            let (mut results, plan) = (Results::new("sale"), Plan::small(Kind::Sale, 1, 1));
+            let mut adding = pin!(results.add("sale", &plan, round));
+            assert!(futures::poll!(adding.as_mut()).is_pending());
+            drop(let_go);
+            adding.await.unwrap();
+        });
+    }
 
     #[test]
     fn once_is_told_as_one_time() {

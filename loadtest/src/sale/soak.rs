@@ -51,7 +51,7 @@ pub async fn run(args: &SoakArgs) -> Result<Report> {
         let title = format!("round {}: {}, {}", round + 1, kind.as_str(), fault.map_or("no faults", Fault::as_str));
         let seed = args.common.seed.wrapping_add(round as u64);
         let sold = round::hold(&plan, seed, &mut servers).await?;
-        results.add(&title, &plan, sold);
+        results.add(&title, &plan, sold).await?;
         if begun.elapsed() >= args.duration || !results.is_clean() {
             break;
         }

@@ -58,15 +58,7 @@ impl<'a> Buyer<'a> {
         }
         let ask = self.first_wish();
         let Some(view) = self.reserve(&ask, self.errand.due).await else { return };
-        if self.chance(self.habits.retries) {
-            self.again(&ask).await;
-        }
-        if self.chance(self.habits.mistakes) {
-            self.ask_otherwise(&ask).await;
-        }
-        if self.chance(self.habits.is_watched) {
-            self.intrude(&ask).await;
-        }
+        self.dither(&ask).await;
         if self.chance(self.habits.thinks) {
             sleep(self.habits.think_max.mul_f64(self.random.random())).await;
         }
@@ -88,10 +80,24 @@ impl<'a> Buyer<'a> {
             let told = self.caller.ask_all(self.errand.event, &asks, due.take()).await;
             for (ask, told) in asks.iter().zip(told) {
                 if let Some(view) = granted(told) {
+                    self.dither(ask).await;
                     let intent = self.habits.intent(&mut self.random);
                     self.follow(ask.reservation, intent, &view).await;
                 }
             }
+        }
+    }
+
+    /// What some do with what they were granted, before they go on.
+    async fn dither(&mut self, ask: &Ask) {
+        if self.chance(self.habits.retries) {
+            self.again(ask).await;
+        }
+        if self.chance(self.habits.mistakes) {
+            self.ask_otherwise(ask).await;
+        }
+        if self.chance(self.habits.is_watched) {
+            self.intrude(ask).await;
         }
     }
 

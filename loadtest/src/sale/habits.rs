@@ -132,7 +132,6 @@ pub(super) const LIMITS: Habits = Habits {
     parallel: 8,
     batches: 0.3,
     waits: 0.0,
-    is_watched: 0.0,
     thinks: 0.1,
     ..SALE
 };
@@ -147,7 +146,6 @@ pub(super) const EXPIRY: Habits = Habits {
         (Intent::Abandon, 10),
     ],
     thinks: 0.0,
-    is_watched: 0.0,
     ..SALE
 };
 

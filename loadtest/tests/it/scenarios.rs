@@ -237,6 +237,14 @@ async fn a_racy_server_is_caught_in_a_storm_and_at_its_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn intruders_come_where_owners_pass_their_limits_and_where_holds_lapse_too() {
+    for line in [LIMITS, EXPIRY] {
+        let report = run(&start(Some(Bug::HintsAtOthers)).await, line).await;
+        assert!(!report.passed && report.audit.disclosed > 0, "{line}: {:#?}", report.violations);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_mixes_up_the_answers_of_a_batch_is_caught() {
     let report = run(&start(Some(Bug::MixesUpAnswers)).await, LIMITS).await;
     assert!(!report.passed && report.audit.wrong_answer > 0, "{:#?}", report.violations);

@@ -251,7 +251,7 @@ mod tests {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder.max_blocking_threads(1).build().unwrap().block_on(async {
             // The one thread for such work has something else to do until it is let go.
-            let (let_go, held) = mpsc::channel::<()>();
+            let (let_go, held) = mpsc::sync_channel::<()>(1);
             let _busy = spawn_blocking(move || held.recv());
             let round = Round {
                 evidence: Vec::new(),

@@ -304,5 +304,4 @@ const fn code_name(code: Code) -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "failure_tests.rs"]
 mod tests;

@@ -89,6 +89,16 @@ impl ReservationBook {
         self.passes == 1 || xxh3_64(id.as_uuid().as_bytes()) % self.passes == self.pass
     }
 
+    /// How many reservations it has.
+    pub fn len(&self) -> usize {
+        self.folded.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.folded.is_empty()
+    }
+
     /// Takes up the next journal entry. Returns what it does that cannot be done to the reservation.
     pub fn apply(&mut self, entry: &JournalEntry) -> Option<Difference> {
         let (id, owner) = entry.reservation.as_ref()?;

@@ -9,12 +9,19 @@ use crate::storage::{AuditReader, Result};
 /// Most differences that an audit tells one by one.
 pub const DIFFERENCES_MAX: usize = 1_000;
 
-/// Reservations that are compared in one pass over the journal; it bounds an audit's memory to about 100 MB. (A hash table doubles at
-/// 458,752 entries, and while it does it takes three times what it took.)
-const RESERVATIONS_PER_PASS_MAX: u64 = 450_000;
+/// How much an audit reads and keeps at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Reservations that are compared in one pass over the journal, if the table has as many as the journal.
+    pub(super) per_pass: u64,
+    /// Most that a pass keeps, but for those of the last bite: shares are not of the same size to the last.
+    pub(super) per_pass_max: usize,
+    /// Rows read at once.
+    pub(super) bite: usize,
+}
 
-/// Rows read at once.
-const BITE: usize = 2_000;
+/// Bounds an audit's memory to about 100 MB. (A hash table doubles at 458,752 entries, and while it does it takes three times what it took.)
+const BOUNDS: Bounds = Bounds { per_pass: 450_000, per_pass_max: 456_000, bite: 2_000 };
 
 /// What an audit found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -53,53 +60,91 @@ pub struct AuditProgress {
 pub(super) type Watcher<'a> = &'a mut (dyn FnMut(AuditProgress) + Send);
 
 /// Replays and compares, over one unchanging state.
-pub(super) async fn audit(mut reader: Box<dyn AuditReader>, watcher: Watcher<'_>) -> Result<AuditReport> {
+pub(super) async fn audit(reader: Box<dyn AuditReader>, watcher: Watcher<'_>) -> Result<AuditReport> {
+    audit_within(BOUNDS, reader, watcher).await
+}
+
+/// See [`audit`].
+pub(super) async fn audit_within(
+    bounds: Bounds,
+    mut reader: Box<dyn AuditReader>,
+    watcher: Watcher<'_>,
+) -> Result<AuditReport> {
     let mut progress = AuditProgress::default();
-    let mut report = AuditReport { reservations: reader.reservation_count().await?, ..AuditReport::default() };
-    let passes = report.reservations.div_ceil(RESERVATIONS_PER_PASS_MAX).max(1);
-    for pass in 0..passes {
-        let mut book = ReservationBook::new(pass, passes);
-        let mut ledger = Ledger::default();
-        loop {
-            let entries = reader.next_journal(BITE).await?;
-            if entries.is_empty() {
-                break;
+    let reservations = reader.reservation_count().await?;
+    let mut passes = reservations.div_ceil(bounds.per_pass).max(1);
+    loop {
+        let mut report = AuditReport { reservations, ..AuditReport::default() };
+        let mut pass = 0;
+        while pass < passes
+            && compare(bounds, &mut *reader, (pass, passes), &mut report, &mut progress, watcher).await?
+        {
+            pass += 1;
+        }
+        if pass == passes {
+            return Ok(report);
+        }
+        // The journal has far more than the table: just what an audit is for.
+        passes *= 2;
+    }
+}
+
+/// One pass. False: it would take too much memory, and so nothing of it counts.
+async fn compare(
+    bounds: Bounds,
+    reader: &mut dyn AuditReader,
+    (pass, passes): (u64, u64),
+    report: &mut AuditReport,
+    progress: &mut AuditProgress,
+    watcher: Watcher<'_>,
+) -> Result<bool> {
+    let mut book = ReservationBook::new(pass, passes);
+    let mut ledger = Ledger::default();
+    let mut fits = true;
+    loop {
+        let entries = reader.next_journal(bounds.bite).await?;
+        if entries.is_empty() {
+            break;
+        }
+        // To its end even so, that the next pass finds the beginning.
+        fits &= book.len() <= bounds.per_pass_max;
+        for entry in entries.iter().filter(|_| fits) {
+            if pass == 0
+                && let Err(error) = ledger.apply(entry)
+            {
+                report.add(differs(Subject::Event, "journal", &error, &"possible counts, no gap"));
             }
-            for entry in &entries {
-                if pass == 0
-                    && let Err(error) = ledger.apply(entry)
-                {
-                    report.add(differs(Subject::Event, "journal", &error, &"possible counts, no gap"));
-                }
-                if let Some(difference) = book.apply(entry) {
-                    report.add(difference);
-                }
+            if let Some(difference) = book.apply(entry) {
+                report.add(difference);
             }
-            if pass == 0 {
-                report.changes += entries.len() as u64;
-            }
-            progress.changes += entries.len() as u64;
-            watcher(progress);
         }
         if pass == 0 {
-            let view = reader.event().await?;
-            compare_counts(&view, &ledger, &mut report);
-            compare_settings(&view, &ledger, &mut report);
+            report.changes += entries.len() as u64;
         }
-        loop {
-            let reservations = reader.next_reservations(BITE).await?;
-            if reservations.is_empty() {
-                break;
-            }
-            for reservation in &reservations {
-                book.compare(reservation, &mut |difference| report.add(difference));
-            }
-            progress.reservations += reservations.len() as u64;
-            watcher(progress);
-        }
-        book.finish(&mut |difference| report.add(difference));
+        progress.changes += entries.len() as u64;
+        watcher(*progress);
     }
-    Ok(report)
+    if !fits {
+        return Ok(false);
+    }
+    if pass == 0 {
+        let view = reader.event().await?;
+        compare_counts(&view, &ledger, report);
+        compare_settings(&view, &ledger, report);
+    }
+    loop {
+        let reservations = reader.next_reservations(bounds.bite).await?;
+        if reservations.is_empty() {
+            break;
+        }
+        for reservation in &reservations {
+            book.compare(reservation, &mut |difference| report.add(difference));
+        }
+        progress.reservations += reservations.len() as u64;
+        watcher(*progress);
+    }
+    book.finish(&mut |difference| report.add(difference));
+    Ok(true)
 }
 
 fn compare_counts(view: &EventView, ledger: &Ledger, report: &mut AuditReport) {

@@ -5,6 +5,7 @@ use sqlx::{Connection as _, SqliteConnection};
 
 use super::{World, by_owner, id, reservation, reserve};
 use crate::domain::{Action, AllocationId, Difference, Duration, EventId, OnExpired, OrderRef, Subject};
+use crate::engine::audit::{Bounds, audit_within};
 use crate::engine::{AuditReport, DIFFERENCES_MAX};
 
 /// Makes an event whose reservations (ids 1 to 4) are sold, given back, held and lapsed.
@@ -50,6 +51,28 @@ fn ga() -> Subject {
 
 fn of(n: u64) -> Subject {
     Subject::Reservation(id(n))
+}
+
+/// What an audit keeps must not depend on the table that it distrusts: this one has lost all that the journal tells of.
+#[tokio::test]
+async fn reservations_that_only_the_journal_has_are_told_one_by_one_in_as_many_passes_as_they_take() {
+    let world = World::new().await;
+    let event = world.event("demo", 100, None).await;
+    for n in 0..60 {
+        reservation(world.run(&event, reserve("ann", n, 1)).await);
+    }
+    let reader = async || world.engine.store().audit_reader(&event).await.unwrap().unwrap();
+    let bounds = Bounds { per_pass: 8, per_pass_max: 12, bite: 4 };
+    let mut changes = 0;
+    let report = audit_within(bounds, reader().await, &mut |progress| changes = progress.changes).await.unwrap();
+    assert_eq!((report.difference_count, changes), (0, 8 * 62), "sixty take eight passes of eight");
+    execute(&world, "DELETE FROM reservations").await;
+    let report = audit_within(bounds, reader().await, &mut |progress| changes = progress.changes).await.unwrap();
+    let told: std::collections::HashSet<_> =
+        report.differences.iter().map(|found| format!("{:?}", found.subject)).collect();
+    assert_eq!((report.difference_count, told.len()), (60, 60), "{:?}", report.differences);
+    assert_eq!((report.changes, report.reservations), (62, 0));
+    assert!(changes >= 62 * 8, "{changes}: in fewer passes it would have kept more than it may");
 }
 
 #[tokio::test]

@@ -116,7 +116,8 @@ impl Follower {
     /// was told, a failover has left the database with less, and others have taken its number and those after it.
     async fn read(&self, from: Seq) -> Result<Vec<JournalEntry>, Status> {
         let before = (from - 1).max(1);
-        let mut entries = self.api.journal(&self.event, before, CHANGES_MAX + 1).await?;
+        let limit = if before < from { CHANGES_MAX + 1 } else { CHANGES_MAX };
+        let mut entries = self.api.journal(&self.event, before, limit).await?;
         let new = entries.split_off(entries.partition_point(|entry| entry.seq < from));
         let is_there =
             from == 1 || entries.first().is_some_and(|entry| self.told.as_ref().is_none_or(|told| told == entry));

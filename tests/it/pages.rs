@@ -274,6 +274,24 @@ async fn a_page_token_goes_on_with_its_own_list_alone() {
     }
 }
 
+#[tokio::test]
+async fn changes_that_are_followed_come_in_answers_of_256_at_most_and_none_twice() {
+    let change = |seq| JournalEntry::new(seq, Timestamp::from_micros(1), JournalKind::Reserved, Actor::System);
+    let journal: Vec<_> = (1..=600).map(change).collect();
+    let server = start(Arc::new(StuckStore { journal, ..Default::default() }), config()).await;
+    for from_seq in [0, 1, 2, 300] {
+        let request = v1::WatchChangesRequest { parent: "events/gala".to_owned(), from_seq };
+        let mut stream = server.admin().watch_changes(request).await.expect("a stream").into_inner();
+        let mut next = from_seq.max(1);
+        while next <= 600 {
+            let changes = stream.message().await.expect("a message").expect("changes").changes;
+            assert_eq!(changes.len(), usize::try_from((601 - next).min(256)).expect("few"), "from {next}");
+            assert!(changes.iter().map(|change| change.seq).eq(next..next + changes.len() as i64));
+            next += changes.len() as i64;
+        }
+    }
+}
+
 /// As after a backup was restored: whoever watched before knows of changes that are no more.
 #[tokio::test]
 async fn who_has_seen_more_than_there_is_is_told_to_begin_anew() {

@@ -18,6 +18,8 @@ const CATCH_UP_PER_BATCH_MAX: usize = if cfg!(test) { 8 } else { 100_000 };
 
 /// The same of a batch in which more owners than [`READ_ALONE_MAX`] would have to be read.
 const CATCH_UP_FOR_MANY_MAX: usize = 1_000_000;
+
+/// So many owners of a batch are read one by one, though the table is not up to date.
 pub(super) const READ_ALONE_MAX: usize = 8;
 
 /// Most tables.

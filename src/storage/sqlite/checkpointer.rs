@@ -23,8 +23,8 @@ use crate::storage::Result;
 const CHECKPOINT_AFTER: Duration = Duration::from_millis(50);
 /// Pages in the log from which on it is begun anew: 8 MiB. A log that stays short stays in the machine's caches.
 const LONG_LOG_PAGES: i64 = 2_000;
-/// Most pages that the lane copies. In a rush it writes more than the log may have while this copies once; a reader who holds up copying, such
-/// as an audit, leaves far more.
+/// So many pages or more that a checkpoint had to leave were held up by a reader who stays, such as an audit: those of short reads, and of the
+/// lane's own transaction, are far fewer.
 const REST_PAGES_MAX: i64 = 4 * LONG_LOG_PAGES;
 /// Between two checkpoints that fail.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
